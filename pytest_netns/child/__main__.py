@@ -1,0 +1,11 @@
+"""Start the resident child: ``python -I -S <this file> CONTROL PARENT HOME``."""
+
+import os
+import sys
+
+# At the end, so that nothing that is installed beside this package can stand in for the standard library.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from pytest_netns.child.program import main
+
+main(*map(int, sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""The child mode ``fork``: ``os.fork`` for each call."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+from .. import fdpass, kernel
+from ..errors import from_errno
+from . import task
+from .protocol import Target
+
+
+class Forked(task.Child):
+    """A child of ``os.fork``."""
+
+    def _reap(self) -> str:
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:  # the program ignores SIGCHLD, or waits for every child
+            return task.how_it_ended(None)
+        return task.how_it_ended(os.waitstatus_to_exitcode(status))
+
+
+@contextlib.contextmanager
+def ready_to_fork() -> Iterator[None]:
+    """Let neither a signal handler nor the garbage collector run in a forked child before it has put them aside.
+
+    A handler that raises there would unwind the stack of the parent in the child, and a second test session run on.
+    """
+    kernel.load()
+    collects = gc.isenabled()
+    mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class Fork(task.OneChildPerCall):
+    """One ``os.fork`` for each call."""
+
+    name = "fork"
+
+    def _start(self, ns: Target, job: task.Job) -> tuple[socket.socket, task.Child]:
+        parent, fd = os.getpid(), ns.fileno()
+        try:
+            ours, theirs = fdpass.pair()
+            with theirs:
+                try:
+                    with ready_to_fork():
+                        pid = os.fork()
+                        if pid == 0:
+                            task.run(theirs, fd, job, parent)
+                    return ours, Forked(pid)
+                except BaseException:
+                    ours.close()
+                    raise
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{ns}: cannot start a child") from error

@@ -1,0 +1,51 @@
+"""The child modes of one test process, each made when it is first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from .. import fdpass, kernel
+from . import DEFAULT, check_mode
+from .protocol import ChildMode
+from .resident import Resident
+
+
+class Modes:
+    """All child modes, and which of them is used where none is named.
+
+    :param default: the mode where none is named, until :attr:`current` is set to another.
+    :param timeout: how long a child may take over one step, in seconds.
+    """
+
+    def __init__(self, default: str = DEFAULT, timeout: float = 10.0) -> None:
+        self.current = check_mode(default)
+        self.timeout = timeout
+        self.pid = os.getpid()
+        self._undo = contextlib.ExitStack()
+        home = [kernel.open_own_namespace()]
+        self._home = home[0]
+        self._undo.callback(fdpass.close_all, home)
+        self.resident = Resident(self._home, timeout)
+        self._undo.callback(self.resident.close)
+        self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
+
+    def __getitem__(self, name: str) -> ChildMode:
+        try:
+            return self._modes[name]
+        except KeyError:
+            return self._modes.setdefault(name, self._make(check_mode(name)))
+
+    def _make(self, name: str) -> ChildMode:
+        if name == "fork":
+            from .fork import Fork
+
+            return Fork()
+        from .mp import Multiprocessing
+
+        return Multiprocessing(name.removeprefix("mp").removeprefix(":") or None, self._home)
+
+    def close(self) -> None:
+        """End the resident child; in a forked child, whose parent still needs it, do nothing."""
+        if os.getpid() == self.pid:
+            self._undo.close()

@@ -1,0 +1,276 @@
+"""The program of the resident child: one small process that makes namespaces and sockets for one pytest process.
+
+It runs as ``python -I -S`` with the standard library only, so it is small and starts fast whatever the size of pytest.
+It has one thread: it enters a namespace, does one thing there, and comes home before it answers. Of each namespace it
+keeps a descriptor until it is told to forget it, so that, when its parent dies in whatever way, it knows what to undo:
+the processes in these namespaces are killed, the names are unmounted, and then it ends, and the namespaces with it.
+
+A request is a byte for the verb and marshalled arguments (the same interpreter writes and reads them). A thread of the
+parent sends its requests over a channel of its own, for the time of the request, so that none waits for another's
+answer. What needs no answer (a channel to connect, a namespace to adopt or to forget) comes over the control socket.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import resource
+import select
+import signal
+import socket
+import time
+
+from .. import fdpass, kernel
+from .answer import OK, Step, failure, reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Verb = Callable[..., tuple[bytes, list[int]]]
+
+CONNECT, ADOPT, CREATE, FORGET, SOCKETS, READ_SYSCTL, WRITE_SYSCTL, LIST_SYSCTL = (
+    b"c",
+    b"a",
+    b"n",
+    b"f",
+    b"s",
+    b"r",
+    b"w",
+    b"l",
+)
+
+ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
+KILL_ROUNDS = 40  # times to look for processes in the namespaces of a dead parent
+KILL_PAUSE = 0.02  # seconds between two such looks
+
+
+def request(verb: bytes, *arguments: Any) -> bytes:
+    """Return the bytes of a request."""
+    return verb + marshal.dumps(arguments)
+
+
+class Namespace:
+    """A namespace of the parent's: the descriptor that keeps its number from being used again, and its name."""
+
+    def __init__(self, fd: int, name: str | None) -> None:
+        self.fd = fd
+        self.name = name
+
+    def undo(self) -> None:
+        if self.name is not None:
+            kernel.unbind_name(self.name)
+            self.name = None
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Resident:
+    """Serves the requests of one parent until that parent is gone."""
+
+    def __init__(self, control: socket.socket, parent: int, home: int) -> None:
+        self.control = control
+        self.home = home
+        self.parent = parent
+        self.parent_pidfd = kernel.open_pidfd(parent)
+        self.namespaces: dict[int, Namespace] = {}
+        self.channels: dict[int, socket.socket] = {}
+        self.poll = select.epoll()
+        self.poll.register(control, select.EPOLLIN)
+        if self.parent_pidfd is not None:
+            self.poll.register(self.parent_pidfd, select.EPOLLIN)
+        self.verbs: dict[bytes, Verb] = {
+            CREATE: self.create,
+            FORGET: self.forget,
+            SOCKETS: self.sockets,
+            READ_SYSCTL: self.read_sysctl,
+            WRITE_SYSCTL: self.write_sysctl,
+            LIST_SYSCTL: self.list_sysctl,
+        }
+
+    def serve(self) -> None:
+        wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
+        while True:
+            for fd, _ in self.poll.poll(wait):
+                if fd in self.channels:
+                    self.answer(self.channels[fd])
+                elif fd == self.parent_pidfd or not self.take_control_message():
+                    return
+            if os.getppid() != self.parent:
+                return
+
+    def take_control_message(self) -> bool:
+        """Handle a message of the control socket, which has no answers; return whether the parent still holds it."""
+        try:
+            payload, fds = fdpass.receive(self.control)
+        except fdpass.Closed:
+            return False
+        if payload[:1] == CONNECT:
+            channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fds[0])
+            self.channels[channel.fileno()] = channel
+            self.poll.register(channel, select.EPOLLIN)
+        elif payload[:1] == ADOPT:
+            key, name = marshal.loads(payload[1:])
+            self.namespaces[key] = Namespace(fds[0], name)
+        else:
+            self.forget(*marshal.loads(payload[1:]))
+        return True
+
+    def answer(self, channel: socket.socket) -> None:
+        fds: list[int] = []
+        try:
+            message, _ = fdpass.receive(channel)
+            payload, fds = self.handle(message)
+            reply(channel, payload, fds)
+        except (fdpass.Closed, BrokenPipeError, ConnectionResetError):
+            self.drop(channel)
+        finally:
+            fdpass.close_all(fds)
+
+    def drop(self, channel: socket.socket) -> None:
+        self.poll.unregister(channel)
+        del self.channels[channel.fileno()]
+        channel.close()
+
+    def handle(self, message: bytes) -> tuple[bytes, list[int]]:
+        try:
+            return self.verbs[message[:1]](*marshal.loads(message[1:]))
+        except Exception as error:
+            return failure(error), []
+
+    # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
+
+    def create(self, key: int, lo: bool, sysctl: dict[str, str], name: str | None) -> tuple[bytes, list[int]]:
+        with Step("create the namespace"):
+            kernel.unshare_net()
+        try:
+            with Step("open the namespace"):
+                namespace = Namespace(kernel.open_own_namespace(), None)
+            try:
+                if lo:
+                    with Step("bring lo up"):
+                        kernel.set_link_up("lo")
+                for path, value in sysctl.items():
+                    with Step(f"set the sysctl {path}"):
+                        write_sysctl(path, value)
+                if name is not None:
+                    with Step(f"bind the name {name}"):
+                        kernel.bind_name(name)
+                    namespace.name = name
+                fd = os.dup(namespace.fd)
+            except BaseException:
+                namespace.undo()
+                raise
+        finally:
+            self.go_home()
+        self.namespaces[key] = namespace
+        return OK, [fd]
+
+    def forget(self, key: int) -> tuple[bytes, list[int]]:
+        namespace = self.namespaces.pop(key)
+        with Step(f"remove the name {namespace.name}"):
+            namespace.undo()
+        return OK, []
+
+    def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
+        fds: list[int] = []
+        self.enter(key)
+        try:
+            for family, kind, protocol in specs:
+                with Step("create the socket"):
+                    fds.append(socket.socket(family, kind, protocol).detach())
+        except BaseException:
+            fdpass.close_all(fds)
+            raise
+        finally:
+            self.go_home()
+        return OK, fds
+
+    def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step(f"read the sysctl {path}"), open(f"/proc/sys/{path}", "rb") as file:
+                return OK + file.read(), []
+        finally:
+            self.go_home()
+
+    def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step(f"set the sysctl {path}"):
+                write_sysctl(path, value)
+        finally:
+            self.go_home()
+        return OK, []
+
+    def list_sysctl(self, key: int) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step("list the sysctls"):
+                paths = [f"{folder}/{file}" for folder, _, files in os.walk("/proc/sys/net") for file in files]
+        finally:
+            self.go_home()
+        return OK + "\0".join(path.removeprefix("/proc/sys/") for path in paths).encode(), []
+
+    def enter(self, key: int) -> None:
+        with Step("enter the namespace"):
+            kernel.setns(self.namespaces[key].fd)
+
+    def go_home(self) -> None:
+        try:
+            kernel.setns(self.home)
+        except OSError:
+            os._exit(1)  # in the wrong namespace it must not serve on; the parent starts another
+
+    def clean_up(self) -> None:
+        """Undo what the dead parent can no longer undo, or nothing where it closed its namespaces."""
+        inhabited = {kernel.namespace_id(namespace.fd) for namespace in self.namespaces.values()}
+        for _ in range(KILL_ROUNDS if inhabited else 0):
+            pids = list(kernel.processes_in(inhabited))
+            if not pids:
+                break
+            for pid in pids:
+                kill(pid)
+            time.sleep(KILL_PAUSE)
+        for namespace in self.namespaces.values():
+            try:
+                namespace.undo()
+            except OSError:
+                continue  # nobody is left to tell; the others are still to be undone
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it ended meanwhile
+
+
+def write_sysctl(path: str, value: str) -> None:
+    with open(f"/proc/sys/{path}", "wb", buffering=0) as file:
+        file.write(value.encode())
+
+
+def main(control: int, parent: int, home: int) -> None:
+    """Run the resident child.
+
+    :param control: its end of the control socket.
+    :param parent: the pid of the process it serves.
+    :param home: a descriptor of the namespace to be in between requests.
+    """
+    # The parent's end is the only signal that counts: Ctrl-C and a job runner's SIGTERM reach the whole group.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.disable()  # there are no cycles to collect, and no pauses to take
+    kernel.setns(home)
+    resident = Resident(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control), parent, home)
+    try:
+        resident.serve()
+    finally:
+        resident.clean_up()

@@ -1,0 +1,266 @@
+"""The parent's side of the resident child: it starts on first use, serves all threads, and is replaced if it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import fdpass
+from ..errors import (
+    ChildDiedError,
+    ChildModeError,
+    ChildProtocolError,
+    NetNSError,
+    NetNSTimeoutError,
+    from_errno,
+)
+from . import CALL_MODES, program
+from .answer import checked
+from .protocol import Spec, Target
+
+COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
+
+
+class Gone(Exception):
+    """The child had ended before it could be asked, so that asking another one repeats nothing."""
+
+
+class Process:
+    """One resident child that runs, and the channels to it."""
+
+    def __init__(self, home: int) -> None:
+        self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
+        self._idle: list[socket.socket] = []
+        self._control, theirs = fdpass.pair()
+        with theirs:
+            try:
+                self._popen = subprocess.Popen(
+                    [*COMMAND, str(theirs.fileno()), str(os.getpid()), str(home)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._stderr,
+                    pass_fds=(theirs.fileno(), home),
+                    cwd="/",  # it must keep no directory busy
+                    start_new_session=True,  # what ends the process group of pytest must not end it first
+                )
+            except BaseException:
+                self._close_descriptors()
+                raise
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def tell(self, verb: bytes, *arguments: Any, fd: int | None = None) -> None:
+        """Send what needs no answer.
+
+        :raises Gone: the child has ended.
+        """
+        try:
+            fdpass.send(self._control, program.request(verb, *arguments), () if fd is None else (fd,))
+        except (BrokenPipeError, ConnectionResetError):
+            raise Gone from None
+
+    def ask(self, request: bytes, timeout: float) -> tuple[bytes, list[int]]:
+        """Return the answer to a request.
+
+        :raises Gone: the child ended before it read the request.
+        :raises fdpass.Closed: it ended after that.
+        :raises fdpass.Garbage: what it answered is no message.
+        :raises TimeoutError: it did not answer in time.
+        """
+        deadline = time.monotonic() + timeout
+        channel = self._idle.pop() if self._idle else self._connect()
+        try:
+            channel.settimeout(timeout)
+            fdpass.send(channel, request)
+            answer = fdpass.receive(channel, deadline)
+        except (BrokenPipeError, ConnectionResetError):
+            channel.close()
+            raise Gone from None
+        except BaseException:
+            channel.close()  # its answer may still come, and must not be taken for that of the next request
+            raise
+        self._idle.append(channel)
+        return answer
+
+    def _connect(self) -> socket.socket:
+        ours, theirs = fdpass.pair()
+        with theirs:
+            try:
+                self.tell(program.CONNECT, fd=theirs.fileno())
+            except BaseException:
+                ours.close()
+                raise
+        return ours
+
+    def _close_descriptors(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        self._control.close()
+        stderr, self._stderr = self._stderr, -1
+        if stderr >= 0:
+            os.close(stderr)
+
+    def kill(self) -> str:
+        """End the child at once; return how it ended and what it wrote to stderr."""
+        had_ended = self._popen.poll()
+        self._popen.kill()
+        code = self._popen.wait()
+        written = b"" if self._stderr < 0 else os.pread(self._stderr, 4000, 0)
+        self._close_descriptors()
+        how = "was killed" if had_ended is None else f"exit status {code}" if code >= 0 else f"killed by signal {-code}"
+        return f"{how}; it wrote: {written.decode(errors='replace').strip()}" if written else how
+
+    def close(self, timeout: float) -> None:
+        """Let the child end by itself, and reap it."""
+        while self._idle:
+            self._idle.pop().close()
+        self._control.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(timeout)
+        self.kill()
+
+
+class Resident:
+    """The child mode ``resident``, which also makes the namespaces that the other modes enter.
+
+    :param home: a descriptor of the namespace in which the child waits; the caller keeps it open.
+    :param timeout: how long the child may take over one request, in seconds.
+    """
+
+    name = "resident"
+
+    def __init__(self, home: int, timeout: float) -> None:
+        self._home = home
+        self._timeout = timeout
+        self._pid = os.getpid()
+        self._process: Process | None = None
+        self._lock = threading.Lock()
+        self._namespaces: dict[int, tuple[int, str | None]] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the child, or ``None`` where none runs."""
+        process = self._process
+        return None if process is None else process.pid
+
+    # Namespaces
+
+    def create(
+        self, key: int, what: str, *, lo: bool, sysctl: Mapping[str, str], name: str | None, timeout: float
+    ) -> int:
+        """Make a namespace.
+
+        :param key: the number by which it is known from now on.
+        :param what: how to call it in an error.
+        :return: its descriptor, owned by the caller, who tells :meth:`keep` of it and in the end :meth:`forget`.
+        """
+        request = program.request(program.CREATE, key, lo, dict(sysctl), name)
+        _, fds = self._ask(request, timeout, what)
+        return fds[0]
+
+    def keep(self, key: int, fd: int, name: str | None) -> None:
+        """Remember a namespace, for the child that replaces this one; ``fd`` stays open until :meth:`forget`."""
+        self._namespaces[key] = (fd, name)
+
+    def forget(self, key: int, what: str, timeout: float) -> None:
+        """Let the child let go of a namespace and remove its name."""
+        _, name = self._namespaces.get(key, (None, None))
+        try:
+            if name is not None:
+                self._ask(program.request(program.FORGET, key), timeout, what)
+            elif self._process is not None:
+                with contextlib.suppress(Gone):  # then it holds nothing any more
+                    self._process.tell(program.FORGET, key)
+        finally:
+            self._namespaces.pop(key, None)
+
+    def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
+        request = program.request(program.SOCKETS, ns.key, list(specs))
+        return self._ask(request, ns.child_timeout, ns)[1]
+
+    def call(
+        self,
+        ns: Target,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        timeout: float | None,
+    ) -> Any:
+        raise ChildModeError(
+            "the resident child has the standard library only and cannot run a function of yours; "
+            f"give one of {', '.join(CALL_MODES)} as child_mode, or none to run it in a thread"
+        )
+
+    def sysctl(self, ns: Target, verb: bytes, *arguments: str) -> str:
+        """Read, write or list sysctls of a namespace."""
+        payload, _ = self._ask(program.request(verb, ns.key, *arguments), ns.child_timeout, ns)
+        return payload.decode(errors="replace")
+
+    # The child
+
+    def _ask(self, request: bytes, timeout: float, what: object) -> tuple[bytes, list[int]]:
+        process = self._running(what)
+        try:
+            try:
+                answer = process.ask(request, timeout)
+            except Gone:
+                self._discard(process)
+                process = self._running(what)
+                answer = process.ask(request, timeout)
+        except (Gone, fdpass.Closed):
+            ended = self._discard(process)
+            raise ChildDiedError(errno.ECHILD, f"{what}: the resident child died before it answered: {ended}") from None
+        except fdpass.Garbage as garbage:
+            self._discard(process)
+            raise ChildProtocolError(errno.EPROTO, f"{what}: the resident child answered garbage: {garbage}") from None
+        except TimeoutError:
+            self._discard(process)
+            raise NetNSTimeoutError(
+                errno.ETIMEDOUT,
+                f"{what}: the resident child did not answer within {timeout:g} s and was killed; "
+                "if the machine is just slow, raise --netns-child-timeout",
+            ) from None
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{what}: cannot ask the resident child") from error
+        return checked(*answer, what)
+
+    def _running(self, what: object) -> Process:
+        if os.getpid() != self._pid:
+            raise NetNSError(
+                f"{what}: its resident child serves process {self._pid}, and this is a forked child of it; "
+                "make the socket before the fork, or give child_mode='fork'"
+            )
+        with self._lock:
+            if self._process is None:
+                try:
+                    self._process = Process(self._home)
+                except OSError as error:
+                    raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
+                for key, (fd, name) in list(self._namespaces.items()):
+                    with contextlib.suppress(Gone):  # told by the first request
+                        self._process.tell(program.ADOPT, key, name, fd=fd)
+            return self._process
+
+    def _discard(self, process: Process) -> str:
+        with self._lock:
+            if self._process is process:
+                self._process = None
+            return process.kill()
+
+    def close(self) -> None:
+        """End the child, if one runs."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                process.close(self._timeout)

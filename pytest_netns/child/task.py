@@ -1,0 +1,221 @@
+"""What a child of the modes ``fork`` and ``mp`` does, and how its parent waits for the answer.
+
+The child is given the namespace and a job, and answers once over its channel; for a function, it says before that it
+has begun. It then ends by ``os._exit``, whatever was raised in it, so that nothing of its parent's (exit handlers,
+buffers, a second run of the test session) can run in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import signal
+import socket
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from .. import fdpass, kernel, values
+from ..errors import ChildCallError, ChildDiedError, ChildProtocolError, NetNSTimeoutError, from_errno
+from .answer import OK, Step, checked, failure, reply
+from .protocol import Spec, Target
+
+BEGUN, RAISED = b".", b"!"
+
+
+class MakeSockets:
+    """The job to make sockets."""
+
+    def __init__(self, specs: Sequence[Spec]) -> None:
+        self.specs = specs
+
+    def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
+        made = []
+        for spec in self.specs:
+            with Step("create the socket"):
+                made.append(socket.socket(*spec))
+        return OK, made
+
+
+class CallFunction:
+    """The job to call a function."""
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.func = func
+        self.args = args
+        self.kwargs = kwargs
+
+    def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
+        fdpass.send(channel, BEGUN)
+        try:
+            value = self.func(*self.args, **self.kwargs)
+        except BaseException as error:
+            return RAISED + _dump_exception(error), ()
+        with Step("pass the function's value back"):
+            pickled, sockets = values.dump(value)
+        return OK + pickled, sockets
+
+
+def _dump_exception(error: BaseException) -> bytes:
+    """Return an exception pickled, with its traceback as text; where it cannot be, one that says what it was."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        pickled, _ = values.dump((error, text))
+        values.load(pickled, [])  # an exception with an __init__ of its own may pickle and not unpickle
+        return pickled
+    except Exception as reason:
+        stand_in = ChildCallError(f"{type(error).__qualname__}: {error} (it cannot be passed back as itself: {reason})")
+        return values.dump((stand_in, text))[0]
+
+
+Job = Callable[[socket.socket], tuple[bytes, Sequence[socket.socket]]]
+"""What a child does inside the namespace: given its channel, it returns the answer and the sockets to pass."""
+
+
+class ChildTraceback(Exception):
+    """The cause of an exception that a child raised; its text is the traceback there."""
+
+    def __str__(self) -> str:
+        return f"\n\n{self.args[0]}"
+
+
+def run(channel: socket.socket, ns: int, job: Job, parent: int | None) -> NoReturn:
+    """Be the child: enter the namespace, do the job, answer, and end the process.
+
+    :param parent: the process that must still be the parent, or ``None`` where it cannot be known.
+    """
+    code = 1
+    try:
+        gc.disable()
+        _reset_signals()
+        if parent is not None:
+            kernel.die_with_parent(parent)
+        _answer(channel, ns, job)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _reset_signals() -> None:
+    """Let no handler of the parent's run here: one that raises would unwind the parent's stack in this process."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _answer(channel: socket.socket, ns: int, job: Job) -> None:
+    sockets: Sequence[socket.socket] = ()
+    try:
+        with Step("enter the namespace"):
+            kernel.setns(ns)
+        payload, sockets = job(channel)
+    except BaseException as error:
+        payload = failure(error)
+    reply(channel, payload, [sock.fileno() for sock in sockets])
+
+
+class Child(ABC):
+    """A child that was started, as its parent sees it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._how: str | None = None
+        self._pidfd: int | None = None
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and somebody else has reaped it
+            self._pidfd = kernel.open_pidfd(pid)
+
+    @property
+    def ending(self) -> int | None:
+        """A descriptor that becomes readable when the child ends, where there is one."""
+        return self._pidfd
+
+    def end(self) -> str:
+        """Kill the child unless it has ended, reap it, and return how it ended."""
+        if self._how is None:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                if self._pidfd is None:
+                    os.kill(self.pid, signal.SIGKILL)
+                else:
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._how = self._reap()
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+        return self._how
+
+    @abstractmethod
+    def _reap(self) -> str: ...
+
+
+def how_it_ended(code: int | None) -> str:
+    """Describe an exit code in the way of ``subprocess`` and ``multiprocessing``."""
+    if code is None:
+        return "and was reaped by somebody else"
+    return f"with exit status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+
+
+def receive_answer(
+    channel: socket.socket, child: Child, ns: Target, mode: str, *, call: bool = False, timeout: float | None = None
+) -> tuple[bytes, list[int]]:
+    """Wait for the child's answer, and end the child.
+
+    :param call: it first tells that it has begun; ``timeout`` (seconds, ``None`` for no limit) counts from then.
+    :return: the answer's bytes and descriptors, which the caller owns.
+    :raises NetNSError: there is none.
+    """
+    waited: float | None = ns.child_timeout
+    remedy = "if the machine is just slow, raise --netns-child-timeout"
+    try:
+        answer = fdpass.receive(channel, time.monotonic() + ns.child_timeout, child.ending)
+        if call and answer[0] == BEGUN:
+            waited, remedy = timeout, "give it a longer timeout, or none"
+            answer = fdpass.receive(channel, None if timeout is None else time.monotonic() + timeout, child.ending)
+        return answer
+    except (fdpass.Closed, ConnectionResetError):
+        raise ChildDiedError(errno.ECHILD, f"{ns}: the {mode} child ended before it answered, {child.end()}") from None
+    except fdpass.Garbage as garbage:
+        raise ChildProtocolError(errno.EPROTO, f"{ns}: the {mode} child answered garbage: {garbage}") from None
+    except TimeoutError:
+        text = f"{ns}: the {mode} child did not answer within {waited:g} s and was killed; {remedy}"
+        raise NetNSTimeoutError(errno.ETIMEDOUT, text) from None
+    except OSError as error:
+        raise from_errno(error.errno or 0, f"{ns}: cannot take the answer of the {mode} child") from error
+    finally:
+        child.end()
+
+
+class OneChildPerCall(ABC):
+    """A child mode that starts a child for each call."""
+
+    name: str
+
+    @abstractmethod
+    def _start(self, ns: Target, job: Job) -> tuple[socket.socket, Child]:
+        """Start a child on a job; return the channel on which it answers, owned by the caller, and the child."""
+
+    def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
+        channel, child = self._start(ns, MakeSockets(specs))
+        with channel:
+            return checked(*receive_answer(channel, child, ns, self.name), ns)[1]
+
+    def call(
+        self,
+        ns: Target,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        timeout: float | None,
+    ) -> Any:
+        channel, child = self._start(ns, CallFunction(func, args, kwargs))
+        with channel:
+            payload, fds = receive_answer(channel, child, ns, self.name, call=True, timeout=timeout)
+        if payload[:1] == RAISED:
+            error, text = values.load(payload[1:], fds)
+            error.__cause__ = ChildTraceback(text)
+            raise error
+        return values.load(*checked(payload, fds, ns))

@@ -1,0 +1,79 @@
+"""Code that runs inside a namespace in this process: in the calling thread, or in one that is thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from . import kernel
+from .errors import NetNSTimeoutError, from_errno
+
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def entered(ns: int, what: object) -> Iterator[None]:
+    """Move the calling thread into a namespace, and back at the end.
+
+    :param ns: a descriptor of the namespace.
+    :param what: how to call it in an error.
+    """
+    try:
+        home = kernel.open_own_namespace()
+    except OSError as error:
+        raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
+    try:
+        _enter(ns, what)
+        try:
+            yield
+        finally:
+            _enter(home, "the thread's own namespace")
+    finally:
+        os.close(home)
+
+
+def _enter(ns: int, what: object) -> None:
+    try:
+        kernel.setns(ns)
+    except OSError as error:
+        raise from_errno(error.errno or 0, f"{what}: cannot enter it from a thread") from error
+
+
+def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
+    """Run a function inside a namespace, in a thread that ends with it and so has no way back to go wrong.
+
+    :param timeout: how long to wait for it, in seconds; the thread cannot be ended and goes on after that.
+    :return: what the function returns; what it raises is raised here.
+    """
+    returned: list[T] = []
+    raised: list[BaseException] = []
+    context = contextvars.copy_context()
+
+    def body() -> None:
+        try:
+            _enter(ns, what)
+            returned.append(context.run(func))
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=body, name=f"call in {what}", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if raised:
+        try:
+            raise raised[0]
+        finally:
+            raised.clear()  # the exception's frames refer to this list
+    if not returned:
+        name = getattr(func, "__qualname__", repr(func))
+        raise NetNSTimeoutError(
+            errno.ETIMEDOUT,
+            f"{what}: {name} did not return within {timeout:g} s and goes on in thread {thread.name!r}; "
+            "a child, unlike a thread, can be killed: give a child_mode",
+        )
+    return returned[0]

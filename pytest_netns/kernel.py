@@ -1,0 +1,188 @@
+"""Every system call and constant that Python's standard library does not name.
+
+The resident child imports this module too, so it stays with what the standard library gives cheaply.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import os
+import signal
+import socket
+import struct
+import sys
+
+TYPE_CHECKING = False  # not from typing, whose import costs the resident child 5 ms and 1 MB
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+CLONE_NEWNET = 0x40000000  # <linux/sched.h>
+MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 1 << 20  # <linux/mount.h>
+MNT_DETACH = 2  # umount2(2)
+PR_SET_PDEATHSIG = 1  # prctl(2)
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914  # netdevice(7)
+IFF_UP = 1
+IFNAMSIZ = 16
+SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
+
+NAMES_DIR = "/run/netns"  # ip-netns(8)
+
+
+@functools.cache
+def _libc() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        import ctypes
+
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+if sys.version_info >= (3, 12):
+
+    def setns(fd: int) -> None:
+        """Move the calling thread into the network namespace that ``fd`` refers to."""
+        os.setns(fd, CLONE_NEWNET)
+
+    def unshare_net() -> None:
+        """Move the calling thread into a new network namespace."""
+        os.unshare(CLONE_NEWNET)
+
+else:
+
+    def setns(fd: int) -> None:
+        """Move the calling thread into the network namespace that ``fd`` refers to."""
+        _checked(_libc().setns(fd, CLONE_NEWNET))
+
+    def unshare_net() -> None:
+        """Move the calling thread into a new network namespace."""
+        _checked(_libc().unshare(CLONE_NEWNET))
+
+
+def mount(source: str, target: str, flags: int) -> None:
+    """Call mount(2) with the file system type ``none``."""
+    _checked(_libc().mount(source.encode(), os.fsencode(target), b"none", flags, None))
+
+
+def unmount(target: str) -> None:
+    """Detach the mount at ``target`` from the tree (umount2(2), MNT_DETACH)."""
+    _checked(_libc().umount2(os.fsencode(target), MNT_DETACH))
+
+
+def load() -> None:
+    """Load now what :func:`die_with_parent` and :func:`setns` need, since a forked child must not load anything."""
+    _libc()
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    _checked(_libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL.value, 0, 0, 0))
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)
+
+
+def open_own_namespace() -> int:
+    """Return a new descriptor of the calling thread's network namespace.
+
+    Not ``/proc/self``, which shows that of the main thread, nor ``/proc/1``, which may be unreadable.
+    """
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def namespace_id(fd_or_path: int | str) -> tuple[int, int]:
+    """Return what identifies a namespace, its device and inode (namespaces(7))."""
+    status = os.stat(fd_or_path)
+    return status.st_dev, status.st_ino
+
+
+def set_link_up(name: str) -> None:
+    """Bring a link of the calling thread's namespace up."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+        request = struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), 0)
+        flags: int = struct.unpack_from("h", fcntl.ioctl(control, SIOCGIFFLAGS, request), IFNAMSIZ)[0]
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), flags | IFF_UP))
+
+
+def open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when process ``pid`` ends.
+
+    ``None`` where the kernel has no pidfd_open(2) (before 5.3, or a seccomp filter that does not know it); no
+    descriptor is then a reason to watch something else, not to fail.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return None
+        raise
+
+
+def processes_in(inhabited: set[tuple[int, int]]) -> Iterator[int]:
+    """Yield the pid of each process, except the caller, whose main thread is in one of the namespaces.
+
+    :param inhabited: the namespaces, as :func:`namespace_id` gives them.
+    """
+    own = str(os.getpid())
+    for entry in os.listdir("/proc"):
+        if not entry.isdecimal() or entry == own:
+            continue
+        try:
+            if namespace_id(f"/proc/{entry}/ns/net") in inhabited:
+                yield int(entry)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, is a zombie, or belongs to another user and so is not in a namespace of ours
+
+
+def bind_name(name: str) -> None:
+    """Give the calling thread's namespace a name, in the way of ip-netns(8).
+
+    :raises FileExistsError: the name is taken.
+    """
+    os.makedirs(NAMES_DIR, mode=0o755, exist_ok=True)
+    directory = os.open(NAMES_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # iproute2 takes this lock too: two that make the directory a mount at once would pile mounts up.
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        _share_names_directory()
+    finally:
+        os.close(directory)
+    path = f"{NAMES_DIR}/{name}"
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    try:
+        mount("/proc/thread-self/ns/net", path, MS_BIND)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _share_names_directory() -> None:
+    # Without a shared mount, a name would not show in other mount namespaces, and removing it there would not free it.
+    try:
+        mount("", NAMES_DIR, MS_SHARED | MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: it is no mount point yet
+            raise
+        mount(NAMES_DIR, NAMES_DIR, MS_BIND | MS_REC)
+        mount("", NAMES_DIR, MS_SHARED | MS_REC)
+
+
+def unbind_name(name: str) -> None:
+    """Take a name away; one that is gone already is no error."""
+    path = f"{NAMES_DIR}/{name}"
+    try:
+        unmount(path)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):  # not a mount point, or not there
+            raise
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

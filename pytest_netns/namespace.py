@@ -1,0 +1,327 @@
+"""A network namespace: what identifies it, how long it lives, and what can be done in it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import operator
+import os
+import socket as stdlib
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, MutableMapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from . import inside, kernel
+from . import sockets as handed_out
+from .child import CALL_MODES, check_mode
+from .child.modes import Modes
+from .child.protocol import Spec
+from .errors import NetNSClosedError
+from .processes import Processes
+from .sysctl import Sysctl
+
+if TYPE_CHECKING:
+    import pyroute2
+    from typing_extensions import Self
+
+    from .netlink import Netlink
+
+T = TypeVar("T")
+
+
+class NetNS:
+    """A network namespace that this process holds by a descriptor, and everything that was opened in it.
+
+    It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
+    identity raises ``NetNSClosedError``.
+    """
+
+    def __init__(
+        self,
+        modes: Modes,
+        key: int,
+        fd: int,
+        *,
+        label: str,
+        name: str | None,
+        child_mode: str | None,
+        child_timeout: float,
+    ) -> None:
+        self.key = key
+        self.label = label
+        self.name = name
+        self.child_timeout = child_timeout
+        self._modes = modes
+        self._child_mode = child_mode
+        self._pid = os.getpid()
+        self._fd = fd
+        self._id = kernel.namespace_id(fd)
+        self._lock = threading.RLock()
+        self._processes: Processes | None = None
+        self._netlink: Netlink | None = None
+        self._sysctl = Sysctl(functools.partial(modes.resident.sysctl, self))
+        self._sockets = handed_out.Sockets()
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(os.close, fd)
+        self._undo.callback(modes.resident.forget, key, str(self), child_timeout)
+        modes.resident.keep(key, fd, name)
+        self._undo.callback(self._sockets.close)
+
+    # Identity
+
+    def fileno(self) -> int:
+        """Return the descriptor of the namespace, which it goes on to own; after ``close()`` -1, as of a socket."""
+        return self._fd
+
+    @property
+    def path(self) -> Path:
+        """A path to the namespace, good for ``ip``, ``nsenter`` and ``pyroute2.IPRoute(netns=str(ns.path))``."""
+        return Path(f"/proc/{self._pid}/fd/{self._checked_fd()}")
+
+    @property
+    def inode(self) -> int:
+        """The inode that identifies the namespace, as ``readlink /proc/PID/ns/net`` shows it."""
+        return self._id[1]
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._fd < 0
+
+    @property
+    def child_mode(self) -> str:
+        """The child mode that makes this namespace's sockets where none is named."""
+        return self._child_mode or self._modes.current
+
+    def __str__(self) -> str:
+        return f"namespace {self.label!r}"
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"inode={self.inode}"
+        return f"<NetNS {self.label!r} {state}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self} belongs to this process; pass its sockets, or str(ns.path), instead")
+
+    # Sockets
+
+    def socket(
+        self,
+        family: int = stdlib.AF_INET,
+        type: int = stdlib.SOCK_STREAM,
+        proto: int = 0,
+        *,
+        child_mode: str | None = None,
+    ) -> stdlib.socket:
+        """Make a socket in the namespace, with the arguments of ``socket.socket``.
+
+        :param child_mode: how the child is started that makes it; by default :attr:`child_mode`.
+        :return: a plain socket, close-on-exec, owned by the caller; what the caller leaves open is closed with the
+            namespace.
+        :raises NetNSError: it cannot be made.
+        """
+        return self.sockets(((family, type, proto),), child_mode=child_mode)[0]
+
+    def sockets(self, specs: Iterable[tuple[int, ...]], *, child_mode: str | None = None) -> list[stdlib.socket]:
+        """Make many sockets with one child.
+
+        :param specs: for each socket a tuple of up to three, the first arguments of :meth:`socket`.
+        :param child_mode: as of :meth:`socket`.
+        :return: the sockets, in the order of the specs; as of :meth:`socket`. Either all are made or none.
+        :raises NetNSError: one cannot be made.
+        """
+        self._checked_fd()
+        mode = self._modes[child_mode or self.child_mode]
+        asked = [_spec(*spec) for spec in specs]
+        return self._sockets.adopt(mode.sockets(self, asked), asked, self)
+
+    def create_server(
+        self,
+        address: Any,
+        *,
+        family: int = stdlib.AF_INET,
+        backlog: int | None = None,
+        reuse_port: bool = False,
+        dualstack_ipv6: bool = False,
+    ) -> stdlib.socket:
+        """Make a listening TCP socket in the namespace, with the arguments of ``socket.create_server``.
+
+        :return: as of :meth:`socket`.
+        :raises OSError: as ``socket.create_server``.
+        """
+        return handed_out.create_server(
+            self.socket, address, family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=dualstack_ipv6
+        )
+
+    def create_connection(
+        self,
+        address: tuple[str, int],
+        timeout: float | None | object = handed_out.DEFAULT_TIMEOUT,
+        source_address: tuple[str, int] | None = None,
+        *,
+        all_errors: bool = False,
+    ) -> stdlib.socket:
+        """Connect to a TCP server from the namespace, with the arguments of ``socket.create_connection``.
+
+        A host name is looked up inside the namespace.
+
+        :param timeout: for each address, in seconds; the socket keeps it.
+        :return: as of :meth:`socket`.
+        :raises OSError: as ``socket.create_connection``.
+        """
+        return handed_out.create_connection(
+            self.socket, self.call, address, timeout=timeout, source_address=source_address, all_errors=all_errors
+        )
+
+    # Code
+
+    def enter(self) -> AbstractContextManager[None]:
+        """Move the calling thread into the namespace for the length of a ``with`` block.
+
+        Threads and processes that are started in the block begin, and stay, in the namespace. In a coroutine, let the
+        block contain no ``await``: what runs meanwhile in this thread would be inside too.
+
+        :raises NetNSPermissionError: the process may not.
+        """
+        return inside.entered(self._checked_fd(), self)
+
+    def call(
+        self,
+        func: Callable[..., T],
+        /,
+        *args: Any,
+        child_mode: str | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> T:
+        """Run a function inside the namespace and return its value.
+
+        :param child_mode: run it in a child of this mode (``fork``, ``mp`` or ``mp:<start method>``), with its value
+            pickled and the sockets in it passed as descriptors; by default in a thread that ends with it.
+        :param timeout: how long it may take, in seconds; by default there is no limit. A child is then killed, a thread
+            left alone.
+        :return: what the function returns, which the caller owns.
+        :raises BaseException: what the function raises; from a child, with the traceback there as its cause.
+        :raises UnpicklableError: the function, an argument or the value cannot cross.
+        :raises NetNSTimeoutError: the function took too long.
+        """
+        fd = self._checked_fd()
+        if child_mode is not None:
+            check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
+            return cast("T", self._modes[child_mode].call(self, func, args, kwargs, timeout))
+        return inside.call(fd, self, functools.partial(func, *args, **kwargs), timeout)
+
+    # Commands
+
+    def run(self, args: Any, **kwargs: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a command in the namespace and wait for it, with the arguments of ``subprocess.run``.
+
+        :raises OSError: as ``subprocess.run``.
+        :raises subprocess.SubprocessError: likewise.
+        """
+        return self._get_processes().run(args, **kwargs)
+
+    def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+        """Start a command in the namespace, with the arguments of ``subprocess.Popen``.
+
+        :return: the process, owned by the caller; one that still runs when the namespace is closed gets SIGTERM, and
+            two seconds later SIGKILL.
+        :raises OSError: as ``subprocess.Popen``.
+        """
+        return self._get_processes().popen(args, **kwargs)
+
+    # Netlink
+
+    @property
+    def ipr(self) -> pyroute2.IPRoute:
+        """This namespace's ``pyroute2.IPRoute`` for the calling thread, closed with that thread or the namespace.
+
+        It works in a coroutine too, where it blocks the event loop for the length of a request.
+        """
+        return self._get_netlink().ipr
+
+    def iproute(self, **kwargs: Any) -> pyroute2.IPRoute:
+        """Make a further ``pyroute2.IPRoute`` in the namespace, with its arguments.
+
+        :return: the object, owned by the caller; each thread's part of it is closed at that thread's end, the whole of
+            it with the namespace.
+        """
+        return self._get_netlink().iproute(**kwargs)
+
+    def async_iproute(self, **kwargs: Any) -> pyroute2.AsyncIPRoute:
+        """Make a ``pyroute2.AsyncIPRoute`` in the namespace, with its arguments, for one event loop.
+
+        :return: as of :meth:`iproute`.
+        """
+        return self._get_netlink().async_iproute(**kwargs)
+
+    @property
+    def sysctl(self) -> MutableMapping[str, str]:
+        """The sysctls of the namespace: ``ns.sysctl["net.ipv4.ip_forward"] = 1``."""
+        self._checked_fd()
+        return self._sysctl
+
+    # Lifetime
+
+    def close(self) -> None:
+        """End the namespace's processes, close what was opened in it, remove its name and let go of it.
+
+        Closing it again does nothing. In a forked child, it closes the child's own copies only.
+
+        :raises NetNSError: something could not be undone; the rest was.
+        """
+        with self._lock:
+            if self.closed:
+                return
+            fd, self._fd = self._fd, -1  # forgotten before it is closed, so that nothing can use the number meanwhile
+        if os.getpid() != self._pid:
+            self._undo.pop_all()  # what it would undo is the parent's
+            self._sockets.close()
+            os.close(fd)
+        self._undo.close()
+
+    def on_close(self, func: Callable[..., object], *args: Any) -> None:
+        """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
+        self._undo.callback(func, *args)
+
+    def __enter__(self) -> Self:
+        self._checked_fd()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _checked_fd(self) -> int:
+        fd = self._fd
+        if fd < 0:
+            raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
+        return fd
+
+    def _get_processes(self) -> Processes:
+        with self._lock:
+            fd = self._checked_fd()
+            if self._processes is None:
+                self._processes = Processes(fd, self)
+                self._undo.callback(self._processes.close)
+            return self._processes
+
+    def _get_netlink(self) -> Netlink:
+        with self._lock:
+            self._checked_fd()
+            if self._netlink is None:
+                from .netlink import Netlink
+
+                self._netlink = Netlink(self._make_netlink_socket)
+                self._undo.callback(self._netlink.close)
+            return self._netlink
+
+    def _make_netlink_socket(self, family: int) -> stdlib.socket:
+        return self.socket(stdlib.AF_NETLINK, stdlib.SOCK_DGRAM, family)
+
+
+def _spec(family: int = stdlib.AF_INET, type: int = stdlib.SOCK_STREAM, proto: int = 0) -> Spec:
+    return operator.index(family), operator.index(type), operator.index(proto)

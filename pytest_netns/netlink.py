@@ -1,0 +1,227 @@
+"""pyroute2's objects, fed with sockets of a namespace and closed in each thread that used them.
+
+This is the only module that imports pyroute2, and it is imported when the first of these objects is asked for. What has
+to be closed where is pyroute2's design: per thread, an object keeps a socket and, after ``bind()``, an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import threading
+import weakref
+from asyncio import selector_events
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyroute2
+from pyroute2.netlink.core import MAGIC_CLOSE
+
+from .errors import NetNSOSError
+
+MakeSocket = Callable[[int], socket.socket]
+"""Makes an AF_NETLINK socket of the namespace, of a netlink family such as NETLINK_ROUTE."""
+
+NETLINK_OPTIONS_OF_OURS = ("fileno", "netns", "use_socket", "target")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that runs also where another one is running in the same thread, which then waits.
+
+    pyroute2's synchronous objects run a loop of their own for each request, which asyncio refuses to do in a coroutine.
+    """
+
+    def run_until_complete(self, future: Any) -> Any:
+        with _outer_loop_aside():
+            return super().run_until_complete(future)
+
+
+@contextlib.contextmanager
+def _outer_loop_aside() -> Iterator[None]:
+    outer = asyncio._get_running_loop()
+    if outer is None:
+        yield
+        return
+    # Since 3.12 the running task is put aside by its loop; since 3.14 a thread can have only one (gh-128002).
+    swap = getattr(asyncio.tasks, "_swap_current_task", None)
+    task = None if swap is None else swap(outer, None)
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(outer)
+        if swap is not None:
+            swap(outer, task)
+
+
+class _InThread:
+    """What one object keeps for one thread."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.own_loop = False
+        self.transport: Any = None
+        self.sock: Any = None
+
+    def close(self) -> None:
+        """Close it: in its own thread, when that has ended, or at last from the one that ends the namespace."""
+        loop, transport, sock = self.loop, self.transport, self.sock
+        self.loop = self.transport = self.sock = None
+        if transport is not None:
+            _close_transport(transport, loop)
+        if loop is not None and self.own_loop and not loop.is_closed() and not loop.is_running():
+            with _outer_loop_aside():
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+        if sock is not None:
+            sock.magic = MAGIC_CLOSE
+            sock.close()
+
+
+def _close_transport(transport: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+    turns = loop is not None and loop.is_running()
+    if not turns and isinstance(transport, selector_events._SelectorTransport):  # type: ignore[attr-defined]
+        # No turn of the loop may come that would end the transport, which then complains when it is collected.
+        if transport._sock is not None:
+            if loop is not None and not loop.is_closed():
+                loop._remove_reader(transport._sock_fd)  # type: ignore[attr-defined]
+            transport._call_connection_lost(None)
+    elif loop is not None and not loop.is_closed():
+        transport.abort()
+
+
+class _Threads:
+    """What one object keeps, thread by thread; each part is closed when its thread ends."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._all: dict[int, _InThread] = {}
+        self.lock = threading.Lock()
+
+    def here(self) -> _InThread:
+        """Return the part of the calling thread."""
+        part: _InThread | None = getattr(self._local, "part", None)
+        if part is None:
+            part = self._local.part = _InThread()
+            self._all[part.thread] = part
+            # The values of a threading.local are finalised in their thread, as it ends.
+            self._local.sentinel = sentinel = _Sentinel()
+            weakref.finalize(sentinel, self._thread_ends, part).atexit = False
+        return part
+
+    def _thread_ends(self, part: _InThread) -> None:
+        if self._all.get(part.thread) is part:
+            del self._all[part.thread]
+        part.close()
+
+    def close(self) -> None:
+        while self._all:
+            self._all.popitem()[1].close()
+
+
+class _Sentinel:
+    """Dies with its thread."""
+
+
+class _Core(pyroute2.AsyncIPRoute):
+    """An ``AsyncIPRoute`` that takes its sockets from a namespace."""
+
+    def __init__(self, make: MakeSocket, *, own_loop: bool, **kwargs: Any) -> None:
+        self._make = make
+        self._own_loop = own_loop
+        self._threads = _Threads()
+        super().__init__(**kwargs)
+
+    def setup_socket(self) -> Any:
+        with self._threads.lock:  # the descriptor goes by way of the object's specification
+            self.spec["fileno"] = self._make(self.spec["family"]).detach()
+            return super().setup_socket()
+
+    def setup_event_loop(self) -> asyncio.AbstractEventLoop:
+        part = self._threads.here()
+        running = asyncio._get_running_loop()
+        part.own_loop = self._own_loop or running is None
+        part.loop = _Loop() if self._own_loop else super().setup_event_loop()
+        return part.loop
+
+    async def setup_endpoint(self) -> None:
+        part = self._threads.here()
+        if part.loop is not None and part.loop is not asyncio.get_running_loop():
+            raise NetNSOSError(
+                errno.EBADF,
+                "this AsyncIPRoute belongs to another event loop, where its answers would arrive; "
+                "make one for each loop",
+            )
+        await super().setup_endpoint()
+        part.transport = self.local.transport
+        part.sock = self.local.socket
+
+    def close(self, *args: Any) -> None:
+        self._threads.close()
+        for name in ("transport", "protocol", "event_loop"):  # closed above; pyroute2 is not to close them again
+            if hasattr(self.local, name):
+                delattr(self.local, name)
+        super().close(*args)
+
+
+class _IPRoute(pyroute2.IPRoute):
+    """An ``IPRoute`` on top of :class:`_Core`."""
+
+    def __init__(self, make: MakeSocket, **kwargs: Any) -> None:
+        # As pyroute2.IPRoute, which names the class of its core.
+        self.asyncore = _Core(make, own_loop=True, **kwargs)
+        self.asyncore.status["event_loop"] = "new"
+        self.asyncore.local.keep_event_loop = True
+        self.asyncore.event_loop.run_until_complete(self.asyncore.setup_endpoint())
+
+
+class Netlink:
+    """The netlink objects of one namespace, closed with it."""
+
+    def __init__(self, make: MakeSocket) -> None:
+        self._make = make
+        self._open: list[Any] = []
+        self._local = threading.local()
+
+    @property
+    def ipr(self) -> pyroute2.IPRoute:
+        ipr: pyroute2.IPRoute | None = getattr(self._local, "ipr", None)
+        if ipr is None or ipr.status["closed"]:
+            ipr = self._local.ipr = self.iproute()
+        return ipr
+
+    def iproute(self, **kwargs: Any) -> pyroute2.IPRoute:
+        return self._keep(_IPRoute(self._make, **_checked(kwargs)))
+
+    def async_iproute(self, **kwargs: Any) -> pyroute2.AsyncIPRoute:
+        return self._keep(_Core(self._make, own_loop=False, **_checked(kwargs)))
+
+    def _keep(self, made: Any) -> Any:
+        self._open.append(made)
+        return made
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as stack:
+            while self._open:
+                stack.callback(self._open.pop().close)
+
+
+def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:
+    for name in NETLINK_OPTIONS_OF_OURS:
+        if name in kwargs:
+            raise TypeError(f"{name!r} cannot be given: the object belongs to the namespace that makes it")
+    return kwargs
+
+
+@contextlib.contextmanager
+def child_process_mode(mode: str) -> Iterator[None]:
+    """Have pyroute2 start its own children in this way, until the end."""
+    config = pyroute2.config
+    saved, config.child_process_mode = config.child_process_mode, mode
+    try:
+        yield
+    finally:
+        config.child_process_mode = saved

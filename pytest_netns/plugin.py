@@ -1,0 +1,134 @@
+"""The hooks and fixtures of pytest-netns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .errors import ChildModeError
+from .settings import Settings, add_options, parse_modes
+
+if TYPE_CHECKING:
+    from .namespace import NetNS
+    from .session import Session
+
+settings_key = pytest.StashKey[Settings]()
+
+FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
+CHILD_MODE = "netns_child_mode"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "netns_child_mode(mode, ...): run the test once in each of these child modes, with the mode in its id "
+        "(resident, fork, mp, mp:fork, mp:forkserver, mp:spawn).",
+    )
+    config.stash[settings_key] = Settings.from_config(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker(CHILD_MODE)
+    if marker is not None:
+        modes = _modes_of(marker, metafunc.definition)
+        if CHILD_MODE not in metafunc.fixturenames:
+            metafunc.fixturenames.append(CHILD_MODE)
+    else:
+        modes = metafunc.config.stash[settings_key].child_modes
+        if len(modes) == 1 or FIXTURES.isdisjoint(metafunc.fixturenames):
+            return
+        if CHILD_MODE not in metafunc.fixturenames:
+            metafunc.fixturenames.append(CHILD_MODE)
+    if not _is_parametrised(metafunc.definition):
+        metafunc.parametrize(CHILD_MODE, modes, ids=modes, indirect=True)
+
+
+def _modes_of(marker: pytest.Mark, item: pytest.Item) -> tuple[str, ...]:
+    try:
+        if marker.kwargs:
+            raise ChildModeError(f"the marker takes modes only, not {', '.join(marker.kwargs)}=")
+        return parse_modes(marker.args)
+    except ChildModeError as error:
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{CHILD_MODE}: {error}") from None
+
+
+def _is_parametrised(item: pytest.Item) -> bool:
+    """Whether the test names the modes itself, by ``parametrize(..., indirect=True)``."""
+    for mark in item.iter_markers("parametrize"):
+        names: Any = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        if CHILD_MODE in (names.replace(" ", "").split(",") if isinstance(names, str) else names):
+            return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
+    from .session import Session
+
+    settings = pytestconfig.stash[settings_key]
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    session = Session(
+        child_mode=settings.child_modes[0],
+        child_timeout=settings.child_timeout,
+        name_suffix=f"-{worker}" if worker else "",
+    )
+    with contextlib.closing(session):
+        yield session
+
+
+@pytest.fixture
+def netns_child_mode(request: pytest.FixtureRequest, _netns_session: Session) -> Iterator[str]:
+    """The child mode this test runs in."""
+    mode = getattr(request, "param", None) or request.config.stash[settings_key].child_modes[0]
+    with _netns_session.child_mode(mode):
+        yield mode
+
+
+@pytest.fixture
+def make_netns(netns_child_mode: str, _netns_session: Session) -> Iterator[Callable[..., NetNS]]:
+    """Make namespaces that are closed at the end of the test.
+
+    make_netns(label=None, *, name=None, lo=True, sysctl=None, child_mode=None, child_timeout=None)
+    """
+    with contextlib.ExitStack() as undo:
+
+        def make(label: str | None = None, **options: Any) -> NetNS:
+            return undo.enter_context(_netns_session.namespace(label, **options))
+
+        yield make
+
+
+@pytest.fixture
+def netns(make_netns: Callable[..., NetNS]) -> NetNS:
+    """A network namespace made for this test: loopback up, closed at the end of the test."""
+    return make_netns("netns")
+
+
+@pytest.fixture
+def netns_pair(make_netns: Callable[..., NetNS]) -> tuple[NetNS, NetNS]:
+    """Two namespaces (left, right) joined by a veth link.
+
+    eth0 on each side has 192.0.2.1/24 and 2001:db8::1/64 (left), 192.0.2.2/24 and 2001:db8::2/64 (right), ready to use.
+    """
+    from .pair import join
+
+    left, right = make_netns("left"), make_netns("right")
+    join(left, right)
+    return left, right
+
+
+@pytest.fixture(scope="session")
+def netns_factory(_netns_session: Session) -> Callable[..., NetNS]:
+    """Make namespaces for fixtures of a wider scope: ``with netns_factory("lab") as ns: yield ns``.
+
+    It takes what make_netns takes. What is still open at the end of the session is closed then.
+    """
+    return _netns_session.namespace

@@ -1,0 +1,102 @@
+"""The commands that run in a namespace, ended with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+from . import inside, kernel
+from .errors import NetNSOSError
+
+TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
+KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
+PAUSE = 0.005  # seconds between two looks at processes that are not our children
+
+
+class Processes:
+    """The commands of one namespace.
+
+    :param ns: a descriptor of the namespace, which stays open as long as this object is used.
+    :param what: how to call it in an error.
+    """
+
+    def __init__(self, ns: int, what: object) -> None:
+        self._ns = ns
+        self._what = what
+        self._started: list[subprocess.Popen[Any]] = []
+
+    def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+        # A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork.
+        process: subprocess.Popen[Any] = inside.call(self._ns, self._what, lambda: subprocess.Popen(args, **kwargs))
+        self._started.append(process)
+        return process
+
+    def run(
+        self,
+        args: Any,
+        *,
+        input: Any = None,
+        capture_output: bool = False,
+        timeout: float | None = None,
+        check: bool = False,
+        **kwargs: Any,
+    ) -> subprocess.CompletedProcess[Any]:
+        if input is not None:
+            if kwargs.get("stdin") is not None:
+                raise ValueError("stdin and input arguments may not both be used.")
+            kwargs["stdin"] = subprocess.PIPE
+        if capture_output:
+            if kwargs.get("stdout") is not None or kwargs.get("stderr") is not None:
+                raise ValueError("stdout and stderr arguments may not be used with capture_output.")
+            kwargs["stdout"] = kwargs["stderr"] = subprocess.PIPE
+        with self.popen(args, **kwargs) as process:
+            try:
+                out, err = process.communicate(input, timeout)
+            except subprocess.TimeoutExpired as expired:
+                process.kill()
+                # As subprocess.run: a grandchild may hold the pipe, so do not read on; what came so far is in the
+                # error.
+                process.wait()
+                raise expired
+            except BaseException:
+                process.kill()
+                raise
+        self._started.remove(process)
+        result = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        if check:
+            result.check_returncode()
+        return result
+
+    def close(self) -> None:
+        """End what still runs: SIGTERM, a bounded wait, SIGKILL; then whatever else is in the namespace."""
+        started, self._started = self._started, []
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + TERM_TIMEOUT
+        for process in started:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, deadline - time.monotonic()))
+            if process.poll() is None:
+                process.kill()
+        for process in started:
+            process.wait(KILL_TIMEOUT)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        self._end_the_rest()
+
+    def _end_the_rest(self) -> None:
+        deadline = time.monotonic() + KILL_TIMEOUT
+        inhabited = {kernel.namespace_id(self._ns)}
+        while pids := list(kernel.processes_in(inhabited)):
+            if time.monotonic() > deadline:
+                raise NetNSOSError(16, f"{self._what}: processes {pids} were killed and do not end")
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(PAUSE)

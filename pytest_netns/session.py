@@ -1,0 +1,128 @@
+"""What makes namespaces, and closes those that are still open at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping
+
+from . import kernel
+from .child import DEFAULT, check_mode
+from .child.modes import Modes
+from .namespace import NetNS
+from .sysctl import checked
+
+
+class Session:
+    """Makes namespaces, all served by one resident child, which ends with it.
+
+    :param child_mode: the child mode where none is named.
+    :param child_timeout: how long a child may take over one step, in seconds.
+    :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
+    """
+
+    def __init__(self, *, child_mode: str = DEFAULT, child_timeout: float = 10.0, name_suffix: str = "") -> None:
+        self._name_suffix = name_suffix
+        self._keys = itertools.count(1)
+        self._open: dict[int, NetNS] = {}
+        self.modes = Modes(child_mode, check_timeout(child_timeout))
+
+    def namespace(
+        self,
+        label: str | None = None,
+        *,
+        name: str | None = None,
+        lo: bool = True,
+        sysctl: Mapping[str, str | int] | None = None,
+        child_mode: str | None = None,
+        child_timeout: float | None = None,
+    ) -> NetNS:
+        """Make a namespace.
+
+        :param label: what it is called in reports; by default its name, or a number.
+        :param name: a name under /run/netns, where ``ip netns`` sees it; parallel workers add theirs to it.
+        :param lo: whether its loopback interface is up.
+        :param sysctl: sysctls to set in it, as ``{"net.ipv4.ip_forward": 1}``.
+        :param child_mode: the child mode of its sockets; by default that of the test that runs.
+        :param child_timeout: how long a child may take over one step in it, in seconds; by default the session's.
+        :return: the namespace, owned by the caller, and closed with the session if it is open then.
+        :raises NetNSError: it cannot be made.
+        :raises ValueError: an option is wrong.
+        """
+        modes, key = self.modes, next(self._keys)
+        if child_mode is not None:
+            check_mode(child_mode)
+        timeout = modes.timeout if child_timeout is None else check_timeout(child_timeout)
+        values = checked(sysctl or {})
+        if name is not None:
+            name = check_name(name) + self._name_suffix
+        label = label or name or f"netns{key}"
+        what = f"namespace {label!r}"
+        fd = modes.resident.create(key, what, lo=lo, sysctl=values, name=name, timeout=timeout)
+        ns = NetNS(modes, key, fd, label=label, name=name, child_mode=child_mode, child_timeout=timeout)
+        self._open[key] = ns
+        ns.on_close(self._open.pop, key)
+        return ns
+
+    def close(self) -> None:
+        """Close the namespaces that are open, the newest first, and end the resident child."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.modes.close)
+            for ns in list(self._open.values()):
+                undo.callback(ns.close)
+
+    @contextlib.contextmanager
+    def child_mode(self, mode: str) -> Iterator[str]:
+        """Use a child mode where none is named, until the end of the block.
+
+        In the ``fork`` and ``mp`` modes, the children of pyroute2 go the same way, and so does ``multiprocessing``.
+        """
+        saved, self.modes.current = self.modes.current, check_mode(mode)
+        try:
+            if mode == DEFAULT:
+                yield mode
+            else:
+                with _others_in(mode):
+                    yield mode
+        finally:
+            self.modes.current = saved
+
+
+@contextlib.contextmanager
+def _others_in(mode: str) -> Iterator[None]:
+    import multiprocessing
+
+    from . import netlink
+
+    kind, _, method = mode.partition(":")
+    # To ask for it with allow_none does not fix it; to use it does, so it is restored for "mp" and "fork" too.
+    saved = multiprocessing.get_start_method(allow_none=True)
+    try:
+        if method:
+            multiprocessing.set_start_method(method, force=True)
+        with netlink.child_process_mode(kind):
+            yield
+    finally:
+        multiprocessing.set_start_method(saved, force=True)
+
+
+def check_timeout(seconds: float) -> float:
+    """Return a timeout if it is one.
+
+    :raises ValueError: it is not positive.
+    """
+    if not seconds > 0:
+        raise ValueError(f"a timeout is a number of seconds above 0, not {seconds!r}")
+    return seconds
+
+
+def check_name(name: str) -> str:
+    """Return a name under /run/netns if it can be one.
+
+    :raises ValueError: it cannot.
+    """
+    if not name or "/" in name or "\0" in name or name in (".", "..") or len(name) > 200:
+        raise ValueError(
+            f"{name!r} cannot be a name under {kernel.NAMES_DIR}: it is one file name of at most 200 characters"
+        )
+    return name

@@ -1,0 +1,99 @@
+"""The options of the plugin: command line and ini, validated once, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from .child import DEFAULT, MODES, check_mode
+from .errors import ChildModeError
+
+CHILD_MODE = "netns_child_mode"
+CHILD_TIMEOUT = "netns_child_timeout"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register each option and its ini twin."""
+    group = parser.getgroup("netns", "network namespaces")
+    _add(
+        parser,
+        group,
+        CHILD_MODE,
+        default=DEFAULT,
+        metavar="MODE[,MODE...]",
+        help="how the child is started that makes a namespace's sockets, in tests without the marker netns_child_mode; "
+        f"with several, tests run once in each: {', '.join(MODES)}",
+    )
+    _add(
+        parser,
+        group,
+        CHILD_TIMEOUT,
+        default="10",
+        metavar="SECONDS",
+        help="how long a child may take over one step before it is killed and the test gets an error",
+    )
+
+
+def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
+    group.addoption(f"--{name.replace('_', '-')}", metavar=metavar, help=f"{help} (default: {default})")
+    parser.addini(name, default=default, help=f"{help} (twin of --{name.replace('_', '-')})")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user has chosen for a run."""
+
+    child_modes: tuple[str, ...]
+    child_timeout: float
+
+    @classmethod
+    def from_config(cls, config: pytest.Config) -> Settings:
+        """Read the options; the command line wins over the ini file.
+
+        :raises pytest.UsageError: a value is wrong; the text says where it stands and what is valid.
+        """
+        return cls(
+            child_modes=_parse_modes(*_value(config, CHILD_MODE)),
+            child_timeout=_parse_seconds(*_value(config, CHILD_TIMEOUT)),
+        )
+
+
+def _value(config: pytest.Config, name: str) -> tuple[str, str]:
+    """Return where a value stands, and the value."""
+    given: Any = config.getoption(name)
+    if given is not None:
+        return f"--{name.replace('_', '-')}", str(given)
+    return f"{name} in {config.inipath or 'the ini file'}", str(config.getini(name))
+
+
+def _parse_modes(where: str, text: str) -> tuple[str, ...]:
+    try:
+        return parse_modes(mode.strip() for mode in text.split(","))
+    except ChildModeError as error:
+        raise pytest.UsageError(f"{where}: {error}") from None
+
+
+def parse_modes(modes: Any) -> tuple[str, ...]:
+    """Return modes as a tuple.
+
+    :raises ChildModeError: one of them is none, or occurs twice, or there are none.
+    """
+    checked = tuple(check_mode(mode) for mode in modes)
+    if not checked:
+        raise ChildModeError(f"there is no child mode given; valid are: {', '.join(MODES)}")
+    for mode in checked:
+        if checked.count(mode) > 1:
+            raise ChildModeError(f"the child mode {mode!r} is given twice")
+    return checked
+
+
+def _parse_seconds(where: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise pytest.UsageError(f"{where}: {text!r} is not a number of seconds above 0, such as 10 or 0.5")
+    return seconds

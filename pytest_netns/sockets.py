@@ -1,0 +1,157 @@
+"""The sockets that a namespace has handed out, and the standard library's ways to make them ready."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .child.protocol import Spec
+from .errors import ChildProtocolError
+
+MakeSocket = Callable[[int], socket.socket]
+"""Makes a SOCK_STREAM socket of an address family."""
+
+_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+
+class Sockets:
+    """The sockets of one namespace, closed with it where the test left them open.
+
+    They are held, so that one that a test drops without closing it is closed in time and makes no ``ResourceWarning``.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[socket.socket] = []
+        self._look_at = 64
+
+    def adopt(self, fds: list[int], specs: list[Spec], what: object) -> list[socket.socket]:
+        """Make sockets of descriptors that a child has passed.
+
+        :param fds: the descriptors; they are owned here from now on, also when this fails.
+        :param specs: what they were asked to be.
+        :raises ChildProtocolError: they are something else.
+        """
+        made: list[socket.socket] = []
+        try:
+            if len(fds) != len(specs):
+                raise ChildProtocolError(
+                    errno.EPROTO, f"{what}: the child passed {len(fds)} descriptors instead of {len(specs)}"
+                )
+            fds.reverse()
+            for spec in specs:
+                made.append(_adopt(fds, spec, what))
+        except BaseException:
+            for sock in made:
+                sock.close()
+            for fd in fds:
+                os.close(fd)
+            raise
+        self._open += made
+        if len(self._open) > self._look_at:
+            self._open = [sock for sock in self._open if sock.fileno() >= 0]
+            self._look_at = max(64, 2 * len(self._open))
+        return made
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop().close()
+
+
+def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
+    family, kind, proto = spec
+    try:
+        # Family and type are asked of the kernel; the protocol is as given, as socket.socket() has it.
+        sock = socket.socket(proto=proto, fileno=fds[-1])
+    except OSError:
+        raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
+    fds.pop()
+    if (sock.family, sock.type) != (family, kind & ~_FLAGS):
+        with sock:
+            raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
+    if kind & socket.SOCK_NONBLOCK:
+        sock.setblocking(False)
+    return sock
+
+
+def create_server(
+    make: MakeSocket, address: Any, *, family: int, backlog: int | None, reuse_port: bool, dualstack_ipv6: bool
+) -> socket.socket:
+    """Do what ``socket.create_server`` does, with a socket of ``make``."""
+    if dualstack_ipv6 and family != socket.AF_INET6:
+        raise ValueError("dualstack_ipv6 requires AF_INET6")
+    sock = make(family)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dualstack_ipv6)
+        sock.bind(address)
+        if backlog is None:
+            sock.listen()
+        else:
+            sock.listen(backlog)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise type(error)(
+                error.errno, f"{error.strerror} (while attempting to bind on address {address!r})"
+            ) from None
+        raise
+    return sock
+
+
+def create_connection(
+    make: MakeSocket,
+    resolve: Callable[[Callable[[], Any]], Any],
+    address: tuple[str, int],
+    *,
+    timeout: float | None | object,
+    source_address: tuple[str, int] | None,
+    all_errors: bool,
+) -> socket.socket:
+    """Do what ``socket.create_connection`` does, with sockets of ``make``.
+
+    :param resolve: runs a function where names are to be looked up.
+    """
+    errors: list[OSError] = []
+    for family, _, _, _, target in _look_up(resolve, *address):
+        sock = make(family)
+        try:
+            if timeout is not DEFAULT_TIMEOUT:
+                sock.settimeout(timeout)  # type: ignore[arg-type]
+            if source_address:
+                sock.bind(source_address)
+            sock.connect(target)
+            return sock
+        except OSError as error:
+            sock.close()
+            errors.append(error)
+        except BaseException:
+            sock.close()
+            raise
+    if all_errors:
+        if sys.version_info < (3, 11):
+            raise ValueError("all_errors needs the exception groups of Python 3.11") from errors[-1]
+        raise ExceptionGroup(  # noqa: F821 - F821 looks at 3.10 only
+            "create_connection failed", errors
+        )
+    try:
+        raise errors[0]
+    finally:
+        errors.clear()  # a reference cycle with the traceback
+
+
+DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+
+
+def _look_up(resolve: Callable[[Callable[[], Any]], Any], host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found: list[Any] = resolve(lambda: socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+        return found
