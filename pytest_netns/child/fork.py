@@ -27,17 +27,20 @@ class Forked(task.Child):
 
 
 @contextlib.contextmanager
-def ready_to_fork() -> Iterator[None]:
+def ready_to_fork() -> Iterator[list[int]]:
     """Let neither a signal handler nor the garbage collector run in a forked child before it has put them aside.
 
     A handler that raises there would unwind the stack of the parent in the child, and a second test session run on.
+
+    :return: the signals that have a handler, which the child is to reset.
     """
     kernel.load()
+    handled = [number for number in range(1, signal.NSIG) if callable(signal.getsignal(number))]
     collects = gc.isenabled()
-    mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
     gc.disable()
     try:
-        yield
+        yield handled
     finally:
         if collects:
             gc.enable()
@@ -55,10 +58,10 @@ class Fork(task.OneChildPerCall):
             ours, theirs = fdpass.pair()
             with theirs:
                 try:
-                    with ready_to_fork():
+                    with ready_to_fork() as handled:
                         pid = os.fork()
                         if pid == 0:
-                            task.run(theirs, fd, job, parent)
+                            task.run(theirs, fd, job, parent, handled)
                     return ours, Forked(pid)
                 except BaseException:
                     ours.close()

@@ -33,7 +33,7 @@ def run_received(channel: socket.socket) -> NoReturn:
         except BaseException as error:
             reply(channel, failure(error), ())
         else:
-            task.run(channel, ns, job, None)
+            task.run(channel, ns, job)
     finally:
         os._exit(1)
 
@@ -110,8 +110,8 @@ class Multiprocessing(task.OneChildPerCall):
         return process
 
     def _fork(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
-        process = self._process(task.run, theirs, ns.fileno(), job, os.getpid())
-        with ready_to_fork():
+        with ready_to_fork() as handled:
+            process = self._process(task.run, theirs, ns.fileno(), job, os.getpid(), handled)
             process.start()
         return Started(process, ns.child_timeout)
 

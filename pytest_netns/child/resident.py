@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ class Process:
 
     def __init__(self, home: int) -> None:
         self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
-        self._idle: list[socket.socket] = []
+        self._idle: list[tuple[socket.socket, float]] = []
         self._control, theirs = fdpass.pair()
         with theirs:
             try:
@@ -78,19 +77,19 @@ class Process:
         :raises fdpass.Garbage: what it answered is no message.
         :raises TimeoutError: it did not answer in time.
         """
-        deadline = time.monotonic() + timeout
-        channel = self._idle.pop() if self._idle else self._connect()
+        channel, limit = self._idle.pop() if self._idle else (self._connect(), 0.0)
         try:
-            channel.settimeout(timeout)
+            if limit != timeout:
+                fdpass.limit(channel, timeout)
             fdpass.send(channel, request)
-            answer = fdpass.receive(channel, deadline)
+            answer = fdpass.receive(channel)
         except (BrokenPipeError, ConnectionResetError):
             channel.close()
             raise Gone from None
         except BaseException:
             channel.close()  # its answer may still come, and must not be taken for that of the next request
             raise
-        self._idle.append(channel)
+        self._idle.append((channel, timeout))
         return answer
 
     def _connect(self) -> socket.socket:
@@ -103,10 +102,13 @@ class Process:
                 raise
         return ours
 
-    def _close_descriptors(self) -> None:
+    def _close_channels(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
         self._control.close()
+
+    def _close_descriptors(self) -> None:
+        self._close_channels()
         stderr, self._stderr = self._stderr, -1
         if stderr >= 0:
             os.close(stderr)
@@ -123,9 +125,7 @@ class Process:
 
     def close(self, timeout: float) -> None:
         """Let the child end by itself, and reap it."""
-        while self._idle:
-            self._idle.pop().close()
-        self._control.close()
+        self._close_channels()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(timeout)
         self.kill()
@@ -224,7 +224,7 @@ class Resident:
         except fdpass.Garbage as garbage:
             self._discard(process)
             raise ChildProtocolError(errno.EPROTO, f"{what}: the resident child answered garbage: {garbage}") from None
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             self._discard(process)
             raise NetNSTimeoutError(
                 errno.ETIMEDOUT,

@@ -27,22 +27,31 @@ from .protocol import Spec, Target
 BEGUN, RAISED = b".", b"!"
 
 
-class MakeSockets:
-    """The job to make sockets."""
+class Job(ABC):
+    """What a child does inside the namespace."""
+
+    runs_code_of_others = False
+
+    @abstractmethod
+    def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
+        """Do it; return the answer and the sockets to pass with it."""
+
+
+class MakeSockets(Job):
+    """Make sockets."""
 
     def __init__(self, specs: Sequence[Spec]) -> None:
         self.specs = specs
 
     def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
-        made = []
-        for spec in self.specs:
-            with Step("create the socket"):
-                made.append(socket.socket(*spec))
-        return OK, made
+        with Step("create the socket"):
+            return OK, [socket.socket(*spec) for spec in self.specs]
 
 
-class CallFunction:
-    """The job to call a function."""
+class CallFunction(Job):
+    """Call a function; say before that it has begun."""
+
+    runs_code_of_others = True
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self.func = func
@@ -72,10 +81,6 @@ def _dump_exception(error: BaseException) -> bytes:
         return values.dump((stand_in, text))[0]
 
 
-Job = Callable[[socket.socket], tuple[bytes, Sequence[socket.socket]]]
-"""What a child does inside the namespace: given its channel, it returns the answer and the sockets to pass."""
-
-
 class ChildTraceback(Exception):
     """The cause of an exception that a child raised; its text is the traceback there."""
 
@@ -83,30 +88,30 @@ class ChildTraceback(Exception):
         return f"\n\n{self.args[0]}"
 
 
-def run(channel: socket.socket, ns: int, job: Job, parent: int | None) -> NoReturn:
+def run(channel: socket.socket, ns: int, job: Job, parent: int | None = None, handled: Sequence[int] = ()) -> NoReturn:
     """Be the child: enter the namespace, do the job, answer, and end the process.
 
-    :param parent: the process that must still be the parent, or ``None`` where it cannot be known.
+    :param parent: the process that has to be the parent still, where this one was forked from it.
+    :param handled: the signals for which that one has a handler; they are blocked, and for a job of our own stay so.
     """
     code = 1
     try:
         gc.disable()
-        _reset_signals()
-        if parent is not None:
-            kernel.die_with_parent(parent)
+        if job.runs_code_of_others:
+            _become_a_process_of_its_own(parent, handled)
         _answer(channel, ns, job)
         code = 0
     finally:
         os._exit(code)
 
 
-def _reset_signals() -> None:
-    """Let no handler of the parent's run here: one that raises would unwind the parent's stack in this process."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
+def _become_a_process_of_its_own(parent: int | None, handled: Sequence[int]) -> None:
+    signal.set_wakeup_fd(-1)  # that of the parent's event loop
+    for number in handled:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if parent is not None:
+        kernel.die_with_parent(parent)
 
 
 def _answer(channel: socket.socket, ns: int, job: Job) -> None:
@@ -174,6 +179,7 @@ def receive_answer(
         answer = fdpass.receive(channel, time.monotonic() + ns.child_timeout, child.ending)
         if call and answer[0] == BEGUN:
             waited, remedy = timeout, "give it a longer timeout, or none"
+            channel.settimeout(None)
             answer = fdpass.receive(channel, None if timeout is None else time.monotonic() + timeout, child.ending)
         return answer
     except (fdpass.Closed, ConnectionResetError):
