@@ -28,11 +28,12 @@ def entered(ns: int, what: object) -> Iterator[None]:
     except OSError as error:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
+        _enter(home, "the thread's own namespace, the way back from the other")
         _enter(ns, what)
         try:
             yield
         finally:
-            _enter(home, "the thread's own namespace")
+            _enter(home, "the thread's own namespace, the way back from the other")
     finally:
         os.close(home)
 

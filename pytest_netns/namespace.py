@@ -68,7 +68,6 @@ class NetNS:
         self._undo = contextlib.ExitStack()
         self._undo.callback(os.close, fd)
         self._undo.callback(modes.resident.forget, key, str(self), child_timeout)
-        modes.resident.keep(key, fd, name)
         self._undo.callback(self._sockets.close)
 
     # Identity

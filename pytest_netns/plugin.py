@@ -39,16 +39,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker(CHILD_MODE)
     if marker is not None:
         modes = _modes_of(marker, metafunc.definition)
-        if CHILD_MODE not in metafunc.fixturenames:
-            metafunc.fixturenames.append(CHILD_MODE)
     else:
         modes = metafunc.config.stash[settings_key].child_modes
         if len(modes) == 1 or FIXTURES.isdisjoint(metafunc.fixturenames):
             return
-        if CHILD_MODE not in metafunc.fixturenames:
-            metafunc.fixturenames.append(CHILD_MODE)
     if not _is_parametrised(metafunc.definition):
+        if CHILD_MODE not in metafunc.fixturenames:  # parametrize() insists on it
+            metafunc.fixturenames.append(CHILD_MODE)
         metafunc.parametrize(CHILD_MODE, modes, ids=modes, indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if not isinstance(item, pytest.Function):
+        return
+    if hasattr(item, "callspec"):
+        if CHILD_MODE in item.callspec.params and CHILD_MODE not in item.fixturenames:
+            # A test that uses none of the fixtures, or only one of a wider scope, has its mode set all the same.
+            item.fixturenames.insert(0, CHILD_MODE)
+    elif item.get_closest_marker(CHILD_MODE) is not None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: @pytest.mark.{CHILD_MODE} runs a test once in each mode, which pytest cannot do with a "
+            f"method of unittest.TestCase; make it a function, or give --{CHILD_MODE.replace('_', '-')}"
+        )
 
 
 def _modes_of(marker: pytest.Mark, item: pytest.Item) -> tuple[str, ...]:
@@ -57,7 +69,8 @@ def _modes_of(marker: pytest.Mark, item: pytest.Item) -> tuple[str, ...]:
             raise ChildModeError(f"the marker takes modes only, not {', '.join(marker.kwargs)}=")
         return parse_modes(marker.args)
     except ChildModeError as error:
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{CHILD_MODE}: {error}") from None
+        # Not UsageError, which pytest would show here with a traceback through itself.
+        raise pytest.Collector.CollectError(f"{item.nodeid}: @pytest.mark.{CHILD_MODE}: {error}") from None
 
 
 def _is_parametrised(item: pytest.Item) -> bool:

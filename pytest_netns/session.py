@@ -57,11 +57,16 @@ class Session:
         if name is not None:
             name = check_name(name) + self._name_suffix
         label = label or name or f"netns{key}"
-        what = f"namespace {label!r}"
-        fd = modes.resident.create(key, what, lo=lo, sysctl=values, name=name, timeout=timeout)
+        fd = modes.resident.create(key, f"namespace {label!r}", lo=lo, sysctl=values, timeout=timeout)
         ns = NetNS(modes, key, fd, label=label, name=name, child_mode=child_mode, child_timeout=timeout)
         self._open[key] = ns
         ns.on_close(self._open.pop, key)
+        if name is not None:
+            try:
+                modes.resident.bind(key, name, str(ns), timeout)
+            except BaseException:
+                ns.close()
+                raise
         return ns
 
     def close(self) -> None:

@@ -31,16 +31,17 @@ if TYPE_CHECKING:
 
     Verb = Callable[..., tuple[bytes, list[int]]]
 
-CONNECT, ADOPT, CREATE, FORGET, SOCKETS, READ_SYSCTL, WRITE_SYSCTL, LIST_SYSCTL = (
-    b"c",
-    b"a",
-    b"n",
-    b"f",
-    b"s",
-    b"r",
-    b"w",
-    b"l",
-)
+# Verbs of the control socket.
+CONNECT = b"c"
+ADOPT = b"a"
+FORGET = b"f"  # of a channel too
+# Verbs of a channel.
+CREATE = b"n"
+BIND = b"b"
+SOCKETS = b"s"
+READ_SYSCTL = b"r"
+WRITE_SYSCTL = b"w"
+LIST_SYSCTL = b"l"
 
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
 KILL_ROUNDS = 40  # times to look for processes in the namespaces of a dead parent
@@ -84,6 +85,7 @@ class Resident:
             self.poll.register(self.parent_pidfd, select.EPOLLIN)
         self.verbs: dict[bytes, Verb] = {
             CREATE: self.create,
+            BIND: self.bind,
             FORGET: self.forget,
             SOCKETS: self.sockets,
             READ_SYSCTL: self.read_sysctl,
@@ -92,6 +94,7 @@ class Resident:
         }
 
     def serve(self) -> None:
+        """Serve until the parent is gone."""
         wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
         while True:
             for fd, _ in self.poll.poll(wait):
@@ -125,7 +128,7 @@ class Resident:
             message, _ = fdpass.receive(channel)
             payload, fds = self.handle(message)
             reply(channel, payload, fds)
-        except (fdpass.Closed, BrokenPipeError, ConnectionResetError):
+        except (fdpass.Closed, OSError):  # nobody is there to tell
             self.drop(channel)
         finally:
             fdpass.close_all(fds)
@@ -143,7 +146,7 @@ class Resident:
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
-    def create(self, key: int, lo: bool, sysctl: dict[str, str], name: str | None) -> tuple[bytes, list[int]]:
+    def create(self, key: int, lo: bool, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
         with Step("create the namespace"):
             kernel.unshare_net()
         try:
@@ -156,10 +159,6 @@ class Resident:
                 for path, value in sysctl.items():
                     with Step(f"set the sysctl {path}"):
                         write_sysctl(path, value)
-                if name is not None:
-                    with Step(f"bind the name {name}"):
-                        kernel.bind_name(name)
-                    namespace.name = name
                 fd = os.dup(namespace.fd)
             except BaseException:
                 namespace.undo()
@@ -169,10 +168,21 @@ class Resident:
         self.namespaces[key] = namespace
         return OK, [fd]
 
+    def bind(self, key: int, name: str) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step(f"bind the name {name}"):
+                kernel.bind_name(name)
+        finally:
+            self.go_home()
+        self.namespaces[key].name = name
+        return OK, []
+
     def forget(self, key: int) -> tuple[bytes, list[int]]:
-        namespace = self.namespaces.pop(key)
-        with Step(f"remove the name {namespace.name}"):
-            namespace.undo()
+        namespace = self.namespaces.pop(key, None)  # None where it could not be made
+        if namespace is not None:
+            with Step(f"remove the name {namespace.name}"):
+                namespace.undo()
         return OK, []
 
     def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
@@ -254,6 +264,23 @@ def write_sysctl(path: str, value: str) -> None:
         file.write(value.encode())
 
 
+def find_home(home: int) -> int:
+    """Go to the namespace to be in between requests, and return its descriptor.
+
+    It is the parent's, but for a parent in a user namespace that does not own it: there is no way back into that, so a
+    namespace of its own is the home then.
+    """
+    try:
+        kernel.setns(home)
+    except PermissionError:
+        try:
+            kernel.unshare_net()
+        except PermissionError:
+            return home  # with no privilege at all, each request will say so
+        return kernel.open_own_namespace()
+    return home
+
+
 def main(control: int, parent: int, home: int) -> None:
     """Run the resident child.
 
@@ -268,9 +295,8 @@ def main(control: int, parent: int, home: int) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()  # there are no cycles to collect, and no pauses to take
-    kernel.setns(home)
+    home = find_home(home)
     resident = Resident(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control), parent, home)
-    try:
-        resident.serve()
-    finally:
-        resident.clean_up()
+    resident.serve()
+    # Not where it ends by an exception: then the parent lives, and starts another that takes over.
+    resident.clean_up()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import fdpass
+from .. import fdpass, kernel
 from ..errors import (
     ChildDiedError,
     ChildModeError,
@@ -156,21 +156,29 @@ class Resident:
 
     # Namespaces
 
-    def create(
-        self, key: int, what: str, *, lo: bool, sysctl: Mapping[str, str], name: str | None, timeout: float
-    ) -> int:
+    def create(self, key: int, what: str, *, lo: bool, sysctl: Mapping[str, str], timeout: float) -> int:
         """Make a namespace.
 
-        :param key: the number by which it is known from now on.
+        :param key: the number by which it is known from now on, until :meth:`forget`.
         :param what: how to call it in an error.
-        :return: its descriptor, owned by the caller, who tells :meth:`keep` of it and in the end :meth:`forget`.
+        :return: its descriptor, owned by the caller, who keeps it open until after :meth:`forget`.
         """
-        request = program.request(program.CREATE, key, lo, dict(sysctl), name)
-        _, fds = self._ask(request, timeout, what)
+        try:
+            _, fds = self._ask(program.request(program.CREATE, key, lo, dict(sysctl)), timeout, what)
+        except BaseException:
+            self.forget(key, what, timeout)  # it may be made, and only its descriptor not have come through
+            raise
+        self._namespaces[key] = (fds[0], None)
         return fds[0]
 
-    def keep(self, key: int, fd: int, name: str | None) -> None:
-        """Remember a namespace, for the child that replaces this one; ``fd`` stays open until :meth:`forget`."""
+    def bind(self, key: int, name: str, what: str, timeout: float) -> None:
+        """Give a namespace a name under /run/netns."""
+        fd, _ = self._namespaces[key]
+        try:
+            self._ask(program.request(program.BIND, key, name), timeout, what)
+        except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
+            _remove_half_bound(name, fd)
+            raise
         self._namespaces[key] = (fd, name)
 
     def forget(self, key: int, what: str, timeout: float) -> None:
@@ -233,7 +241,11 @@ class Resident:
             ) from None
         except OSError as error:
             raise from_errno(error.errno or 0, f"{what}: cannot ask the resident child") from error
-        return checked(*answer, what)
+        try:
+            return checked(*answer, what)
+        except ChildProtocolError:
+            self._discard(process)
+            raise
 
     def _running(self, what: object) -> Process:
         if os.getpid() != self._pid:
@@ -264,3 +276,13 @@ class Resident:
             process, self._process = self._process, None
             if process is not None:
                 process.close(self._timeout)
+
+
+def _remove_half_bound(name: str, fd: int) -> None:
+    """Remove what a child has left that died as it bound a name: the mount, if of our namespace, or a bare file."""
+    path = f"{kernel.NAMES_DIR}/{name}"
+    with contextlib.suppress(FileNotFoundError):
+        is_ours = kernel.namespace_id(path) == kernel.namespace_id(fd)
+        is_bare = os.stat(path).st_dev == os.stat(kernel.NAMES_DIR).st_dev
+        if is_ours or is_bare:
+            kernel.unbind_name(name)

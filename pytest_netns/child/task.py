@@ -132,8 +132,13 @@ class Child(ABC):
         self.pid = pid
         self._how: str | None = None
         self._pidfd: int | None = None
-        with contextlib.suppress(ProcessLookupError):  # it has ended, and somebody else has reaped it
+        try:
             self._pidfd = kernel.open_pidfd(pid)
+        except ProcessLookupError:
+            pass  # it has ended, and somebody else has reaped it
+        except OSError:  # no descriptor to spare
+            self.end()
+            raise
 
     @property
     def ending(self) -> int | None:

@@ -1,0 +1,55 @@
+# Everything sets itself up: a virtual environment in .venv, made anew when pyproject.toml changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where pyenv has the other Pythons, let it show all of them.
+PYENVS := $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
+# Namespaces take CAP_SYS_ADMIN.
+ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
+
+.PHONY: help demo test smoke lint format docs bench clean
+help:
+	@echo "make demo    run the examples and show what they do"
+	@echo "make test    run the tests here, and a part of them on each other Python there is"
+	@echo "make lint    check format, style and types"
+	@echo "make bench   measure against pyroute2, ip netns and the system calls themselves"
+	@echo "make docs    build the documentation into docs/_build/html"
+
+.venv/examples: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[examples]'
+	@touch $@
+
+.venv/dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/examples
+
+demo: .venv/examples
+	$(ROOT) $(BIN)/python -m pytest examples -rP -rs --no-header
+
+test: smoke
+	$(ROOT) $(BIN)/python -m pytest -n 2
+
+smoke: .venv/dev
+	$(ROOT) env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox --session smoke
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/dev
+	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+
+bench: .venv/dev
+	$(ROOT) $(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache docs/_build build dist

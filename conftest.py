@@ -1,0 +1,66 @@
+"""What holds for the project's own tests and examples."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+def _descriptors() -> dict[str, str]:
+    """Return what each descriptor refers to, but for those of multiprocessing's helpers, which live on."""
+    helpers = {
+        str(getattr(forkserver._forkserver, "_forkserver_alive_fd", None)),
+        str(getattr(resource_tracker._resource_tracker, "_fd", None)),
+    }
+    found = {}
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            if entry not in helpers:
+                found[entry] = os.readlink(f"/proc/self/fd/{entry}")
+        except FileNotFoundError:
+            continue  # that of the listing itself
+    return found
+
+
+def _children() -> set[str]:
+    """Return our children, but for multiprocessing's helpers."""
+    helpers = {
+        str(getattr(forkserver._forkserver, "_forkserver_pid", None)),
+        str(getattr(resource_tracker._resource_tracker, "_pid", None)),
+    }
+    found: set[str] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        found |= set((thread / "children").read_text().split())
+    return found - helpers
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a descriptor, a thread or a child behind, or itself in another namespace."""
+    if "_netns_session" in request.fixturenames:
+        # The resident child lives as long as the session: it is to be there before.
+        request.getfixturevalue("netns_factory")("warm-up").close()
+    descriptors, threads, children = _descriptors(), set(threading.enumerate()), _children()
+    home = os.stat("/proc/thread-self/ns/net").st_ino
+    yield
+    gc.collect()
+    assert os.stat("/proc/thread-self/ns/net").st_ino == home
+    assert set(threading.enumerate()) <= threads
+    assert _children() <= children
+    left = {fd: target for fd, target in _descriptors().items() if fd not in descriptors}
+    assert not left
+
+
+@pytest.fixture(autouse=True)
+def _quiet_asyncio(request: pytest.FixtureRequest) -> None:
+    """Let pytest-asyncio not warn, in each run inside a test, that its default is unset."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester").makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")

@@ -1,0 +1,77 @@
+"""What several test modules need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE = 20.0  # seconds after which what should have happened is taken not to happen any more
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    """Wait until something holds that nothing announces, such as the end of another's child."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
+        time.sleep(0.005)
+
+
+def descriptors() -> dict[str, str]:
+    """Return our descriptors, and what each refers to."""
+    found = {}
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            found[entry] = os.readlink(f"/proc/self/fd/{entry}")
+        except FileNotFoundError:
+            continue  # that of the listing itself
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def namespace_inodes() -> set[int]:
+    """Return the network namespaces of all processes, and those that a process has open."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        try:
+            found.add((process / "ns/net").stat().st_ino)
+            for fd in (process / "fd").iterdir():
+                if os.readlink(fd).startswith("net:["):
+                    found.add(fd.stat().st_ino)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is none of ours
+    return found
+
+
+def named_namespaces() -> set[str]:
+    """Return the names under /run/netns."""
+    try:
+        return set(os.listdir("/run/netns"))
+    except FileNotFoundError:
+        return set()
+
+
+def names_mounted() -> list[str]:
+    """Return the mount points below /run/netns."""
+    return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if "/run/netns/" in line]
+
+
+def links() -> set[str]:
+    """Return the names of the links at home."""
+    return set(os.listdir("/sys/class/net"))
+
+
+def output(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
