@@ -10,7 +10,7 @@ import os
 import socket as stdlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -259,7 +259,7 @@ class NetNS:
         return self._get_netlink().async_iproute(**kwargs)
 
     @property
-    def sysctl(self) -> MutableMapping[str, str]:
+    def sysctl(self) -> Sysctl:
         """The sysctls of the namespace: ``ns.sysctl["net.ipv4.ip_forward"] = 1``."""
         self._checked_fd()
         return self._sysctl

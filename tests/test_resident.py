@@ -1,0 +1,222 @@
+"""The resident child: started on first use, shared by threads, replaced, and ended with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import descriptors, eventually, is_running, named_namespaces
+
+from pytest_netns import NetNS
+from pytest_netns.session import Session
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session()
+    yield made
+    made.close()
+
+
+def pid_of(session: Session) -> int:
+    pid = session.modes.resident.pid
+    assert pid is not None
+    return pid
+
+
+def test_it_starts_on_first_use_and_ends_with_the_session() -> None:
+    session = Session()
+    assert session.modes.resident.pid is None
+    session.namespace()
+    pid = pid_of(session)
+    assert is_running(pid)
+    session.close()
+    assert session.modes.resident.pid is None
+    assert not is_running(pid)
+
+
+def test_it_is_small_and_alone(session: Session) -> None:
+    ns = session.namespace(name=f"small-{os.getpid()}")
+    for _ in range(100):
+        ns.socket().close()
+    status = Path(f"/proc/{pid_of(session)}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines())
+    assert int(fields["VmRSS"].split()[0]) <= 12 * 1024  # kB
+    assert fields["Threads"] == "1"
+    assert os.readlink(f"/proc/{pid_of(session)}/cwd") == "/"
+    assert os.getsid(pid_of(session)) == pid_of(session)
+
+
+def test_its_size_and_descriptors_are_flat(session: Session) -> None:
+    def state() -> tuple[int, int]:
+        pid = pid_of(session)
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return len(os.listdir(f"/proc/{pid}/fd")), resident
+
+    def work() -> None:
+        for _ in range(200):
+            with session.namespace(sysctl={"net.ipv4.ip_forward": 1}) as ns:
+                ns.socket().close()
+        with session.namespace() as ns:  # an answer: all that was told before is done
+            ns.socket().close()
+
+    work()
+    before = state()
+    for _ in range(3):
+        work()
+    fds, pages = state()
+    assert fds <= before[0]
+    assert pages <= before[1] + 16
+
+
+def test_a_dead_one_is_replaced_unnoticed(session: Session) -> None:
+    ns = session.namespace(name=f"replaced-{os.getpid()}")
+    for _ in range(5):
+        pid = pid_of(session)
+        os.kill(pid, signal.SIGKILL)  # not waited for: the next request may meet it alive, dying or dead
+        ns.sysctl["net.ipv4.ip_forward"] = 1
+        ns.socket().close()
+        session.namespace().close()
+        assert pid_of(session) != pid
+        assert not is_running(pid)
+    assert ns.name in named_namespaces()
+    ns.close()
+    assert ns.name not in named_namespaces()
+
+
+def test_an_end_by_signals_that_others_send_is_not_its_end(session: Session) -> None:
+    ns = session.namespace()
+    pid = pid_of(session)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        os.kill(pid, number)
+    ns.socket().close()
+    assert pid_of(session) == pid
+
+
+def test_threads_are_served_side_by_side(session: Session) -> None:
+    ns = session.namespace()
+    errors: list[BaseException] = []
+    start = threading.Barrier(16)
+
+    def body(port: int) -> None:
+        try:
+            start.wait()
+            for _ in range(50):
+                with ns.create_server(("127.0.0.1", port)) as sock:
+                    assert sock.getsockname() == ("127.0.0.1", port)
+                with session.namespace() as own, own.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+                    other.bind(("::1", 53))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=body, args=(port,)) for port in range(80, 96)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_threads_meet_its_death_together(session: Session) -> None:
+    ns = session.namespace()
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        while not stop.is_set():
+            try:
+                ns.socket().close()
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=body) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        pid = pid_of(session)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda pid=pid: session.modes.resident.pid not in (pid, None), "it is replaced")  # type: ignore[misc]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert all("the resident child died before it answered" in str(error) for error in errors)
+    ns.socket().close()
+
+
+def test_an_interrupted_request_does_not_answer_the_next(session: Session) -> None:
+    """As Ctrl-C does: the answer to what was given up must not be taken for that to what comes next."""
+    ns = session.namespace()
+    before = descriptors()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    saved = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        for _ in range(300):
+            timer = threading.Timer(0, os.kill, (os.getpid(), signal.SIGUSR1))
+            try:
+                timer.start()
+                while True:
+                    ns.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+            except KeyboardInterrupt:
+                timer.join()
+            with ns.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+                assert (sock.family, sock.type) == (socket.AF_INET, socket.SOCK_STREAM)
+    finally:
+        signal.signal(signal.SIGUSR1, saved)
+    assert len(descriptors()) <= len(before) + 2
+
+
+def test_it_ends_when_its_parent_does_also_if_others_hold_the_connection() -> None:
+    program = """
+import os, signal, sys
+from pytest_netns.session import Session
+session = Session()
+session.namespace()
+print(session.modes.resident.pid, flush=True)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)
+    signal.pause()  # a daemon of the code under test, which has inherited everything
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        resident, daemon = int(run.stdout.readline()), int(run.stdout.readline())
+        try:
+            run.kill()
+            eventually(lambda: not is_running(resident), "the resident child has seen its parent's end")
+            assert is_running(daemon)
+        finally:
+            os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_session_is_closed_with_what_is_open(session: Session) -> None:
+    spaces = [session.namespace(name=f"open-{os.getpid()}-{n}") for n in range(3)]
+    process = spaces[0].popen(["sleep", "1000"])
+    session.close()
+    assert all(ns.closed for ns in spaces)
+    assert process.returncode is not None
+    assert not any(ns.name in named_namespaces() for ns in spaces)
+
+
+def test_a_thousand_namespaces(make_netns: Callable[..., NetNS]) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    try:
+        spaces = [make_netns() for _ in range(1000)]
+        assert len({ns.inode for ns in spaces}) == 1000
+        spaces[500].create_server(("127.0.0.1", 80))
+        for ns in spaces:
+            ns.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
