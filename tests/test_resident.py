@@ -64,16 +64,14 @@ def test_its_size_and_descriptors_are_flat(session: Session) -> None:
         for _ in range(200):
             with session.namespace(sysctl={"net.ipv4.ip_forward": 1}) as ns:
                 ns.socket().close()
-        with session.namespace() as ns:  # an answer: all that was told before is done
-            ns.socket().close()
 
     work()
-    before = state()
+    fds, pages = state()
     for _ in range(3):
         work()
-    fds, pages = state()
-    assert fds <= before[0]
-    assert pages <= before[1] + 16
+    # It is told to forget a namespace, and does not answer.
+    eventually(lambda: state()[0] <= fds, "all namespaces are forgotten")
+    assert state()[1] <= pages + 16
 
 
 def test_a_dead_one_is_replaced_unnoticed(session: Session) -> None:
@@ -146,7 +144,7 @@ def test_threads_meet_its_death_together(session: Session) -> None:
     stop.set()
     for thread in threads:
         thread.join()
-    assert all("the resident child died before it answered" in str(error) for error in errors)
+    assert [error for error in errors if "the resident child died before it answered" not in str(error)] == []
     ns.socket().close()
 
 

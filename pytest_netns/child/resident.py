@@ -39,6 +39,7 @@ class Process:
     def __init__(self, home: int) -> None:
         self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
         self._idle: list[tuple[socket.socket, float]] = []
+        self._ended = False
         self._control, theirs = fdpass.pair()
         with theirs:
             try:
@@ -68,6 +69,10 @@ class Process:
             fdpass.send(self._control, program.request(verb, *arguments), () if fd is None else (fd,))
         except (BrokenPipeError, ConnectionResetError):
             raise Gone from None
+        except OSError:
+            if self._ended:  # meanwhile, by another thread
+                raise Gone from None
+            raise
 
     def ask(self, request: bytes, timeout: float) -> tuple[bytes, list[int]]:
         """Return the answer to a request.
@@ -90,6 +95,8 @@ class Process:
             channel.close()  # its answer may still come, and must not be taken for that of the next request
             raise
         self._idle.append((channel, timeout))
+        if self._ended:  # meanwhile, by another thread
+            self._close_channels()
         return answer
 
     def _connect(self) -> socket.socket:
@@ -103,6 +110,7 @@ class Process:
         return ours
 
     def _close_channels(self) -> None:
+        self._ended = True
         while self._idle:
             self._idle.pop()[0].close()
         self._control.close()
