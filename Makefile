@@ -27,7 +27,7 @@ help:
 	@touch $@ .venv/examples
 
 demo: .venv/examples
-	$(ROOT) $(BIN)/python -m pytest examples -rP -rs --no-header
+	$(ROOT) $(BIN)/python -m pytest examples -rPs --no-header
 
 test: smoke
 	$(ROOT) $(BIN)/python -m pytest -n 2

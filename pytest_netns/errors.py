@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 
 __all__ = [
     "ChildCallError",
@@ -115,6 +116,13 @@ _NEXT_STEP = {
 def errno_name(number: int) -> str:
     """Return ``"EPERM (Operation not permitted)"`` for an errno."""
     return f"{errno.errorcode.get(number, f'errno {number}')} ({os.strerror(number)})"
+
+
+def how_it_ended(code: int | None) -> str:
+    """Describe an exit code as ``subprocess`` and ``multiprocessing`` give it."""
+    if code is None:
+        return "and was reaped by somebody else"
+    return f"with exit status {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
 
 
 def from_errno(number: int, what_failed: str, *, remedy: str | None = None) -> NetNSError:

@@ -18,6 +18,7 @@ IFNAME = "eth0"
 IPV4, IPV4_PREFIX = ("192.0.2.1", "192.0.2.2"), 24
 IPV6, IPV6_PREFIX = ("2001:db8::1", "2001:db8::2"), 64
 
+LEFT_INDEX = 1000
 IFA_F_NODAD = 0x02  # <linux/if_addr.h>; an address is usable at once without duplicate address detection
 RTMGRP_LINK = 1  # rtnetlink(7)
 CARRIER_TIMEOUT = 5.0  # seconds; it takes up to 20 ms
@@ -29,8 +30,10 @@ def join(left: NetNS, right: NetNS) -> None:
     :raises NetNSTimeoutError: there is no carrier.
     """
     # Made in both places at once: to make it in one and to move an end takes forty times as long.
+    # And with another index on the left than on the right, where it is the first free one: a link with the index of its
+    # peer is taken for one without a peer, and the news of its carrier waits for a second (net/core/link_watch.c).
     peer = {"ifname": IFNAME, "net_ns_fd": right.fileno()}
-    left.ipr.link("add", ifname=IFNAME, kind="veth", peer=peer)
+    left.ipr.link("add", ifname=IFNAME, index=LEFT_INDEX, kind="veth", peer=peer)
     for ns, ipv4, ipv6 in zip((left, right), IPV4, IPV6, strict=True):
         index = ns.ipr.link_lookup(ifname=IFNAME)[0]
         ns.ipr.addr("add", index=index, address=ipv4, prefixlen=IPV4_PREFIX)

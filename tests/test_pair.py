@@ -71,3 +71,11 @@ def test_waiting_for_a_link_that_stays_down_has_a_bound(netns: NetNS) -> None:
         wait_until_up(netns, "left", timeout=0.05)
     assert str(raised.value) == f"[Errno 110] {netns}: left has no carrier after 0.05 s"
     assert os.strerror(raised.value.errno or 0) == "Connection timed out"
+
+
+def test_the_news_of_the_carrier_does_not_wait(netns_pair: tuple[NetNS, NetNS]) -> None:
+    """The kernel holds it back for a second where both ends have the same index; see the comment in pair.py."""
+    for ns in netns_pair:
+        eth0 = next(link for link in ns.ipr.link("dump") if link.get("ifname") == "eth0")
+        assert eth0.get("operstate") == "UP"
+        assert eth0["index"] != eth0.get("link")

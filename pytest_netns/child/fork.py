@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 
 from .. import fdpass, kernel
-from ..errors import from_errno
+from ..errors import from_errno, how_it_ended
 from . import task
 from .protocol import Target
 
@@ -22,8 +22,8 @@ class Forked(task.Child):
         try:
             _, status = os.waitpid(self.pid, 0)
         except ChildProcessError:  # the program ignores SIGCHLD, or waits for every child
-            return task.how_it_ended(None)
-        return task.how_it_ended(os.waitstatus_to_exitcode(status))
+            return how_it_ended(None)
+        return how_it_ended(os.waitstatus_to_exitcode(status))
 
 
 @contextlib.contextmanager
@@ -58,11 +58,13 @@ class Fork(task.OneChildPerCall):
             ours, theirs = fdpass.pair()
             with theirs:
                 try:
+                    if job.runs_code_of_others:
+                        task.flush_standard_streams()
                     with ready_to_fork() as handled:
                         pid = os.fork()
                         if pid == 0:
                             task.run(theirs, fd, job, parent, handled)
-                    return ours, Forked(pid)
+                        return ours, Forked(pid)
                 except BaseException:
                     ours.close()
                     raise

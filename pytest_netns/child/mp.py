@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 from .. import fdpass, kernel, values
-from ..errors import NetNSError, NetNSTimeoutError, from_errno
+from ..errors import NetNSError, NetNSTimeoutError, from_errno, how_it_ended
 from . import task
 from .answer import Step, failure, reply
 from .fork import ready_to_fork
@@ -56,7 +56,7 @@ class Started(task.Child):
         code = self._process.exitcode
         if code is not None:
             self._process.close()
-        return task.how_it_ended(code)
+        return how_it_ended(code)
 
 
 class Multiprocessing(task.OneChildPerCall):
@@ -80,7 +80,7 @@ class Multiprocessing(task.OneChildPerCall):
         kwargs: Mapping[str, Any],
         timeout: float | None,
     ) -> Any:
-        method = multiprocessing.get_context(self._method).get_start_method()
+        method = self._start_method()
         if method != "fork":
             values.check_picklable(method, func, args, kwargs)
         return super().call(ns, func, args, kwargs, timeout)
@@ -90,12 +90,7 @@ class Multiprocessing(task.OneChildPerCall):
             ours, theirs = fdpass.pair()
             with theirs:
                 try:
-                    start = (
-                        self._fork
-                        if multiprocessing.get_context(self._method).get_start_method() == "fork"
-                        else self._spawn
-                    )
-                    return ours, start(ns, job, ours, theirs)
+                    return ours, self._begin(ns, job, ours, theirs)
                 except BaseException:
                     ours.close()
                     raise
@@ -104,16 +99,24 @@ class Multiprocessing(task.OneChildPerCall):
                 raise
             raise from_errno(error.errno or 0, f"{ns}: cannot start a child") from error
 
+    def _begin(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
+        if self._start_method() == "fork":
+            return self._fork(ns, job, theirs)
+        return self._spawn(ns, job, ours, theirs)
+
+    def _start_method(self) -> str:
+        return multiprocessing.get_context(self._method).get_start_method()
+
     def _process(self, target: Callable[..., NoReturn], *args: object) -> BaseProcess:
         context: Any = multiprocessing.get_context(self._method)
         process: BaseProcess = context.Process(target=target, args=args, name=f"netns-{self.name}-child")
         return process
 
-    def _fork(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
+    def _fork(self, ns: Target, job: task.Job, theirs: socket.socket) -> Started:
         with ready_to_fork() as handled:
             process = self._process(task.run, theirs, ns.fileno(), job, os.getpid(), handled)
             process.start()
-        return Started(process, ns.child_timeout)
+            return Started(process, ns.child_timeout)
 
     def _spawn(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
         pickled, sockets = values.dump(job)

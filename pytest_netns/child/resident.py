@@ -21,6 +21,7 @@ from ..errors import (
     NetNSError,
     NetNSTimeoutError,
     from_errno,
+    how_it_ended,
 )
 from . import CALL_MODES, program
 from .answer import checked
@@ -123,12 +124,10 @@ class Process:
 
     def kill(self) -> str:
         """End the child at once; return how it ended and what it wrote to stderr."""
-        had_ended = self._popen.poll()
         self._popen.kill()
-        code = self._popen.wait()
+        how = how_it_ended(self._popen.wait())
         written = b"" if self._stderr < 0 else os.pread(self._stderr, 4000, 0)
         self._close_descriptors()
-        how = "was killed" if had_ended is None else f"exit status {code}" if code >= 0 else f"killed by signal {-code}"
         return f"{how}; it wrote: {written.decode(errors='replace').strip()}" if written else how
 
     def close(self, timeout: float) -> None:
@@ -236,7 +235,9 @@ class Resident:
                 answer = process.ask(request, timeout)
         except (Gone, fdpass.Closed):
             ended = self._discard(process)
-            raise ChildDiedError(errno.ECHILD, f"{what}: the resident child died before it answered: {ended}") from None
+            raise ChildDiedError(
+                errno.ECHILD, f"{what}: the resident child ended before it answered, {ended}"
+            ) from None
         except fdpass.Garbage as garbage:
             self._discard(process)
             raise ChildProtocolError(errno.EPROTO, f"{what}: the resident child answered garbage: {garbage}") from None

@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -20,11 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import fdpass, kernel, values
-from ..errors import ChildCallError, ChildDiedError, ChildProtocolError, NetNSTimeoutError, from_errno
+from ..errors import ChildCallError, ChildDiedError, ChildProtocolError, NetNSTimeoutError, UnpicklableError, from_errno
 from .answer import OK, Step, checked, failure, reply
 from .protocol import Spec, Target
 
-BEGUN, RAISED = b".", b"!"
+BEGUN, RAISED, UNPICKLABLE = b".", b"!", b"?"
 
 
 class Job(ABC):
@@ -64,9 +65,21 @@ class CallFunction(Job):
             value = self.func(*self.args, **self.kwargs)
         except BaseException as error:
             return RAISED + _dump_exception(error), ()
-        with Step("pass the function's value back"):
+        finally:
+            flush_standard_streams()
+        try:
             pickled, sockets = values.dump(value)
+        except Exception as error:
+            text = f"{self.func!r} returned {value!r}, which cannot be pickled and passed back: {error}"
+            return UNPICKLABLE + text.encode(errors="replace"), ()
         return OK + pickled, sockets
+
+
+def flush_standard_streams() -> None:
+    """Flush what was printed: before a fork, so that it is not printed twice, and in a child, which ends without it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
 
 
 def _dump_exception(error: BaseException) -> bytes:
@@ -162,13 +175,6 @@ class Child(ABC):
     def _reap(self) -> str: ...
 
 
-def how_it_ended(code: int | None) -> str:
-    """Describe an exit code in the way of ``subprocess`` and ``multiprocessing``."""
-    if code is None:
-        return "and was reaped by somebody else"
-    return f"with exit status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-
-
 def receive_answer(
     channel: socket.socket, child: Child, ns: Target, mode: str, *, call: bool = False, timeout: float | None = None
 ) -> tuple[bytes, list[int]]:
@@ -225,8 +231,18 @@ class OneChildPerCall(ABC):
         channel, child = self._start(ns, CallFunction(func, args, kwargs))
         with channel:
             payload, fds = receive_answer(channel, child, ns, self.name, call=True, timeout=timeout)
+        if payload[:1] == UNPICKLABLE:
+            raise UnpicklableError(f"{ns}: {payload[1:].decode()}; return something that can, sockets included")
         if payload[:1] == RAISED:
-            error, text = values.load(payload[1:], fds)
+            error, text = self._load(ns, payload[1:], fds)
             error.__cause__ = ChildTraceback(text)
             raise error
-        return values.load(*checked(payload, fds, ns))
+        return self._load(ns, *checked(payload, fds, ns))
+
+    def _load(self, ns: Target, pickled: bytes, fds: list[int]) -> Any:
+        try:
+            return values.load(pickled, fds)
+        except Exception as error:
+            raise UnpicklableError(
+                f"{ns}: what the {self.name} child passed back cannot be unpickled: {error}"
+            ) from error
