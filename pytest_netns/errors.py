@@ -14,6 +14,7 @@ __all__ = [
     "NetNSClosedError",
     "NetNSError",
     "NetNSExistsError",
+    "NetNSLeakError",
     "NetNSLimitError",
     "NetNSOSError",
     "NetNSPermissionError",
@@ -54,6 +55,10 @@ class NetNSExistsError(NetNSError, FileExistsError):
 
 class NetNSTimeoutError(NetNSError, TimeoutError):
     """Something that has a bounded time did not happen in it."""
+
+
+class NetNSLeakError(NetNSError, RuntimeError):
+    """Something outlived its test: a thread, a descriptor, a process, or a namespace that was not left."""
 
 
 class ChildDiedError(NetNSError, ChildProcessError):

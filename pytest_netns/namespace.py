@@ -10,7 +10,8 @@ import os
 import socket as stdlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -23,6 +24,7 @@ from .child.protocol import Spec
 from .errors import NetNSClosedError
 from .processes import Processes
 from .sysctl import Sysctl
+from .threads import Threads
 
 if TYPE_CHECKING:
     import pyroute2
@@ -50,6 +52,7 @@ class NetNS:
         name: str | None,
         child_mode: str | None,
         child_timeout: float,
+        thread_timeout: float,
     ) -> None:
         self.key = key
         self.label = label
@@ -61,7 +64,6 @@ class NetNS:
         self._fd = fd
         self._id = kernel.namespace_id(fd)
         self._lock = threading.RLock()
-        self._processes: Processes | None = None
         self._netlink: Netlink | None = None
         self._sysctl = Sysctl(functools.partial(modes.resident.sysctl, self))
         self._sockets = handed_out.Sockets()
@@ -69,6 +71,10 @@ class NetNS:
         self._undo.callback(os.close, fd)
         self._undo.callback(modes.resident.forget, key, str(self), child_timeout)
         self._undo.callback(self._sockets.close)
+        self._threads = Threads(self._checked_fd, self._id, self, thread_timeout)
+        self._undo.callback(self._end_threads_and_netlink)
+        self._processes = Processes(fd, self)
+        self._undo.callback(self._processes.close)
 
     # Identity
 
@@ -186,7 +192,9 @@ class NetNS:
 
         :raises NetNSPermissionError: the process may not.
         """
-        return inside.entered(self._checked_fd(), self)
+        fd = self._checked_fd()
+        self._threads.entered = True
+        return inside.entered(fd, self)
 
     def call(
         self,
@@ -214,6 +222,39 @@ class NetNS:
             return cast("T", self._modes[child_mode].call(self, func, args, kwargs, timeout))
         return inside.call(fd, self, functools.partial(func, *args, **kwargs), timeout)
 
+    def thread(
+        self,
+        group: None = None,
+        target: Callable[..., object] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+    ) -> threading.Thread:
+        """Make a thread that runs inside the namespace, with the arguments of ``threading.Thread``.
+
+        :return: the thread, which the caller starts. Closing the namespace waits for it, up to ``netns_thread_timeout``
+            seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
+        """
+        self._checked_fd()
+        return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
+
+    def executor(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> ThreadPoolExecutor:
+        """Make a pool of threads that run inside the namespace, with the arguments of ``ThreadPoolExecutor``.
+
+        :return: the pool, owned by the caller. Closing the namespace shuts it down: what has not begun is cancelled,
+            and its threads are waited for as :meth:`thread` has it.
+        """
+        self._checked_fd()
+        return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
+
     # Commands
 
     def run(self, args: Any, **kwargs: Any) -> subprocess.CompletedProcess[Any]:
@@ -222,7 +263,8 @@ class NetNS:
         :raises OSError: as ``subprocess.run``.
         :raises subprocess.SubprocessError: likewise.
         """
-        return self._get_processes().run(args, **kwargs)
+        self._checked_fd()
+        return self._processes.run(args, **kwargs)
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         """Start a command in the namespace, with the arguments of ``subprocess.Popen``.
@@ -231,7 +273,8 @@ class NetNS:
             two seconds later SIGKILL.
         :raises OSError: as ``subprocess.Popen``.
         """
-        return self._get_processes().popen(args, **kwargs)
+        self._checked_fd()
+        return self._processes.popen(args, **kwargs)
 
     # Netlink
 
@@ -300,13 +343,16 @@ class NetNS:
             raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
         return fd
 
-    def _get_processes(self) -> Processes:
-        with self._lock:
-            fd = self._checked_fd()
-            if self._processes is None:
-                self._processes = Processes(fd, self)
-                self._undo.callback(self._processes.close)
-            return self._processes
+    def _end_threads_and_netlink(self) -> None:
+        netlink = self._netlink
+        holders = set() if netlink is None else netlink.holders()
+        alive = self._threads.wait(holders)
+        try:
+            if netlink is not None:
+                netlink.close()
+        finally:
+            if alive:
+                raise self._threads.blame(alive, holders)
 
     def _get_netlink(self) -> Netlink:
         with self._lock:
@@ -315,7 +361,6 @@ class NetNS:
                 from .netlink import Netlink
 
                 self._netlink = Netlink(self._make_netlink_socket)
-                self._undo.callback(self._netlink.close)
             return self._netlink
 
     def _make_netlink_socket(self, family: int) -> stdlib.socket:

@@ -117,6 +117,10 @@ class _Threads:
             del self._all[part.thread]
         part.close()
 
+    def idents(self) -> set[int]:
+        """Return the identifiers of the threads that hold a part, and have not ended."""
+        return set(self._all)
+
     def close(self) -> None:
         while self._all:
             self._all.popitem()[1].close()
@@ -132,23 +136,23 @@ class _Core(pyroute2.AsyncIPRoute):
     def __init__(self, make: MakeSocket, *, own_loop: bool, **kwargs: Any) -> None:
         self._make = make
         self._own_loop = own_loop
-        self._threads = _Threads()
+        self.threads = _Threads()
         super().__init__(**kwargs)
 
     def setup_socket(self) -> Any:
-        with self._threads.lock:  # the descriptor goes by way of the object's specification
+        with self.threads.lock:  # the descriptor goes by way of the object's specification
             self.spec["fileno"] = self._make(self.spec["family"]).detach()
             return super().setup_socket()
 
     def setup_event_loop(self) -> asyncio.AbstractEventLoop:
-        part = self._threads.here()
+        part = self.threads.here()
         running = asyncio._get_running_loop()
         part.own_loop = self._own_loop or running is None
         part.loop = _Loop() if self._own_loop else super().setup_event_loop()
         return part.loop
 
     async def setup_endpoint(self) -> None:
-        part = self._threads.here()
+        part = self.threads.here()
         if part.loop is not None and part.loop is not asyncio.get_running_loop():
             raise NetNSOSError(
                 errno.EBADF,
@@ -160,7 +164,7 @@ class _Core(pyroute2.AsyncIPRoute):
         part.sock = self.local.socket
 
     def close(self, *args: Any) -> None:
-        self._threads.close()
+        self.threads.close()
         for name in ("transport", "protocol", "event_loop"):  # closed above; pyroute2 is not to close them again
             if hasattr(self.local, name):
                 delattr(self.local, name)
@@ -176,6 +180,12 @@ class _IPRoute(pyroute2.IPRoute):
         self.asyncore.status["event_loop"] = "new"
         self.asyncore.local.keep_event_loop = True
         self.asyncore.event_loop.run_until_complete(self.asyncore.setup_endpoint())
+
+    def _cleanup_transport(self) -> None:
+        if not self.asyncore.status[
+            "closed"
+        ]:  # else it is cleaned up, perhaps by another thread, and must not be again
+            super()._cleanup_transport()
 
 
 class Netlink:
@@ -203,10 +213,19 @@ class Netlink:
         self._open.append(made)
         return made
 
+    def holders(self) -> set[int]:
+        """Return the identifiers of the threads that hold an object, or their part of one."""
+        return {ident for made in list(self._open) for ident in _core(made).threads.idents()}
+
     def close(self) -> None:
         with contextlib.ExitStack() as stack:
             while self._open:
                 stack.callback(self._open.pop().close)
+
+
+def _core(made: Any) -> _Core:
+    core: _Core = getattr(made, "asyncore", made)
+    return core
 
 
 def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     session = Session(
         child_mode=settings.child_modes[0],
         child_timeout=settings.child_timeout,
+        thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
     )
     with contextlib.closing(session):

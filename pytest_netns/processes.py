@@ -28,11 +28,13 @@ class Processes:
         self._ns = ns
         self._what = what
         self._started: list[subprocess.Popen[Any]] = []
+        self._used = False
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         # A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork.
         process: subprocess.Popen[Any] = inside.call(self._ns, self._what, lambda: subprocess.Popen(args, **kwargs))
         self._started.append(process)
+        self._used = True
         return process
 
     def run(
@@ -73,6 +75,8 @@ class Processes:
 
     def close(self) -> None:
         """End what still runs: SIGTERM, a bounded wait, SIGKILL; then whatever else is in the namespace."""
+        if not self._used:
+            return
         started, self._started = self._started, []
         for process in started:
             if process.poll() is None:

@@ -18,10 +18,19 @@ class Session:
 
     :param child_mode: the child mode where none is named.
     :param child_timeout: how long a child may take over one step, in seconds.
+    :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
-    def __init__(self, *, child_mode: str = DEFAULT, child_timeout: float = 10.0, name_suffix: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        child_mode: str = DEFAULT,
+        child_timeout: float = 10.0,
+        thread_timeout: float = 5.0,
+        name_suffix: str = "",
+    ) -> None:
+        self._thread_timeout = check_timeout(thread_timeout)
         self._name_suffix = name_suffix
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
@@ -58,7 +67,16 @@ class Session:
             name = check_name(name) + self._name_suffix
         label = label or name or f"netns{key}"
         fd = modes.resident.create(key, f"namespace {label!r}", lo=lo, sysctl=values, timeout=timeout)
-        ns = NetNS(modes, key, fd, label=label, name=name, child_mode=child_mode, child_timeout=timeout)
+        ns = NetNS(
+            modes,
+            key,
+            fd,
+            label=label,
+            name=name,
+            child_mode=child_mode,
+            child_timeout=timeout,
+            thread_timeout=self._thread_timeout,
+        )
         self._open[key] = ns
         ns.on_close(self._open.pop, key)
         if name is not None:

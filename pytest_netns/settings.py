@@ -12,6 +12,7 @@ from .errors import ChildModeError
 
 CHILD_MODE = "netns_child_mode"
 CHILD_TIMEOUT = "netns_child_timeout"
+THREAD_TIMEOUT = "netns_thread_timeout"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -34,6 +35,14 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long a child may take over one step before it is killed and the test gets an error",
     )
+    _add(
+        parser,
+        group,
+        THREAD_TIMEOUT,
+        default="5",
+        metavar="SECONDS",
+        help="how long a thread that used a namespace may take to end after the test, before the test gets an error",
+    )
 
 
 def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
@@ -47,6 +56,7 @@ class Settings:
 
     child_modes: tuple[str, ...]
     child_timeout: float
+    thread_timeout: float
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Settings:
@@ -57,6 +67,7 @@ class Settings:
         return cls(
             child_modes=_parse_modes(*_value(config, CHILD_MODE)),
             child_timeout=_parse_seconds(*_value(config, CHILD_TIMEOUT)),
+            thread_timeout=_parse_seconds(*_value(config, THREAD_TIMEOUT)),
         )
 
 

@@ -144,25 +144,6 @@ def test_closing_the_namespace_closes_the_objects(make_netns: Callable[..., NetN
         _ = ns.ipr
 
 
-def test_objects_of_threads_that_live_are_closed_with_the_namespace(make_netns: Callable[..., NetNS]) -> None:
-    before = descriptors()
-    ns = make_netns()
-    ipr, bound, go_on = ns.iproute(), threading.Event(), threading.Event()
-
-    def body() -> None:
-        bind(ipr)
-        bound.set()
-        go_on.wait()
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    bound.wait()
-    ns.close()
-    assert descriptors() == before
-    go_on.set()
-    thread.join()
-
-
 def test_a_second_event_loop_is_an_error_at_once(netns: NetNS) -> None:
     async def get(ipr: Any) -> Any:
         return await ipr.link("get", index=1)

@@ -1,0 +1,148 @@
+"""Threads that run inside a namespace, and the end of all that do or that hold something of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import inside, kernel
+from .errors import NetNSLeakError
+
+
+class InsideThread(threading.Thread):
+    """A ``threading.Thread`` that enters a namespace before it runs, and ends there."""
+
+    def __init__(self, ns: Callable[[], int], what: object, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._ns = ns
+        self._what = what
+
+    def start(self) -> None:
+        self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
+        try:
+            super().start()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def run(self) -> None:
+        try:
+            inside.enter(self._fd, self._what)
+        finally:
+            os.close(self._fd)
+        super().run()
+
+
+class InsideExecutor(ThreadPoolExecutor):
+    """A ``ThreadPoolExecutor`` whose threads enter a namespace before they work, and end there."""
+
+    def __init__(
+        self,
+        ns: Callable[[], int],
+        what: object,
+        max_workers: int | None,
+        thread_name_prefix: str,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+    ) -> None:
+        def begin() -> None:
+            inside.enter(ns(), what)
+            if initializer is not None:
+                initializer(*initargs)
+
+        super().__init__(max_workers, thread_name_prefix, begin)
+
+    def threads(self) -> set[threading.Thread]:
+        return set(self._threads)
+
+
+class Threads:
+    """The threads of one namespace: those that it has started, and others that are in it or hold something of it.
+
+    :param ns: returns the descriptor of the namespace, or raises where it is closed.
+    :param identity: what identifies it, as of ``kernel.namespace_id``.
+    :param what: how to call it in an error.
+    :param timeout: how long a thread may take to end after the namespace is closed, in seconds.
+    """
+
+    def __init__(self, ns: Callable[[], int], identity: tuple[int, int], what: object, timeout: float) -> None:
+        self._ns = ns
+        self._identity = identity
+        self._what = what
+        self._timeout = timeout
+        self._threads: list[threading.Thread] = []
+        self._executors: list[InsideExecutor] = []
+        self.entered = False
+
+    def thread(self, **kwargs: Any) -> InsideThread:
+        thread = InsideThread(self._ns, self._what, **kwargs)
+        self._threads.append(thread)
+        return thread
+
+    def executor(self, *args: Any) -> InsideExecutor:
+        executor = InsideExecutor(self._ns, self._what, *args)
+        self._executors.append(executor)
+        return executor
+
+    def wait(self, holders: Iterable[int]) -> list[threading.Thread]:
+        """Wait for the end of every thread that is to end with the namespace; return those that do not.
+
+        :param holders: further ones, by their identifiers.
+        """
+        threads = {thread for thread in self._threads if thread.is_alive()}
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+            threads |= executor.threads()
+        by_ident = {thread.ident: thread for thread in threading.enumerate()}
+        threads |= {by_ident[ident] for ident in holders if ident in by_ident}
+        if self.entered or threads:
+            threads |= threads_in(self._identity)
+        threads.discard(threading.current_thread())
+        deadline = time.monotonic() + self._timeout
+        for thread in threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        return [thread for thread in threads if thread.is_alive()]
+
+    def blame(self, alive: list[threading.Thread], holders: Iterable[int]) -> NetNSLeakError:
+        """Return the error that names the threads which did not end, where each is and what it holds."""
+        holding = set(holders)
+        lines = []
+        for thread in alive:
+            native = thread.native_id
+            held = ["an open pyroute2 object"] if thread.ident in holding else []
+            if native is not None and _namespace_of(native) == self._identity:
+                held.append("the namespace, being inside")
+            what_held = f", and holds {' and '.join(held)}" if held else ""
+            lines.append(
+                f"thread {thread.name!r} still runs {self._timeout:g} s after the namespace was closed{what_held}; "
+                f"it is at:\n{stack_of(thread)}"
+            )
+        return NetNSLeakError(f"{self._what}: " + "\n".join(lines) + "\nlet it end, and join it, before the test ends")
+
+
+def threads_in(identity: tuple[int, int]) -> set[threading.Thread]:
+    """Return the threads of this process that are inside a namespace."""
+    return {
+        thread
+        for thread in threading.enumerate()
+        if thread.native_id is not None and _namespace_of(thread.native_id) == identity
+    }
+
+
+def _namespace_of(native_id: int) -> tuple[int, int] | None:
+    try:
+        return kernel.namespace_id(f"/proc/self/task/{native_id}/ns/net")
+    except FileNotFoundError:
+        return None  # it has ended
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Return where a thread is, as text, innermost call last."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)).rstrip() if frame is not None else "  (it has no Python frame)"
