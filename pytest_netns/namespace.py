@@ -10,10 +10,10 @@ import os
 import socket as stdlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from . import inside, kernel
 from . import sockets as handed_out
@@ -31,6 +31,33 @@ if TYPE_CHECKING:
     from .netlink import Netlink
 
 T = TypeVar("T")
+
+
+class MakeNetNS(Protocol):
+    """What ``make_netns`` and ``netns_factory`` are: they make a namespace."""
+
+    def __call__(
+        self,
+        label: str | None = None,
+        *,
+        name: str | None = None,
+        lo: bool = True,
+        sysctl: Mapping[str, str | int] | None = None,
+        child_mode: str | None = None,
+        child_timeout: float | None = None,
+    ) -> NetNS:
+        """Make a namespace.
+
+        :param label: what it is called in reports; by default its name, or a number.
+        :param name: a name under /run/netns, where ``ip netns`` sees it; parallel workers add theirs to it.
+        :param lo: whether its loopback interface is up.
+        :param sysctl: sysctls to set in it, as ``{"net.ipv4.ip_forward": 1}``.
+        :param child_mode: the child mode of its sockets; by default that of the test that runs.
+        :param child_timeout: how long a child may take over one step in it, in seconds; by default the session's.
+        :return: the namespace, owned by the caller; it is closed with the test, or the session, if it is open then.
+        :raises NetNSError: it cannot be made.
+        :raises ValueError: an option is wrong.
+        """
 
 
 class NetNS:
@@ -94,7 +121,7 @@ class NetNS:
     @property
     def child_mode(self) -> str:
         """The child mode that makes this namespace's sockets where none is named."""
-        return self._child_mode or self._modes.current
+        return self._child_mode or self._modes.current()
 
     def __str__(self) -> str:
         return f"namespace {self.label!r}"

@@ -15,7 +15,8 @@ from .errors import ChildProtocolError
 MakeSocket = Callable[[int], socket.socket]
 """Makes a SOCK_STREAM socket of an address family."""
 
-_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_NONBLOCK = int(socket.SOCK_NONBLOCK)
+_FLAGS = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
 class Sockets:
@@ -69,10 +70,12 @@ def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
     except OSError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
     fds.pop()
-    if (sock.family, sock.type) != (family, kind & ~_FLAGS):
+    # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
+    raw: Any = super(socket.socket, sock)
+    if (raw.family, raw.type) != (family, kind & ~_FLAGS):
         with sock:
             raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
-    if kind & socket.SOCK_NONBLOCK:
+    if kind & _NONBLOCK:
         sock.setblocking(False)
     return sock
 

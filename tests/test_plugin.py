@@ -172,7 +172,7 @@ def test_pyroute2_and_the_start_method_match_and_are_restored(pytester: pytest.P
 
         multiprocessing.set_start_method({before!r}, force=True)
 
-        @pytest.hookimpl(wrapper=True)
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
         def pytest_runtest_teardown(item):
             result = yield
             assert item.module.state() == item.module.BEFORE
