@@ -71,7 +71,8 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
         finally:
             raised.clear()  # the exception's frames refer to this list
     if not returned:
-        name = getattr(func, "__qualname__", repr(func))
+        inner = getattr(func, "func", func)  # of a functools.partial
+        name = getattr(inner, "__qualname__", repr(inner))
         raise NetNSTimeoutError(
             errno.ETIMEDOUT,
             f"{what}: {name} did not return within {timeout:g} s and goes on in thread {thread.name!r}; "

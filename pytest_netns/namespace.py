@@ -78,7 +78,7 @@ class NetNS:
         child_mode: str | None,
         child_timeout: float,
     ) -> None:
-        self.key = key
+        self._key = key
         self.label = label
         self.name = name
         self.child_timeout = child_timeout
@@ -310,7 +310,7 @@ class NetNS:
             os.close(fd)
         self._undo.close()
 
-    def on_close(self, func: Callable[..., object], *args: Any) -> None:
+    def _on_close(self, func: Callable[..., object], *args: Any) -> None:
         """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
         self._undo.callback(func, *args)
 

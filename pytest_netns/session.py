@@ -51,7 +51,7 @@ class Session:
         fd = modes.resident.create(key, f"namespace {label!r}", lo=lo, sysctl=values, timeout=timeout)
         ns = NetNS(modes, key, fd, label=label, name=name, child_mode=child_mode, child_timeout=timeout)
         self._open[key] = ns
-        ns.on_close(self._open.pop, key)
+        ns._on_close(self._open.pop, key)
         if name is not None:
             try:
                 modes.resident.bind(key, name, str(ns), timeout)

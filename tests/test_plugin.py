@@ -240,7 +240,7 @@ def test_what_fails_in_the_namespace_is_reported_once_and_the_rest_closed(pytest
         @pytest.fixture
         def broken(make_netns):
             ns, other = make_netns("broken"), make_netns("other")
-            ns.on_close(lambda: 1 / 0)
+            ns._on_close(lambda: 1 / 0)
             yield other
 
         def test_x(broken): pass

@@ -220,7 +220,7 @@ class Resident:
     def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"read the sysctl {path}"), open(f"/proc/sys/{path}", "rb") as file:
+            with Step(f"read the sysctl {key_of(path)}"), open(f"/proc/sys/{path}", "rb") as file:
                 return OK + file.read(), []
         finally:
             self.go_home()
@@ -228,7 +228,7 @@ class Resident:
     def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"set the sysctl {path}"):
+            with Step(f"set the sysctl {key_of(path)}"):
                 write_sysctl(path, value)
         finally:
             self.go_home()
@@ -275,6 +275,11 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return  # it ended meanwhile
+
+
+def key_of(path: str) -> str:
+    """Return the key for a file below /proc/sys, as sysctl(8) writes it."""
+    return path if "." in path else path.replace("/", ".")
 
 
 def write_sysctl(path: str, value: str) -> None:
