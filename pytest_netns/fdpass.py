@@ -41,8 +41,12 @@ class Garbage(Exception):
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Return two connected ends, both close-on-exec and owned by the caller."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    """Return two connected ends, both close-on-exec, blocking and owned by the caller."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if socket.getdefaulttimeout() is not None:  # it is meant for the sockets of the test
+        for end in ends:
+            end.settimeout(None)
+    return ends
 
 
 def limit(channel: socket.socket, timeout: float) -> None:

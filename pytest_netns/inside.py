@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def entered(ns: int, what: object) -> Iterator[None]:
+def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     """Move the calling thread into a namespace, and back at the end.
 
-    :param ns: a descriptor of the namespace.
+    :param ns: returns a descriptor of the namespace, or raises where it is closed.
     :param what: how to call it in an error.
     """
     try:
@@ -29,7 +29,7 @@ def entered(ns: int, what: object) -> Iterator[None]:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
         _enter(home, "the thread's own namespace, the way back from the other")
-        _enter(ns, what)
+        _enter(ns(), what)
         try:
             yield
         finally:

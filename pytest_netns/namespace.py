@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -90,7 +91,7 @@ class NetNS:
         self._lock = threading.RLock()
         self._processes: Processes | None = None
         self._netlink: Netlink | None = None
-        self._sysctl = Sysctl(functools.partial(modes.resident.sysctl, self))
+        self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
         self._undo = contextlib.ExitStack()
         self._undo.callback(os.close, fd)
@@ -162,7 +163,7 @@ class NetNS:
         """
         self._checked_fd()
         mode = self._modes[child_mode or self.child_mode]
-        asked = [_spec(*spec) for spec in specs]
+        asked = [_spec(spec) for spec in specs]
         return self._sockets.adopt(mode.sockets(self, asked), asked, self)
 
     def create_server(
@@ -180,7 +181,13 @@ class NetNS:
         :raises OSError: as ``socket.create_server``.
         """
         return handed_out.create_server(
-            self.socket, address, family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=dualstack_ipv6
+            self.socket,
+            self.call,
+            address,
+            family=family,
+            backlog=backlog,
+            reuse_port=reuse_port,
+            dualstack_ipv6=dualstack_ipv6,
         )
 
     def create_connection(
@@ -193,7 +200,7 @@ class NetNS:
     ) -> stdlib.socket:
         """Connect to a TCP server from the namespace, with the arguments of ``socket.create_connection``.
 
-        A host name is looked up inside the namespace.
+        A host name, or a link such as ``%eth0`` behind an address, is looked up inside the namespace.
 
         :param timeout: for each address, in seconds; the socket keeps it.
         :return: as of :meth:`socket`.
@@ -213,7 +220,8 @@ class NetNS:
 
         :raises NetNSPermissionError: the process may not.
         """
-        return inside.entered(self._checked_fd(), self)
+        self._checked_fd()
+        return inside.entered(self._checked_fd, self)
 
     def call(
         self,
@@ -345,9 +353,23 @@ class NetNS:
                 self._undo.callback(self._netlink.close)
             return self._netlink
 
+    def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
+        self._checked_fd()
+        return self._modes.resident.sysctl(self, verb, *arguments)
+
     def _make_netlink_socket(self, family: int) -> stdlib.socket:
         return self.socket(stdlib.AF_NETLINK, stdlib.SOCK_DGRAM, family)
 
 
-def _spec(family: int = stdlib.AF_INET, type: int = stdlib.SOCK_STREAM, proto: int = 0) -> Spec:
-    return operator.index(family), operator.index(type), operator.index(proto)
+_DEFAULTS = (int(stdlib.AF_INET), int(stdlib.SOCK_STREAM), 0)
+
+
+def _spec(given: tuple[int, ...]) -> Spec:
+    if len(given) > len(_DEFAULTS):
+        raise TypeError(f"{given!r} is no socket to make: give at most its family, type and protocol")
+    numbers = [operator.index(number) for number in given]
+    # As socket.socket(), which takes -1 for the default.
+    family, kind, proto = (
+        default if number == -1 else number for number, default in zip_longest(numbers, _DEFAULTS, fillvalue=-1)
+    )
+    return family, kind, proto
