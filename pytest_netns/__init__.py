@@ -20,13 +20,14 @@ if TYPE_CHECKING:
         NetNSUnsupportedError,
         UnpicklableError,
     )
-    from .namespace import NetNS
+    from .namespace import MakeNetNS, NetNS
 
 __all__ = [
     "ChildCallError",
     "ChildDiedError",
     "ChildModeError",
     "ChildProtocolError",
+    "MakeNetNS",
     "NetNS",
     "NetNSClosedError",
     "NetNSError",
@@ -48,7 +49,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module(".namespace" if name == "NetNS" else ".errors", __name__)
+    module = import_module(".namespace" if name in ("MakeNetNS", "NetNS") else ".errors", __name__)
     value: object = getattr(module, name)
     return value
 

@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def entered(ns: int, what: object) -> Iterator[None]:
+def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     """Move the calling thread into a namespace, and back at the end.
 
-    :param ns: a descriptor of the namespace.
+    :param ns: returns a descriptor of the namespace, or raises where it is closed.
     :param what: how to call it in an error.
     """
     try:
@@ -29,7 +29,7 @@ def entered(ns: int, what: object) -> Iterator[None]:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
         enter(home, "the thread's own namespace, the way back from the other")
-        enter(ns, what)
+        enter(ns(), what)
         try:
             yield
         finally:
@@ -75,7 +75,8 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
         finally:
             raised.clear()  # the exception's frames refer to this list
     if not returned:
-        name = getattr(func, "__qualname__", repr(func))
+        inner = getattr(func, "func", func)  # of a functools.partial
+        name = getattr(inner, "__qualname__", repr(inner))
         raise NetNSTimeoutError(
             errno.ETIMEDOUT,
             f"{what}: {name} did not return within {timeout:g} s and goes on in thread {thread.name!r}; "

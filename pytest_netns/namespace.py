@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from . import inside, kernel
 from . import sockets as handed_out
@@ -33,6 +34,33 @@ if TYPE_CHECKING:
     from .netlink import Netlink
 
 T = TypeVar("T")
+
+
+class MakeNetNS(Protocol):
+    """What ``make_netns`` and ``netns_factory`` are: they make a namespace."""
+
+    def __call__(
+        self,
+        label: str | None = None,
+        *,
+        name: str | None = None,
+        lo: bool = True,
+        sysctl: Mapping[str, str | int] | None = None,
+        child_mode: str | None = None,
+        child_timeout: float | None = None,
+    ) -> NetNS:
+        """Make a namespace.
+
+        :param label: what it is called in reports; by default its name, or a number.
+        :param name: a name under /run/netns, where ``ip netns`` sees it; parallel workers add theirs to it.
+        :param lo: whether its loopback interface is up.
+        :param sysctl: sysctls to set in it, as ``{"net.ipv4.ip_forward": 1}``.
+        :param child_mode: the child mode of its sockets; by default that of the test that runs.
+        :param child_timeout: how long a child may take over one step in it, in seconds; by default the session's.
+        :return: the namespace, owned by the caller; it is closed with the test, or the session, if it is open then.
+        :raises NetNSError: it cannot be made.
+        :raises ValueError: an option is wrong.
+        """
 
 
 class NetNS:
@@ -54,7 +82,7 @@ class NetNS:
         child_timeout: float,
         thread_timeout: float,
     ) -> None:
-        self.key = key
+        self._key = key
         self.label = label
         self.name = name
         self.child_timeout = child_timeout
@@ -65,7 +93,7 @@ class NetNS:
         self._id = kernel.namespace_id(fd)
         self._lock = threading.RLock()
         self._netlink: Netlink | None = None
-        self._sysctl = Sysctl(functools.partial(modes.resident.sysctl, self))
+        self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
         self._undo = contextlib.ExitStack()
         self._undo.callback(os.close, fd)
@@ -100,7 +128,7 @@ class NetNS:
     @property
     def child_mode(self) -> str:
         """The child mode that makes this namespace's sockets where none is named."""
-        return self._child_mode or self._modes.current
+        return self._child_mode or self._modes.current()
 
     def __str__(self) -> str:
         return f"namespace {self.label!r}"
@@ -141,7 +169,7 @@ class NetNS:
         """
         self._checked_fd()
         mode = self._modes[child_mode or self.child_mode]
-        asked = [_spec(*spec) for spec in specs]
+        asked = [_spec(spec) for spec in specs]
         return self._sockets.adopt(mode.sockets(self, asked), asked, self)
 
     def create_server(
@@ -159,7 +187,13 @@ class NetNS:
         :raises OSError: as ``socket.create_server``.
         """
         return handed_out.create_server(
-            self.socket, address, family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=dualstack_ipv6
+            self.socket,
+            self.call,
+            address,
+            family=family,
+            backlog=backlog,
+            reuse_port=reuse_port,
+            dualstack_ipv6=dualstack_ipv6,
         )
 
     def create_connection(
@@ -172,7 +206,7 @@ class NetNS:
     ) -> stdlib.socket:
         """Connect to a TCP server from the namespace, with the arguments of ``socket.create_connection``.
 
-        A host name is looked up inside the namespace.
+        A host name, or a link such as ``%eth0`` behind an address, is looked up inside the namespace.
 
         :param timeout: for each address, in seconds; the socket keeps it.
         :return: as of :meth:`socket`.
@@ -192,9 +226,9 @@ class NetNS:
 
         :raises NetNSPermissionError: the process may not.
         """
-        fd = self._checked_fd()
+        self._checked_fd()
         self._threads.entered = True
-        return inside.entered(fd, self)
+        return inside.entered(self._checked_fd, self)
 
     def call(
         self,
@@ -326,7 +360,7 @@ class NetNS:
             os.close(fd)
         self._undo.close()
 
-    def on_close(self, func: Callable[..., object], *args: Any) -> None:
+    def _on_close(self, func: Callable[..., object], *args: Any) -> None:
         """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
         self._undo.callback(func, *args)
 
@@ -363,9 +397,23 @@ class NetNS:
                 self._netlink = Netlink(self._make_netlink_socket)
             return self._netlink
 
+    def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
+        self._checked_fd()
+        return self._modes.resident.sysctl(self, verb, *arguments)
+
     def _make_netlink_socket(self, family: int) -> stdlib.socket:
         return self.socket(stdlib.AF_NETLINK, stdlib.SOCK_DGRAM, family)
 
 
-def _spec(family: int = stdlib.AF_INET, type: int = stdlib.SOCK_STREAM, proto: int = 0) -> Spec:
-    return operator.index(family), operator.index(type), operator.index(proto)
+_DEFAULTS = (int(stdlib.AF_INET), int(stdlib.SOCK_STREAM), 0)
+
+
+def _spec(given: tuple[int, ...]) -> Spec:
+    if len(given) > len(_DEFAULTS):
+        raise TypeError(f"{given!r} is no socket to make: give at most its family, type and protocol")
+    numbers = [operator.index(number) for number in given]
+    # As socket.socket(), which takes -1 for the default.
+    family, kind, proto = (
+        default if number == -1 else number for number, default in zip_longest(numbers, _DEFAULTS, fillvalue=-1)
+    )
+    return family, kind, proto

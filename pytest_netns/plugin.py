@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .child import DEFAULT, check_mode
 from .errors import ChildModeError
 from .settings import Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
-    from .namespace import NetNS
+    from .namespace import MakeNetNS, NetNS
     from .session import Session
 
 settings_key = pytest.StashKey[Settings]()
+mode_key = pytest.StashKey[str]()
+"""The child mode of the test that runs."""
+undo_key = pytest.StashKey[contextlib.ExitStack]()
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
@@ -32,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "netns_child_mode(mode, ...): run the test once in each of these child modes, with the mode in its id "
         "(resident, fork, mp, mp:fork, mp:forkserver, mp:spawn).",
     )
-    config.stash[settings_key] = Settings.from_config(config)
+    config.stash[settings_key] = settings = Settings.from_config(config)
+    config.stash[mode_key] = settings.child_modes[0]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,17 +55,45 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if not isinstance(item, pytest.Function):
-        return
-    if hasattr(item, "callspec"):
-        if CHILD_MODE in item.callspec.params and CHILD_MODE not in item.fixturenames:
-            # A test that uses none of the fixtures, or only one of a wider scope, has its mode set all the same.
-            item.fixturenames.insert(0, CHILD_MODE)
-    elif item.get_closest_marker(CHILD_MODE) is not None:
+    is_parametrised = not isinstance(item, pytest.Function) or hasattr(item, "callspec")
+    if not is_parametrised and item.get_closest_marker(CHILD_MODE) is not None:
         raise pytest.UsageError(
             f"{item.nodeid}: @pytest.mark.{CHILD_MODE} runs a test once in each mode, which pytest cannot do with a "
             f"method of unittest.TestCase; make it a function, or give --{CHILD_MODE.replace('_', '-')}"
         )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    mode = _mode_of(item)
+    if mode is not None:
+        item.config.stash[mode_key] = mode
+        if mode != DEFAULT:
+            from .session import others_in
+
+            item.stash[undo_key] = undo = contextlib.ExitStack()
+            undo.enter_context(others_in(mode))
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    try:
+        return (yield)
+    finally:
+        undo = item.stash.get(undo_key, None)
+        if undo is not None:
+            undo.close()
+
+
+def _mode_of(item: pytest.Item) -> str | None:
+    """Return the child mode for a test, or ``None`` for one that has nothing to do with namespaces."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and CHILD_MODE in callspec.params:
+        return check_mode(callspec.params[CHILD_MODE])
+    if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return None
+    return item.config.stash[settings_key].child_modes[0]
 
 
 def _modes_of(marker: pytest.Mark, item: pytest.Item) -> tuple[str, ...]:
@@ -89,7 +122,7 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     settings = pytestconfig.stash[settings_key]
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     session = Session(
-        child_mode=settings.child_modes[0],
+        child_mode=lambda: pytestconfig.stash[mode_key],
         child_timeout=settings.child_timeout,
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
@@ -99,15 +132,20 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
 
 
 @pytest.fixture
-def netns_child_mode(request: pytest.FixtureRequest, _netns_session: Session) -> Iterator[str]:
+def netns_child_mode(pytestconfig: pytest.Config) -> str:
     """The child mode this test runs in."""
-    mode = getattr(request, "param", None) or request.config.stash[settings_key].child_modes[0]
-    with _netns_session.child_mode(mode):
-        yield mode
+    return pytestconfig.stash[mode_key]
 
 
 @pytest.fixture
-def make_netns(netns_child_mode: str, _netns_session: Session) -> Iterator[Callable[..., NetNS]]:
+def netns(netns_child_mode: str, _netns_session: Session) -> Iterator[NetNS]:
+    """A network namespace made for this test: loopback up, closed at the end of the test."""
+    with _netns_session.namespace("netns") as ns:
+        yield ns
+
+
+@pytest.fixture
+def make_netns(netns_child_mode: str, _netns_session: Session) -> Iterator[MakeNetNS]:
     """Make namespaces that are closed at the end of the test.
 
     make_netns(label=None, *, name=None, lo=True, sysctl=None, child_mode=None, child_timeout=None)
@@ -121,13 +159,7 @@ def make_netns(netns_child_mode: str, _netns_session: Session) -> Iterator[Calla
 
 
 @pytest.fixture
-def netns(make_netns: Callable[..., NetNS]) -> NetNS:
-    """A network namespace made for this test: loopback up, closed at the end of the test."""
-    return make_netns("netns")
-
-
-@pytest.fixture
-def netns_pair(make_netns: Callable[..., NetNS]) -> tuple[NetNS, NetNS]:
+def netns_pair(make_netns: MakeNetNS) -> tuple[NetNS, NetNS]:
     """Two namespaces (left, right) joined by a veth link.
 
     eth0 on each side has 192.0.2.1/24 and 2001:db8::1/64 (left), 192.0.2.2/24 and 2001:db8::2/64 (right), ready to use.
@@ -140,7 +172,7 @@ def netns_pair(make_netns: Callable[..., NetNS]) -> tuple[NetNS, NetNS]:
 
 
 @pytest.fixture(scope="session")
-def netns_factory(_netns_session: Session) -> Callable[..., NetNS]:
+def netns_factory(_netns_session: Session) -> MakeNetNS:
     """Make namespaces for fixtures of a wider scope: ``with netns_factory("lab") as ns: yield ns``.
 
     It takes what make_netns takes. What is still open at the end of the session is closed then.

@@ -91,7 +91,8 @@ class Processes:
             process.wait(KILL_TIMEOUT)
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
-                    stream.close()
+                    with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
+                        stream.close()
         self._end_the_rest()
 
     def _end_the_rest(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from . import kernel
 from .child import DEFAULT, check_mode
@@ -16,7 +16,7 @@ from .sysctl import checked
 class Session:
     """Makes namespaces, all served by one resident child, which ends with it.
 
-    :param child_mode: the child mode where none is named.
+    :param child_mode: returns the child mode where none is named.
     :param child_timeout: how long a child may take over one step, in seconds.
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
@@ -25,7 +25,7 @@ class Session:
     def __init__(
         self,
         *,
-        child_mode: str = DEFAULT,
+        child_mode: Callable[[], str] = lambda: DEFAULT,
         child_timeout: float = 10.0,
         thread_timeout: float = 5.0,
         name_suffix: str = "",
@@ -46,18 +46,7 @@ class Session:
         child_mode: str | None = None,
         child_timeout: float | None = None,
     ) -> NetNS:
-        """Make a namespace.
-
-        :param label: what it is called in reports; by default its name, or a number.
-        :param name: a name under /run/netns, where ``ip netns`` sees it; parallel workers add theirs to it.
-        :param lo: whether its loopback interface is up.
-        :param sysctl: sysctls to set in it, as ``{"net.ipv4.ip_forward": 1}``.
-        :param child_mode: the child mode of its sockets; by default that of the test that runs.
-        :param child_timeout: how long a child may take over one step in it, in seconds; by default the session's.
-        :return: the namespace, owned by the caller, and closed with the session if it is open then.
-        :raises NetNSError: it cannot be made.
-        :raises ValueError: an option is wrong.
-        """
+        """Make a namespace; see :class:`MakeNetNS`."""
         modes, key = self.modes, next(self._keys)
         if child_mode is not None:
             check_mode(child_mode)
@@ -78,7 +67,7 @@ class Session:
             thread_timeout=self._thread_timeout,
         )
         self._open[key] = ns
-        ns.on_close(self._open.pop, key)
+        ns._on_close(self._open.pop, key)
         if name is not None:
             try:
                 modes.resident.bind(key, name, str(ns), timeout)
@@ -94,25 +83,10 @@ class Session:
             for ns in list(self._open.values()):
                 undo.callback(ns.close)
 
-    @contextlib.contextmanager
-    def child_mode(self, mode: str) -> Iterator[str]:
-        """Use a child mode where none is named, until the end of the block.
-
-        In the ``fork`` and ``mp`` modes, the children of pyroute2 go the same way, and so does ``multiprocessing``.
-        """
-        saved, self.modes.current = self.modes.current, check_mode(mode)
-        try:
-            if mode == DEFAULT:
-                yield mode
-            else:
-                with _others_in(mode):
-                    yield mode
-        finally:
-            self.modes.current = saved
-
 
 @contextlib.contextmanager
-def _others_in(mode: str) -> Iterator[None]:
+def others_in(mode: str) -> Iterator[None]:
+    """Let the children of pyroute2 and of ``multiprocessing`` go the way of a child mode, for the length of a block."""
     import multiprocessing
 
     from . import netlink

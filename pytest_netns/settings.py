@@ -76,6 +76,8 @@ def _value(config: pytest.Config, name: str) -> tuple[str, str]:
     given: Any = config.getoption(name)
     if given is not None:
         return f"--{name.replace('_', '-')}", str(given)
+    if any(override.startswith(f"{name}=") for override in config.getoption("override_ini") or ()):
+        return f"-o {name}", str(config.getini(name))
     return f"{name} in {config.inipath or 'the ini file'}", str(config.getini(name))
 
 

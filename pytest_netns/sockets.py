@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from .errors import ChildProtocolError
 MakeSocket = Callable[[int], socket.socket]
 """Makes a SOCK_STREAM socket of an address family."""
 
-_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_NONBLOCK = int(socket.SOCK_NONBLOCK)
+_FLAGS = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
 class Sockets:
@@ -27,6 +29,7 @@ class Sockets:
     def __init__(self) -> None:
         self._open: list[socket.socket] = []
         self._look_at = 64
+        self._lock = threading.Lock()
 
     def adopt(self, fds: list[int], specs: list[Spec], what: object) -> list[socket.socket]:
         """Make sockets of descriptors that a child has passed.
@@ -50,10 +53,11 @@ class Sockets:
             for fd in fds:
                 os.close(fd)
             raise
-        self._open += made
-        if len(self._open) > self._look_at:
-            self._open = [sock for sock in self._open if sock.fileno() >= 0]
-            self._look_at = max(64, 2 * len(self._open))
+        with self._lock:
+            self._open += made
+            if len(self._open) > self._look_at:
+                self._open = [sock for sock in self._open if sock.fileno() >= 0]
+                self._look_at = max(64, 2 * len(self._open))
         return made
 
     def close(self) -> None:
@@ -69,20 +73,33 @@ def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
     except OSError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
     fds.pop()
-    if (sock.family, sock.type) != (family, kind & ~_FLAGS):
+    # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
+    raw: Any = super(socket.socket, sock)
+    if (raw.family, raw.type) != (family, kind & ~_FLAGS):
         with sock:
             raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
-    if kind & socket.SOCK_NONBLOCK:
+    if kind & _NONBLOCK:
         sock.setblocking(False)
     return sock
 
 
+Inside = Callable[[Callable[[], Any]], Any]
+"""Runs a function inside the namespace, where names and links are looked up."""
+
+
 def create_server(
-    make: MakeSocket, address: Any, *, family: int, backlog: int | None, reuse_port: bool, dualstack_ipv6: bool
+    make: MakeSocket,
+    inside: Inside,
+    address: Any,
+    *,
+    family: int,
+    backlog: int | None,
+    reuse_port: bool,
+    dualstack_ipv6: bool,
 ) -> socket.socket:
     """Do what ``socket.create_server`` does, with a socket of ``make``."""
     if dualstack_ipv6 and family != socket.AF_INET6:
-        raise ValueError("dualstack_ipv6 requires AF_INET6")
+        raise ValueError("dualstack_ipv6 requires AF_INET6 family")
     sock = make(family)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -90,7 +107,7 @@ def create_server(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dualstack_ipv6)
-        sock.bind(address)
+        _bind(sock, inside, address)
         if backlog is None:
             sock.listen()
         else:
@@ -98,34 +115,34 @@ def create_server(
     except BaseException as error:
         sock.close()
         if isinstance(error, OSError) and error.errno is not None:
-            raise type(error)(
-                error.errno, f"{error.strerror} (while attempting to bind on address {address!r})"
-            ) from None
+            text = f"{error.strerror} (while attempting to bind on address {address!r})"
+            raise type(error)(error.errno, text) from None
         raise
     return sock
 
 
 def create_connection(
     make: MakeSocket,
-    resolve: Callable[[Callable[[], Any]], Any],
+    inside: Inside,
     address: tuple[str, int],
     *,
     timeout: float | None | object,
     source_address: tuple[str, int] | None,
     all_errors: bool,
 ) -> socket.socket:
-    """Do what ``socket.create_connection`` does, with sockets of ``make``.
-
-    :param resolve: runs a function where names are to be looked up.
-    """
+    """Do what ``socket.create_connection`` does, with sockets of ``make``."""
     errors: list[OSError] = []
-    for family, _, _, _, target in _look_up(resolve, *address):
-        sock = make(family)
+    for family, _, _, _, target in _look_up(inside, *address):
+        try:
+            sock = make(family)
+        except OSError as error:  # a kernel without IPv6, for example
+            errors.append(error)
+            continue
         try:
             if timeout is not DEFAULT_TIMEOUT:
                 sock.settimeout(timeout)  # type: ignore[arg-type]
             if source_address:
-                sock.bind(source_address)
+                _bind(sock, inside, source_address)
             sock.connect(target)
             return sock
         except OSError as error:
@@ -134,24 +151,41 @@ def create_connection(
         except BaseException:
             sock.close()
             raise
-    if all_errors:
+    try:
+        if not all_errors:
+            raise errors[-1]
         if sys.version_info < (3, 11):
             raise ValueError("all_errors needs the exception groups of Python 3.11") from errors[-1]
-        raise ExceptionGroup(  # noqa: F821 - F821 looks at 3.10 only
-            "create_connection failed", errors
-        )
-    try:
-        raise errors[0]
+        raise ExceptionGroup("create_connection failed", errors)  # noqa: F821
     finally:
-        errors.clear()  # a reference cycle with the traceback
+        errors = []  # else it and the traceback refer to each other
 
 
 DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
 
-def _look_up(resolve: Callable[[Callable[[], Any]], Any], host: str, port: int) -> list[Any]:
+def _look_up(inside: Inside, host: str, port: int) -> list[Any]:
+    found: list[Any]
+    if _is_plain(host):
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    else:
+        found = inside(lambda: socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+    return found
+
+
+def _bind(sock: socket.socket, inside: Inside, address: Any) -> None:
+    if isinstance(address, tuple) and not _is_plain(address[0]):
+        inside(lambda: sock.bind(address))
+    else:
+        sock.bind(address)
+
+
+def _is_plain(host: object) -> bool:
+    """Whether a host means the same everywhere: a numeric address without a link, or the one that stands for any."""
+    if not host:
+        return True
     try:
-        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        found: list[Any] = resolve(lambda: socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-        return found
+        socket.getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
+    except OSError:
+        return False
+    return "%" not in str(host)

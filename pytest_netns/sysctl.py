@@ -62,7 +62,7 @@ class Sysctl(MutableMapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         for path in sorted(self._ask(program.LIST_SYSCTL).split("\0")):
-            yield path if "." in path else path.replace("/", ".")
+            yield program.key_of(path)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -25,13 +25,16 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, fds: list[int]) -> None:
+    def __init__(self, file: io.BytesIO, fds: list[int], made: list[socket.socket]) -> None:
         super().__init__(file)
         self._fds = fds
+        self._made = made
 
     def persistent_load(self, index: int) -> socket.socket:
-        fd, self._fds[index] = self._fds[index], -1
-        return socket.socket(fileno=fd)
+        sock = socket.socket(fileno=self._fds[index])
+        self._fds[index] = -1
+        self._made.append(sock)
+        return sock
 
 
 def dump(value: object) -> tuple[bytes, list[socket.socket]]:
@@ -47,8 +50,13 @@ def dump(value: object) -> tuple[bytes, list[socket.socket]]:
 
 def load(pickled: bytes, fds: list[int]) -> Any:
     """Return the value; the sockets in it own the descriptors, and those that none wants are closed."""
+    made: list[socket.socket] = []
     try:
-        return _Unpickler(io.BytesIO(pickled), fds).load()
+        return _Unpickler(io.BytesIO(pickled), fds, made).load()
+    except BaseException:
+        for sock in made:
+            sock.close()
+        raise
     finally:
         fds[:] = [fd for fd in fds if fd >= 0]
         fdpass.close_all(fds)

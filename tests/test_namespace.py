@@ -78,7 +78,7 @@ def test_loopback_can_stay_down(make_netns: MakeNetNS) -> None:
 def test_close_is_idempotent_also_from_many_threads(make_netns: MakeNetNS) -> None:
     ns = make_netns()
     closed: list[str] = []
-    ns.on_close(closed.append, "once")
+    ns._on_close(closed.append, "once")
     threads = [threading.Thread(target=ns.close) for _ in range(8)]
     for thread in threads:
         thread.start()

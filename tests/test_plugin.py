@@ -172,7 +172,7 @@ def test_pyroute2_and_the_start_method_match_and_are_restored(pytester: pytest.P
 
         multiprocessing.set_start_method({before!r}, force=True)
 
-        @pytest.hookimpl(wrapper=True)
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
         def pytest_runtest_teardown(item):
             result = yield
             assert item.module.state() == item.module.BEFORE
@@ -240,7 +240,7 @@ def test_what_fails_in_the_namespace_is_reported_once_and_the_rest_closed(pytest
         @pytest.fixture
         def broken(make_netns):
             ns, other = make_netns("broken"), make_netns("other")
-            ns.on_close(lambda: 1 / 0)
+            ns._on_close(lambda: 1 / 0)
             yield other
 
         def test_x(broken): pass

@@ -144,7 +144,7 @@ def test_threads_meet_its_death_together(session: Session) -> None:
     stop.set()
     for thread in threads:
         thread.join()
-    assert [error for error in errors if "the resident child died before it answered" not in str(error)] == []
+    assert [error for error in errors if "the resident child ended before it answered" not in str(error)] == []
     ns.socket().close()
 
 
@@ -218,3 +218,15 @@ def test_a_thousand_namespaces(make_netns: Callable[..., NetNS]) -> None:
             ns.close()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_the_namespace_made_ahead_is_as_new_as_any(session: Session) -> None:
+    for _ in range(50):
+        with session.namespace(sysctl={"net.ipv4.ip_forward": 1}) as ns:
+            assert ns.call(os.listdir, "/proc/thread-self/net/dev_snmp6") == ["lo"]
+            ns.ipr.link("add", ifname="br0", kind="bridge")
+        with session.namespace() as ns:
+            assert ns.sysctl["net.ipv4.ip_forward"] == "0"
+            assert ns.call(os.listdir, "/proc/thread-self/net/dev_snmp6") == ["lo"]
+        with session.namespace(lo=False) as ns:
+            assert not ns.ipr.link("get", index=1)[0]["flags"] & 1

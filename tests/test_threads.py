@@ -105,7 +105,7 @@ def test_closing_ends_a_pool_that_was_forgotten(make_netns: MakeNetNS) -> None:
     running = pool.submit(body)
     waiting = pool.submit(here)
     begun.wait()
-    ns.on_close(go_on.set)
+    ns._on_close(go_on.set)
     ns.close()
     assert running.result() == ns.inode
     assert waiting.cancelled()
@@ -192,7 +192,7 @@ def test_a_thread_that_ends_in_time_is_no_leak(netns: NetNS) -> None:
 
     threading.Thread(target=body).start()
     started.wait()
-    netns.on_close(go_on.set)
+    netns._on_close(go_on.set)
 
 
 def test_the_error_is_the_tests_own(pytester: pytest.Pytester) -> None:

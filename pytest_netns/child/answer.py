@@ -36,6 +36,13 @@ class Step:
             raise Refused(self.name) from error
 
 
+ENTERING, CREATING_SOCKET, SENDING = (
+    Step("enter the namespace"),
+    Step("create the socket"),
+    Step("send the descriptors"),
+)
+
+
 def failure(error: BaseException) -> bytes:
     """Return the answer for an exception, best a :class:`Refused`."""
     step = "serve the request"
@@ -52,7 +59,7 @@ def reply(channel: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
     :raises ConnectionResetError: likewise.
     """
     try:
-        with Step("send the descriptors"):
+        with SENDING:
             send(channel, payload, fds)
     except Refused as refused:
         if isinstance(refused.__cause__, (BrokenPipeError, ConnectionResetError)):

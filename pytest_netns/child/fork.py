@@ -7,6 +7,9 @@ import gc
 import os
 import signal
 import socket
+
+# Not those of signal on top of them, which make an enumeration's member of every number: 4 % of the time of a call.
+from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
 from collections.abc import Iterator
 
 from .. import fdpass, kernel
@@ -35,16 +38,16 @@ def ready_to_fork() -> Iterator[list[int]]:
     :return: the signals that have a handler, which the child is to reset.
     """
     kernel.load()
-    handled = [number for number in range(1, signal.NSIG) if callable(signal.getsignal(number))]
+    handled = [number for number in range(1, signal.NSIG) if callable(getsignal(number))]
     collects = gc.isenabled()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+    mask = pthread_sigmask(signal.SIG_BLOCK, handled)
     gc.disable()
     try:
         yield handled
     finally:
         if collects:
             gc.enable()
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Fork(task.OneChildPerCall):

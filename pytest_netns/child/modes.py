@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 
 from .. import fdpass, kernel
-from . import DEFAULT, check_mode
+from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
 
@@ -14,12 +15,12 @@ from .resident import Resident
 class Modes:
     """All child modes, and which of them is used where none is named.
 
-    :param default: the mode where none is named, until :attr:`current` is set to another.
+    :param current: returns the mode where none is named.
     :param timeout: how long a child may take over one step, in seconds.
     """
 
-    def __init__(self, default: str = DEFAULT, timeout: float = 10.0) -> None:
-        self.current = check_mode(default)
+    def __init__(self, current: Callable[[], str], timeout: float) -> None:
+        self.current = current
         self.timeout = timeout
         self.pid = os.getpid()
         self._undo = contextlib.ExitStack()

@@ -105,10 +105,15 @@ class Multiprocessing(task.OneChildPerCall):
         return self._spawn(ns, job, ours, theirs)
 
     def _start_method(self) -> str:
-        return multiprocessing.get_context(self._method).get_start_method()
+        # Without allow_none, and by a context without a method, to ask would set it for good.
+        return (
+            self._method
+            or multiprocessing.get_start_method(allow_none=True)
+            or multiprocessing.get_all_start_methods()[0]  # the default
+        )
 
     def _process(self, target: Callable[..., NoReturn], *args: object) -> BaseProcess:
-        context: Any = multiprocessing.get_context(self._method)
+        context: Any = multiprocessing.get_context(self._start_method())
         process: BaseProcess = context.Process(target=target, args=args, name=f"netns-{self.name}-child")
         return process
 

@@ -22,7 +22,7 @@ import socket
 import time
 
 from .. import fdpass, kernel
-from .answer import OK, Step, failure, reply
+from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Resident:
         self.parent_pidfd = kernel.open_pidfd(parent)
         self.namespaces: dict[int, Namespace] = {}
         self.channels: dict[int, socket.socket] = {}
+        self.spare: Namespace | None = None
+        self.lacks_spare = False
         self.poll = select.epoll()
         self.poll.register(control, select.EPOLLIN)
         if self.parent_pidfd is not None:
@@ -97,12 +99,15 @@ class Resident:
         """Serve until the parent is gone."""
         wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
         while True:
-            for fd, _ in self.poll.poll(wait):
+            events = self.poll.poll(0 if self.lacks_spare else wait)
+            if not events and self.lacks_spare:
+                self.make_spare()
+            for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
                 elif fd == self.parent_pidfd or not self.take_control_message():
                     return
-            if os.getppid() != self.parent:
+            if self.parent_pidfd is None and os.getppid() != self.parent:
                 return
 
     def take_control_message(self) -> bool:
@@ -147,6 +152,16 @@ class Resident:
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
     def create(self, key: int, lo: bool, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
+        namespace, self.spare = (self.spare, None) if lo else (None, self.spare)
+        self.lacks_spare = self.spare is None
+        namespace = namespace or self.make_namespace(lo)
+        self.namespaces[key] = namespace
+        for path, value in sysctl.items():
+            self.write_sysctl(key, path, value)
+        with Step("open the namespace"):
+            return OK, [os.dup(namespace.fd)]
+
+    def make_namespace(self, lo: bool) -> Namespace:
         with Step("create the namespace"):
             kernel.unshare_net()
         try:
@@ -156,17 +171,20 @@ class Resident:
                 if lo:
                     with Step("bring lo up"):
                         kernel.set_link_up("lo")
-                for path, value in sysctl.items():
-                    with Step(f"set the sysctl {path}"):
-                        write_sysctl(path, value)
-                fd = os.dup(namespace.fd)
             except BaseException:
                 namespace.undo()
                 raise
         finally:
             self.go_home()
-        self.namespaces[key] = namespace
-        return OK, [fd]
+        return namespace
+
+    def make_spare(self) -> None:
+        """Make the next namespace while nothing is asked, so that it is there when it is asked for."""
+        self.lacks_spare = False
+        try:
+            self.spare = self.make_namespace(lo=True)
+        except Refused:
+            return  # at a limit, for example: the next request will say so, or meet better times
 
     def bind(self, key: int, name: str) -> tuple[bytes, list[int]]:
         self.enter(key)
@@ -189,9 +207,9 @@ class Resident:
         fds: list[int] = []
         self.enter(key)
         try:
-            for family, kind, protocol in specs:
-                with Step("create the socket"):
-                    fds.append(socket.socket(family, kind, protocol).detach())
+            with CREATING_SOCKET:
+                for family, kind, protocol in specs:
+                    fds.append(socket.SocketType(family, kind, protocol).detach())
         except BaseException:
             fdpass.close_all(fds)
             raise
@@ -202,7 +220,7 @@ class Resident:
     def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"read the sysctl {path}"), open(f"/proc/sys/{path}", "rb") as file:
+            with Step(f"read the sysctl {key_of(path)}"), open(f"/proc/sys/{path}", "rb") as file:
                 return OK + file.read(), []
         finally:
             self.go_home()
@@ -210,7 +228,7 @@ class Resident:
     def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"set the sysctl {path}"):
+            with Step(f"set the sysctl {key_of(path)}"):
                 write_sysctl(path, value)
         finally:
             self.go_home()
@@ -226,7 +244,7 @@ class Resident:
         return OK + "\0".join(path.removeprefix("/proc/sys/") for path in paths).encode(), []
 
     def enter(self, key: int) -> None:
-        with Step("enter the namespace"):
+        with ENTERING:
             kernel.setns(self.namespaces[key].fd)
 
     def go_home(self) -> None:
@@ -257,6 +275,11 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return  # it ended meanwhile
+
+
+def key_of(path: str) -> str:
+    """Return the key for a file below /proc/sys, as sysctl(8) writes it."""
+    return path if "." in path else path.replace("/", ".")
 
 
 def write_sysctl(path: str, value: str) -> None:

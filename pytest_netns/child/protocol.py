@@ -12,7 +12,7 @@ Spec = tuple[int, int, int]
 class Target(Protocol):
     """A namespace, as a child mode sees it; its ``str()`` begins the text of an error."""
 
-    key: int
+    _key: int
     """The number by which the resident child knows it."""
 
     child_timeout: float

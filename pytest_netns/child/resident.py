@@ -201,7 +201,7 @@ class Resident:
             self._namespaces.pop(key, None)
 
     def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
-        request = program.request(program.SOCKETS, ns.key, list(specs))
+        request = program.request(program.SOCKETS, ns._key, list(specs))
         return self._ask(request, ns.child_timeout, ns)[1]
 
     def call(
@@ -219,7 +219,7 @@ class Resident:
 
     def sysctl(self, ns: Target, verb: bytes, *arguments: str) -> str:
         """Read, write or list sysctls of a namespace."""
-        payload, _ = self._ask(program.request(verb, ns.key, *arguments), ns.child_timeout, ns)
+        payload, _ = self._ask(program.request(verb, ns._key, *arguments), ns.child_timeout, ns)
         return payload.decode(errors="replace")
 
     # The child

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from .. import fdpass, kernel, values
 from ..errors import ChildCallError, ChildDiedError, ChildProtocolError, NetNSTimeoutError, UnpicklableError, from_errno
-from .answer import OK, Step, checked, failure, reply
+from .answer import CREATING_SOCKET, ENTERING, OK, checked, failure, reply
 from .protocol import Spec, Target
 
 BEGUN, RAISED, UNPICKLABLE = b".", b"!", b"?"
@@ -45,7 +45,7 @@ class MakeSockets(Job):
         self.specs = specs
 
     def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
-        with Step("create the socket"):
+        with CREATING_SOCKET:
             return OK, [socket.socket(*spec) for spec in self.specs]
 
 
@@ -130,7 +130,7 @@ def _become_a_process_of_its_own(parent: int | None, handled: Sequence[int]) -> 
 def _answer(channel: socket.socket, ns: int, job: Job) -> None:
     sockets: Sequence[socket.socket] = ()
     try:
-        with Step("enter the namespace"):
+        with ENTERING:
             kernel.setns(ns)
         payload, sockets = job(channel)
     except BaseException as error:
