@@ -28,17 +28,21 @@ def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     except OSError as error:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
-        _enter(home, "the thread's own namespace, the way back from the other")
-        _enter(ns(), what)
+        enter(home, "the thread's own namespace, the way back from the other")
+        enter(ns(), what)
         try:
             yield
         finally:
-            _enter(home, "the thread's own namespace, the way back from the other")
+            enter(home, "the thread's own namespace, the way back from the other")
     finally:
         os.close(home)
 
 
-def _enter(ns: int, what: object) -> None:
+def enter(ns: int, what: object) -> None:
+    """Move the calling thread into a namespace.
+
+    :raises NetNSError: it may not.
+    """
     try:
         kernel.setns(ns)
     except OSError as error:
@@ -57,7 +61,7 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
 
     def body() -> None:
         try:
-            _enter(ns, what)
+            enter(ns, what)
             returned.append(context.run(func))
         except BaseException as error:
             raised.append(error)
