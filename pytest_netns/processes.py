@@ -6,7 +6,9 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import inside, kernel
@@ -28,13 +30,31 @@ class Processes:
         self._ns = ns
         self._what = what
         self._started: list[subprocess.Popen[Any]] = []
-        self._used = False
+        # A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork. The
+        # thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG)
+        # dies with the thread that has started it.
+        self._starter: ThreadPoolExecutor | None = None
+        self._starter_pid = 0
+        self._lock = threading.Lock()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
-        # A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork.
-        process: subprocess.Popen[Any] = inside.call(self._ns, self._what, lambda: subprocess.Popen(args, **kwargs))
+        with self._lock:
+            if self._starter is None or self._starter_pid != os.getpid():  # in a forked child, there is no thread of it
+                self._starter, self._starter_pid = self._make_starter(), os.getpid()
+        return self._starter.submit(self._start, args, kwargs).result()
+
+    def _make_starter(self) -> ThreadPoolExecutor:
+        starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
+        try:
+            starter.submit(inside.enter, self._ns, self._what).result()
+        except BaseException:
+            starter.shutdown()
+            raise
+        return starter
+
+    def _start(self, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
+        process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
         self._started.append(process)
-        self._used = True
         return process
 
     def run(
@@ -75,8 +95,8 @@ class Processes:
 
     def close(self) -> None:
         """End what still runs: SIGTERM, a bounded wait, SIGKILL; then whatever else is in the namespace."""
-        if not self._used:
-            return
+        if self._starter is None:
+            return  # there were none
         started, self._started = self._started, []
         for process in started:
             if process.poll() is None:
@@ -94,6 +114,7 @@ class Processes:
                     with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
                         stream.close()
         self._end_the_rest()
+        self._starter.shutdown()
 
     def _end_the_rest(self) -> None:
         deadline = time.monotonic() + KILL_TIMEOUT

@@ -20,7 +20,7 @@ LAYERS = [
     "settings",
     "session pair",
     "namespace",
-    "netlink processes sockets sysctl",
+    "netlink processes sockets sysctl threads",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.program",

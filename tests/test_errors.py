@@ -1,0 +1,184 @@
+"""The tree of errors, and what the package says it has."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pytest_netns
+from pytest_netns import errors
+
+BUILTINS: dict[type[errors.NetNSError], type[Exception]] = {
+    errors.ChildCallError: RuntimeError,
+    errors.ChildDiedError: ChildProcessError,
+    errors.ChildModeError: ValueError,
+    errors.ChildProtocolError: OSError,
+    errors.NetNSClosedError: OSError,
+    errors.NetNSExistsError: FileExistsError,
+    errors.NetNSLimitError: OSError,
+    errors.NetNSOSError: OSError,
+    errors.NetNSPermissionError: PermissionError,
+    errors.NetNSTimeoutError: TimeoutError,
+    errors.NetNSUnsupportedError: OSError,
+    errors.UnpicklableError: TypeError,
+}
+
+PRIVILEGE = "run pytest as root or with CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW"
+ROOT = "check the permissions, or run pytest as root"
+NAME = "choose another name, or remove what has it (ip netns del) if nothing uses it any more"
+WRITABLE = "make it writable where you may (mount -o remount,rw /proc/sys); containers mount it read-only"
+ULIMIT = "raise the limit of open files (ulimit -n), or close sockets and namespaces earlier"
+FILE_MAX = "raise the system's limit of open files (sysctl fs.file-max)"
+MAX_NAMESPACES = "raise the limit of namespaces (sysctl user.max_net_namespaces), or close namespaces earlier"
+PROCESSES = "raise the limit of processes (ulimit -u), or end processes earlier"
+REFS = "raise the limit of open files (ulimit -n): it bounds the descriptors in flight too"
+KERNEL = "use a kernel with CONFIG_NET_NS, or lift the seccomp filter that hides the call"
+
+
+def leaves() -> list[type[errors.NetNSError]]:
+    classes = [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and value.__module__ == "pytest_netns.errors"
+    ]
+    return [kind for kind in classes if kind is not errors.NetNSError]
+
+
+@pytest.mark.parametrize("kind", leaves())
+def test_each_leaf_is_a_netns_error_and_the_builtin_that_fits(kind: type[errors.NetNSError]) -> None:
+    assert kind.__bases__ == (errors.NetNSError, BUILTINS[kind])
+    assert kind.__subclasses__() == []
+
+
+@pytest.mark.parametrize("kind", leaves())
+def test_each_leaf_survives_pickling(kind: type[errors.NetNSError]) -> None:
+    original = kind(errno.EPERM, "what failed") if issubclass(kind, OSError) else kind("what failed")
+    copy = pickle.loads(pickle.dumps(original))
+    assert type(copy) is kind
+    assert (str(copy), copy.args) == (str(original), original.args)
+    assert getattr(copy, "errno", None) == getattr(original, "errno", None)
+
+
+def test_the_root_survives_pickling() -> None:
+    copy = pickle.loads(pickle.dumps(errors.NetNSError("what failed")))
+    assert (type(copy), str(copy)) == (errors.NetNSError, "what failed")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "described", "remedy"),
+    [
+        (errno.EPERM, errors.NetNSPermissionError, "EPERM (Operation not permitted)", f"; {PRIVILEGE}"),
+        (errno.EACCES, errors.NetNSPermissionError, "EACCES (Permission denied)", f"; {ROOT}"),
+        (errno.EEXIST, errors.NetNSExistsError, "EEXIST (File exists)", f"; {NAME}"),
+        (errno.EROFS, errors.NetNSOSError, "EROFS (Read-only file system)", f"; {WRITABLE}"),
+        (errno.EMFILE, errors.NetNSLimitError, "EMFILE (Too many open files)", f"; {ULIMIT}"),
+        (errno.ENFILE, errors.NetNSLimitError, "ENFILE (Too many open files in system)", f"; {FILE_MAX}"),
+        (errno.ENOSPC, errors.NetNSLimitError, "ENOSPC (No space left on device)", f"; {MAX_NAMESPACES}"),
+        (errno.ENOMEM, errors.NetNSLimitError, "ENOMEM (Cannot allocate memory)", "; free memory"),
+        (errno.ENOBUFS, errors.NetNSLimitError, "ENOBUFS (No buffer space available)", ""),
+        (errno.EAGAIN, errors.NetNSLimitError, "EAGAIN (Resource temporarily unavailable)", f"; {PROCESSES}"),
+        (errno.ETOOMANYREFS, errors.NetNSLimitError, "ETOOMANYREFS (Too many references: cannot splice)", f"; {REFS}"),
+        (errno.ENOSYS, errors.NetNSUnsupportedError, "ENOSYS (Function not implemented)", f"; {KERNEL}"),
+        (errno.EOPNOTSUPP, errors.NetNSUnsupportedError, "ENOTSUP (Operation not supported)", ""),
+        (
+            errno.EAFNOSUPPORT,
+            errors.NetNSUnsupportedError,
+            "EAFNOSUPPORT (Address family not supported by protocol)",
+            "; use a kernel that has this address family, or load its module",
+        ),
+        (
+            errno.EPROTONOSUPPORT,
+            errors.NetNSUnsupportedError,
+            "EPROTONOSUPPORT (Protocol not supported)",
+            "; check the protocol number, or load the module that provides it",
+        ),
+        (
+            errno.ESOCKTNOSUPPORT,
+            errors.NetNSUnsupportedError,
+            "ESOCKTNOSUPPORT (Socket type not supported)",
+            "; check that the address family has this type of socket",
+        ),
+        (errno.EPFNOSUPPORT, errors.NetNSUnsupportedError, "EPFNOSUPPORT (Protocol family not supported)", ""),
+        (errno.EINVAL, errors.NetNSOSError, "EINVAL (Invalid argument)", ""),
+        (9999, errors.NetNSOSError, "errno 9999 (Unknown error 9999)", ""),
+    ],
+)
+def test_an_errno_becomes_the_leaf_that_fits(
+    number: int, kind: type[errors.NetNSError], described: str, remedy: str
+) -> None:
+    error = errors.from_errno(number, "namespace 'lab': cannot do it")
+    assert type(error) is kind
+    assert str(error) == f"[Errno {number}] namespace 'lab': cannot do it: {described}{remedy}"
+    assert isinstance(error, OSError)
+    assert error.errno == number
+
+
+def test_the_caller_may_know_a_better_remedy() -> None:
+    error = errors.from_errno(errno.EPERM, "cannot do it", remedy="do not")
+    assert str(error) == "[Errno 1] cannot do it: EPERM (Operation not permitted); do not"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (None, "and was reaped by somebody else"),
+        (0, "with exit status 0"),
+        (3, "with exit status 3"),
+        (-9, "by signal 9 (Killed)"),
+    ],
+)
+def test_an_exit_code_is_told_in_words(code: int | None, text: str) -> None:
+    assert errors.how_it_ended(code) == text
+
+
+@pytest.mark.parametrize("name", pytest_netns.__all__)
+def test_each_name_is_there_and_is_its_own(name: str) -> None:
+    value = getattr(pytest_netns, name)
+    assert isinstance(value, type)
+    assert value.__name__ == name
+    assert value.__module__ in ("pytest_netns.errors", "pytest_netns.namespace")
+
+
+def test_the_package_names_every_error() -> None:
+    assert set(errors.__all__) - {"from_errno", "NetNSError"} == {kind.__name__ for kind in leaves()}
+    assert set(pytest_netns.__all__) == set(errors.__all__) - {"from_errno"} | {"MakeNetNS", "NetNS"}
+    assert pytest_netns.__all__ == sorted(pytest_netns.__all__)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(Path(pytest_netns.__file__).read_text())
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+    assert {alias.name for node in imported for alias in node.names} == set(pytest_netns.__all__)
+
+
+def test_dir_shows_what_is_not_loaded_yet() -> None:
+    assert set(pytest_netns.__all__) <= set(dir(pytest_netns))
+
+
+def test_a_star_import_gives_every_name() -> None:
+    names: dict[str, object] = {}
+    exec("from pytest_netns import *", names)
+    assert set(names) - {"__builtins__"} == set(pytest_netns.__all__)
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError) as info:
+        pytest_netns.nothing  # noqa: B018
+    assert str(info.value) == "module 'pytest_netns' has no attribute 'nothing'"
+
+
+def test_the_import_loads_nothing_before_it_is_used() -> None:
+    code = (
+        "import sys, pytest_netns\n"
+        "print(sorted(name for name in sys.modules if name.startswith('pytest_netns.')))\n"
+        "pytest_netns.NetNSError\n"
+        "print(sorted(name for name in sys.modules if name.startswith('pytest_netns.')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "['pytest_netns.errors']"]
