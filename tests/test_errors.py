@@ -21,6 +21,7 @@ BUILTINS: dict[type[errors.NetNSError], type[Exception]] = {
     errors.ChildProtocolError: OSError,
     errors.NetNSClosedError: OSError,
     errors.NetNSExistsError: FileExistsError,
+    errors.NetNSLeakError: RuntimeError,
     errors.NetNSLimitError: OSError,
     errors.NetNSOSError: OSError,
     errors.NetNSPermissionError: PermissionError,

@@ -25,7 +25,7 @@ WRONG_SECONDS = [
 ]
 
 WRONG = [("netns_child_mode", *case) for case in WRONG_MODES] + [
-    ("netns_child_timeout", *case) for case in WRONG_SECONDS
+    (name, *case) for name in ("netns_child_timeout", "netns_thread_timeout") for case in WRONG_SECONDS
 ]
 
 
@@ -38,7 +38,7 @@ def option(name: str, value: str) -> str:
 
 
 def test_the_defaults(pytester: pytest.Pytester) -> None:
-    assert settings(pytester) == Settings(child_modes=("resident",), child_timeout=10.0)
+    assert settings(pytester) == Settings(child_modes=("resident",), child_timeout=10.0, thread_timeout=5.0)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -54,6 +54,7 @@ def test_each_mode_can_be_given(pytester: pytest.Pytester, mode: str) -> None:
         ("netns_child_mode", VALID, {"child_modes": MODES}),
         ("netns_child_timeout", "3", {"child_timeout": 3.0}),
         ("netns_child_timeout", "0.25", {"child_timeout": 0.25}),
+        ("netns_thread_timeout", "0.25", {"thread_timeout": 0.25}),
     ],
 )
 def test_an_option_and_its_ini_twin_are_the_same(
@@ -68,13 +69,13 @@ def test_an_option_and_its_ini_twin_are_the_same(
 def test_the_command_line_wins(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nnetns_child_mode = mp\nnetns_child_timeout = 5\n")
     given = settings(pytester, "--netns-child-mode=fork,resident", "--netns-child-timeout=7")
-    assert given == Settings(child_modes=("fork", "resident"), child_timeout=7.0)
+    assert given == Settings(child_modes=("fork", "resident"), child_timeout=7.0, thread_timeout=5.0)
 
 
 def test_the_command_line_wins_over_an_ini_file_that_is_wrong(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nnetns_child_mode = frok\nnetns_child_timeout = ten\n")
     given = settings(pytester, "--netns-child-mode=fork", "--netns-child-timeout=7")
-    assert given == Settings(child_modes=("fork",), child_timeout=7.0)
+    assert given == Settings(child_modes=("fork",), child_timeout=7.0, thread_timeout=5.0)
 
 
 def test_settings_are_frozen(pytester: pytest.Pytester) -> None:
@@ -137,5 +138,5 @@ def test_help_says_what_there_is(pytester: pytest.Pytester) -> None:
     assert (
         "how long a child may take over one step before it is killed and the test gets an error (default: 10)" in text
     )
-    for name in ("netns_child_mode", "netns_child_timeout"):
+    for name in ("netns_child_mode", "netns_child_timeout", "netns_thread_timeout"):
         assert f"(twin of --{name.replace('_', '-')})" in text
