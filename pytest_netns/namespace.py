@@ -360,6 +360,11 @@ class NetNS:
             os.close(fd)
         self._undo.close()
 
+    def _descriptors(self) -> set[int]:
+        """Return the descriptors of the namespace, and of what is open in it and will be closed with it."""
+        netlink = set() if self._netlink is None else self._netlink.descriptors()
+        return {self._fd, *self._sockets.descriptors(), *netlink}
+
     def _on_close(self, func: Callable[..., object], *args: Any) -> None:
         """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
         self._undo.callback(func, *args)

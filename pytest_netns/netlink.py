@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import selectors
 import socket
 import threading
 import weakref
@@ -32,6 +33,14 @@ class _Loop(asyncio.SelectorEventLoop):
 
     pyroute2's synchronous objects run a loop of their own for each request, which asyncio refuses to do in a coroutine.
     """
+
+    def __init__(self) -> None:
+        self._epoll = selectors.EpollSelector()
+        super().__init__(self._epoll)
+
+    def descriptors(self) -> set[int]:
+        """Return those of the loop itself, with the pair of sockets by which other threads wake it."""
+        return {self._epoll.fileno(), *(key.fd for key in self._epoll.get_map().values()), self._csock.fileno()}  # type: ignore[attr-defined]
 
     def run_until_complete(self, future: Any) -> Any:
         with _outer_loop_aside():
@@ -65,6 +74,12 @@ class _InThread:
         self.own_loop = False
         self.transport: Any = None
         self.sock: Any = None
+
+    def descriptors(self) -> set[int]:
+        found = set() if self.sock is None else {self.sock.fileno()}
+        if self.own_loop and isinstance(self.loop, _Loop) and not self.loop.is_closed():
+            found |= self.loop.descriptors()
+        return found
 
     def close(self) -> None:
         """Close it: in its own thread, when that has ended, or at last from the one that ends the namespace."""
@@ -116,6 +131,9 @@ class _Threads:
         if self._all.get(part.thread) is part:
             del self._all[part.thread]
         part.close()
+
+    def descriptors(self) -> set[int]:
+        return {fd for part in list(self._all.values()) for fd in part.descriptors()}
 
     def idents(self) -> set[int]:
         """Return the identifiers of the threads that hold a part, and have not ended."""
@@ -212,6 +230,10 @@ class Netlink:
     def _keep(self, made: Any) -> Any:
         self._open.append(made)
         return made
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors of the objects that are open, those of their event loops included."""
+        return {fd for made in list(self._open) for fd in _core(made).threads.descriptors()}
 
     def holders(self) -> set[int]:
         """Return the identifiers of the threads that hold an object, or their part of one."""

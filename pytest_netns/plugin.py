@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .child import DEFAULT, check_mode
-from .errors import ChildModeError
+from .errors import ChildModeError, NetNSLeakError
 from .settings import Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
+    from .guard import Guard, State
     from .namespace import MakeNetNS, NetNS
     from .session import Session
 
@@ -21,6 +23,9 @@ settings_key = pytest.StashKey[Settings]()
 mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs."""
 undo_key = pytest.StashKey[contextlib.ExitStack]()
+guard_key: pytest.StashKey[Guard] = pytest.StashKey()
+before_key: pytest.StashKey[State] = pytest.StashKey()
+"""What there was before the test that runs."""
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
@@ -73,17 +78,67 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
             item.stash[undo_key] = undo = contextlib.ExitStack()
             undo.enter_context(others_in(mode))
+        if item.config.stash[settings_key].leaks != "ignore":
+            from .guard import Guard, State
+
+            if guard_key not in item.config.stash:
+                item.config.stash[guard_key] = guard = Guard(item.config.stash[settings_key].thread_timeout)
+                item.config.add_cleanup(guard.close)
+            item.config.stash[before_key] = State.now()
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    before_test = request.config.stash.get(before_key, None)
+    if before_test is None or fixturedef.scope == "function":
+        return (yield)
+    from .guard import State
+
+    before = State.now()
+    try:
+        return (yield)
+    finally:
+        before_test.allow(before)  # what a fixture of a wider scope makes is meant to outlive the test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    try:
+        return (yield)
+    except BaseException:
+        # The exception's frames hold what the test has made, so it cannot be told what the test would have left.
+        if before_key in item.config.stash:
+            del item.config.stash[before_key]
+        raise
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     try:
-        return (yield)
+        result = yield
     finally:
         undo = item.stash.get(undo_key, None)
         if undo is not None:
             undo.close()
+        before = item.config.stash.get(before_key, None)
+        if before is not None:
+            del item.config.stash[before_key]
+    if before is not None:
+        _report(item, item.config.stash[guard_key].differences(before))
+    return result
+
+
+def _report(item: pytest.Item, differences: list[str]) -> None:
+    if not differences:
+        return
+    text = "\n".join(
+        ["left behind by the test:", *differences, "close it, join it or wait for it before the test ends"]
+    )
+    if item.config.stash[settings_key].leaks == "warn":
+        warnings.warn(pytest.PytestWarning(f"{item.nodeid}: {text}"), stacklevel=1)
+    else:
+        raise NetNSLeakError(text)
 
 
 def _mode_of(item: pytest.Item) -> str | None:
@@ -127,6 +182,8 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
     )
+    if guard_key in pytestconfig.stash:
+        pytestconfig.stash[guard_key].owner = session
     with contextlib.closing(session):
         yield session
 

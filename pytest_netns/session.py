@@ -34,6 +34,7 @@ class Session:
         self._name_suffix = name_suffix
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
+        self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
         self.modes = Modes(child_mode, check_timeout(child_timeout))
 
     def namespace(
@@ -67,6 +68,7 @@ class Session:
             thread_timeout=self._thread_timeout,
         )
         self._open[key] = ns
+        self._names[ns._id] = label
         ns._on_close(self._open.pop, key)
         if name is not None:
             try:
@@ -75,6 +77,19 @@ class Session:
                 ns.close()
                 raise
         return ns
+
+    def name_of(self, identity: tuple[int, int]) -> str | None:
+        """Return what a namespace is called, or was when it was open."""
+        return self._names.get(identity)
+
+    def pids(self) -> set[int]:
+        """Return the pid of the resident child, if it runs."""
+        pid = self.modes.resident.pid
+        return set() if pid is None else {pid}
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors of what is open and lives longer than a test."""
+        return self.modes.descriptors().union(*(ns._descriptors() for ns in list(self._open.values())))
 
     def close(self) -> None:
         """Close the namespaces that are open, the newest first, and end the resident child."""

@@ -13,6 +13,8 @@ from .errors import ChildModeError
 CHILD_MODE = "netns_child_mode"
 CHILD_TIMEOUT = "netns_child_timeout"
 THREAD_TIMEOUT = "netns_thread_timeout"
+LEAKS = "netns_leaks"
+LEAKS_CHOICES = ("error", "warn", "ignore")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -43,6 +45,15 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long a thread that used a namespace may take to end after the test, before the test gets an error",
     )
+    _add(
+        parser,
+        group,
+        LEAKS,
+        default=LEAKS_CHOICES[0],
+        metavar="{error,warn,ignore}",
+        help="what becomes of a test that used a namespace and leaves a descriptor, a thread or a child behind, or its "
+        "thread inside",
+    )
 
 
 def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
@@ -57,6 +68,7 @@ class Settings:
     child_modes: tuple[str, ...]
     child_timeout: float
     thread_timeout: float
+    leaks: str
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Settings:
@@ -68,6 +80,7 @@ class Settings:
             child_modes=_parse_modes(*_value(config, CHILD_MODE)),
             child_timeout=_parse_seconds(*_value(config, CHILD_TIMEOUT)),
             thread_timeout=_parse_seconds(*_value(config, THREAD_TIMEOUT)),
+            leaks=_parse_choice(*_value(config, LEAKS), valid=LEAKS_CHOICES),
         )
 
 
@@ -100,6 +113,12 @@ def parse_modes(modes: Any) -> tuple[str, ...]:
         if checked.count(mode) > 1:
             raise ChildModeError(f"the child mode {mode!r} is given twice")
     return checked
+
+
+def _parse_choice(where: str, text: str, *, valid: tuple[str, ...]) -> str:
+    if text not in valid:
+        raise pytest.UsageError(f"{where}: {text!r} is not valid; valid are: {', '.join(valid)}")
+    return text
 
 
 def _parse_seconds(where: str, text: str) -> float:

@@ -60,6 +60,10 @@ class Sockets:
                 self._look_at = max(64, 2 * len(self._open))
         return made
 
+    def descriptors(self) -> set[int]:
+        with self._lock:
+            return {sock.fileno() for sock in self._open}
+
     def close(self) -> None:
         while self._open:
             self._open.pop().close()

@@ -19,7 +19,7 @@ LAYERS = [
     "plugin",
     "settings",
     "session pair",
-    "namespace",
+    "namespace guard",
     "netlink processes sockets sysctl threads",
     "child.modes",
     "child.resident child.fork child.mp",

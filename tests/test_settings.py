@@ -38,7 +38,9 @@ def option(name: str, value: str) -> str:
 
 
 def test_the_defaults(pytester: pytest.Pytester) -> None:
-    assert settings(pytester) == Settings(child_modes=("resident",), child_timeout=10.0, thread_timeout=5.0)
+    assert settings(pytester) == Settings(
+        child_modes=("resident",), child_timeout=10.0, thread_timeout=5.0, leaks="error"
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -55,6 +57,7 @@ def test_each_mode_can_be_given(pytester: pytest.Pytester, mode: str) -> None:
         ("netns_child_timeout", "3", {"child_timeout": 3.0}),
         ("netns_child_timeout", "0.25", {"child_timeout": 0.25}),
         ("netns_thread_timeout", "0.25", {"thread_timeout": 0.25}),
+        ("netns_leaks", "warn", {"leaks": "warn"}),
     ],
 )
 def test_an_option_and_its_ini_twin_are_the_same(
@@ -69,13 +72,13 @@ def test_an_option_and_its_ini_twin_are_the_same(
 def test_the_command_line_wins(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nnetns_child_mode = mp\nnetns_child_timeout = 5\n")
     given = settings(pytester, "--netns-child-mode=fork,resident", "--netns-child-timeout=7")
-    assert given == Settings(child_modes=("fork", "resident"), child_timeout=7.0, thread_timeout=5.0)
+    assert given == Settings(child_modes=("fork", "resident"), child_timeout=7.0, thread_timeout=5.0, leaks="error")
 
 
 def test_the_command_line_wins_over_an_ini_file_that_is_wrong(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nnetns_child_mode = frok\nnetns_child_timeout = ten\n")
     given = settings(pytester, "--netns-child-mode=fork", "--netns-child-timeout=7")
-    assert given == Settings(child_modes=("fork",), child_timeout=7.0, thread_timeout=5.0)
+    assert given == Settings(child_modes=("fork",), child_timeout=7.0, thread_timeout=5.0, leaks="error")
 
 
 def test_settings_are_frozen(pytester: pytest.Pytester) -> None:

@@ -24,9 +24,9 @@ class Modes:
         self.timeout = timeout
         self.pid = os.getpid()
         self._undo = contextlib.ExitStack()
-        home = [kernel.open_own_namespace()]
-        self._home = home[0]
-        self._undo.callback(fdpass.close_all, home)
+        self._homes = [kernel.open_own_namespace()]
+        self._undo.callback(fdpass.close_all, self._homes)
+        self._home = self._homes[0]
         self.resident = Resident(self._home, timeout)
         self._undo.callback(self.resident.close)
         self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
@@ -45,6 +45,10 @@ class Modes:
         from .mp import Multiprocessing
 
         return Multiprocessing(name.removeprefix("mp").removeprefix(":") or None, self._home)
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that live as long as this object."""
+        return {*self._homes, *self.resident.descriptors()}
 
     def close(self) -> None:
         """End the resident child; in a forked child, whose parent still needs it, do nothing."""

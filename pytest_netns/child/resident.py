@@ -61,6 +61,10 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
+    def descriptors(self) -> set[int]:
+        """Return the descriptors of the channels and of what the child writes to stderr."""
+        return {self._control.fileno(), self._stderr, *(channel.fileno() for channel, _ in list(self._idle))}
+
     def tell(self, verb: bytes, *arguments: Any, fd: int | None = None) -> None:
         """Send what needs no answer.
 
@@ -160,6 +164,11 @@ class Resident:
         """The pid of the child, or ``None`` where none runs."""
         process = self._process
         return None if process is None else process.pid
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that belong to the child that runs."""
+        process = self._process
+        return set() if process is None else process.descriptors()
 
     # Namespaces
 

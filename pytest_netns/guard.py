@@ -1,0 +1,199 @@
+"""What a test must leave as it found it: its namespace, and the descriptors, threads and children of the process."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from . import kernel
+from .threads import stack_of
+
+SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a descriptor
+
+
+@dataclass
+class State:
+    """What there is at one moment."""
+
+    namespace: tuple[int, int]
+    descriptors: set[int]
+    threads: set[threading.Thread]
+    children: set[int]
+
+    @classmethod
+    def now(cls) -> State:
+        helpers = _helpers_of_multiprocessing()
+        return cls(
+            kernel.namespace_id("/proc/self/ns/net"),  # of the main thread
+            {int(name) for name in os.listdir("/proc/self/fd")} - helpers,
+            set(threading.enumerate()),
+            _children() - helpers,
+        )
+
+    def allow(self, before: State) -> None:
+        """Count what is there now, and was not there before, as there from the beginning."""
+        now = State.now()
+        self.descriptors |= now.descriptors - before.descriptors
+        self.threads |= now.threads - before.threads
+        self.children |= now.children - before.children
+
+
+def _helpers_of_multiprocessing() -> set[int]:
+    """Return the descriptors and pids of its fork server and resource tracker, which live as long as the program.
+
+    In one set, since they are taken away from both; that a number is of the one and means the other is harmless.
+    """
+    found: set[Any] = set()
+    server = sys.modules.get("multiprocessing.forkserver")
+    if server is not None:
+        held = server._forkserver
+        found |= {getattr(held, "_forkserver_alive_fd", None), getattr(held, "_forkserver_pid", None)}
+    tracker = sys.modules.get("multiprocessing.resource_tracker")
+    if tracker is not None:
+        found |= {getattr(tracker._resource_tracker, "_fd", None), getattr(tracker._resource_tracker, "_pid", None)}
+    return found - {None}
+
+
+def _children() -> set[int]:
+    found: set[int] = set()
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            found.update(map(int, Path(f"/proc/self/task/{thread}/children").read_bytes().split()))
+    return found
+
+
+class Owner(Protocol):
+    """What lives longer than a test, and knows the namespaces by name."""
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that it has open."""
+
+    def pids(self) -> set[int]:
+        """Return the children that it has."""
+
+    def name_of(self, identity: tuple[int, int]) -> str | None:
+        """Return what a namespace is called, or was when it was open."""
+
+
+class Guard:
+    """Compares the state after a test with that before it.
+
+    :param timeout: how long a thread may take to end, in seconds.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._home = kernel.open_own_namespace()
+        self.owner: Owner | None = None
+
+    def close(self) -> None:
+        os.close(self._home)
+
+    def _owned(self) -> set[int]:
+        return {self._home} if self.owner is None else {self._home, *self.owner.descriptors()}
+
+    def _children(self) -> set[int]:
+        return set() if self.owner is None else self.owner.pids()
+
+    def differences(self, before: State) -> list[str]:
+        """Return a text for each thing that was not there before, or no longer is as it was."""
+        if self._is_as(before):
+            return []
+        gc.collect()  # what only a cycle of references holds is not left for long
+        self._wait_for(threading.enumerate(), before)
+        found = []
+        now = State.now()
+        if now.namespace != before.namespace:
+            found.append(f"the main thread was left in {self._place(now.namespace)}; it is back in its own now")
+            kernel.setns(self._home)
+        found += [self._describe_thread(thread) for thread in now.threads - before.threads]
+        found += [_describe_child(pid) for pid in sorted(now.children - before.children - self._children())]
+        found += [
+            self._describe_descriptor(fd)
+            for fd in sorted(now.descriptors - before.descriptors - self._owned())
+            if os.path.lexists(f"/proc/self/fd/{fd}")  # but for that of the listing itself
+        ]
+        return found
+
+    def _is_as(self, before: State) -> bool:
+        now = State.now()
+        new = now.descriptors - before.descriptors
+        return (
+            now.namespace == before.namespace
+            and now.threads <= before.threads
+            and now.children <= before.children | self._children()
+            and not (new and new - self._owned())
+        )
+
+    def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
+        deadline = time.monotonic() + self._timeout
+        for thread in threads:
+            if thread not in before.threads and thread is not threading.current_thread():
+                thread.join(max(0, deadline - time.monotonic()))
+
+    def _place(self, identity: tuple[int, int]) -> str:
+        name = None if self.owner is None else self.owner.name_of(identity)
+        return f"namespace {identity[1]}" + (f" ({name})" if name else "")
+
+    def _describe_thread(self, thread: threading.Thread) -> str:
+        return f"thread {thread.name!r} still runs {self._timeout:g} s after the test; it is at:\n{stack_of(thread)}"
+
+    def _describe_descriptor(self, fd: int) -> str:
+        target = os.readlink(f"/proc/self/fd/{fd}")
+        text = f"descriptor {fd} is open: {target}"
+        if target.startswith("socket:"):
+            text += f", {self._describe_socket(fd)}"
+        elif target.startswith("net:"):
+            text += f", {self._place(kernel.namespace_id(fd))}"
+        return text + _where_made(fd)
+
+    def _describe_socket(self, fd: int) -> str:
+        with socket.socket(fileno=os.dup(fd)) as sock:
+            text = f"{socket.AddressFamily(sock.family).name} {socket.SocketKind(sock.type).name}"
+            with contextlib.suppress(OSError):
+                text += f" {sock.getsockname()}"
+            with contextlib.suppress(OSError):
+                text += f" connected to {sock.getpeername()}"
+            with contextlib.suppress(OSError):
+                ns = fcntl.ioctl(sock, SIOCGSKNS)
+                try:
+                    if kernel.namespace_id(ns) != kernel.namespace_id(self._home):
+                        text += f" in {self._place(kernel.namespace_id(ns))}"
+                finally:
+                    os.close(ns)
+        return text
+
+
+def _describe_child(pid: int) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return f"child {pid} was there until now"
+    return (
+        f"child {pid} is a zombie: nobody has waited for it" if state == "Z" else f"child {pid} still runs: {command}"
+    )
+
+
+def _where_made(fd: int) -> str:
+    """Return where the object that holds a descriptor was made, if tracemalloc knows."""
+    import tracemalloc
+
+    if not tracemalloc.is_tracing():
+        return ""
+    for candidate in gc.get_objects():
+        if isinstance(candidate, socket.socket) and candidate.fileno() == fd:
+            trace = tracemalloc.get_object_traceback(candidate)
+            if trace is not None:
+                return ", made at\n" + "\n".join(trace.format())
+    return ""
