@@ -118,7 +118,7 @@ def test_close_closes_the_sockets_of_every_thread(session: Session) -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(5):
+        for _ in range(15):
             ns, made = session.namespace(), list[socket.socket]()
             barrier = threading.Barrier(8)
 
