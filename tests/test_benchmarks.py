@@ -1,0 +1,20 @@
+"""The benchmarks run; what they measure is for a quiet machine to say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import named_namespaces
+
+
+def test_every_section_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    before = named_namespaces()
+    numbers = tmp_path / "numbers.json"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(numbers)]
+    run = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
+    assert "-- promises --" in run.stdout
+    assert json.loads(numbers.read_text())
+    assert named_namespaces() <= before
