@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import kernel
-from .threads import stack_of
+from .threads import is_idle_in_a_pool, namespace_of, stack_of
 
 SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a descriptor
 
@@ -116,7 +116,7 @@ class Guard:
         if now.namespace != before.namespace:
             found.append(f"the main thread was left in {self._place(now.namespace)}; it is back in its own now")
             kernel.setns(self._home)
-        found += [self._describe_thread(thread) for thread in now.threads - before.threads]
+        found += [self._describe_thread(thread) for thread in now.threads - before.threads if not self._rests(thread)]
         found += [_describe_child(pid) for pid in sorted(now.children - before.children - self._children())]
         found += [
             self._describe_descriptor(fd)
@@ -130,15 +130,21 @@ class Guard:
         new = now.descriptors - before.descriptors
         return (
             now.namespace == before.namespace
-            and now.threads <= before.threads
+            and all(thread in before.threads or self._rests(thread) for thread in now.threads)
             and now.children <= before.children | self._children()
             and not (new and new - self._owned())
         )
 
+    def _rests(self, thread: threading.Thread) -> bool:
+        """Whether a thread waits for work at home, in a pool: one of a wider fixture, asyncio's, or trio's cache."""
+        if not is_idle_in_a_pool(thread) or thread.native_id is None:
+            return False
+        return namespace_of(thread.native_id) == kernel.namespace_id(self._home)
+
     def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
         deadline = time.monotonic() + self._timeout
         for thread in threads:
-            if thread not in before.threads and thread is not threading.current_thread():
+            if thread not in before.threads and thread is not threading.current_thread() and not self._rests(thread):
                 thread.join(max(0, deadline - time.monotonic()))
 
     def _place(self, identity: tuple[int, int]) -> str:

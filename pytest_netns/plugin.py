@@ -85,7 +85,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
                 item.config.stash[guard_key] = guard = Guard(item.config.stash[settings_key].thread_timeout)
                 item.config.add_cleanup(guard.close)
             item.config.stash[before_key] = State.now()
-    return (yield)
+    with _not_judged_if_it_fails(item):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,8 +105,14 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    try:
+    with _not_judged_if_it_fails(item):
         return (yield)
+
+
+@contextlib.contextmanager
+def _not_judged_if_it_fails(item: pytest.Item) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         # The exception's frames hold what the test has made, so it cannot be told what the test would have left.
         if before_key in item.config.stash:

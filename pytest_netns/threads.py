@@ -14,6 +14,14 @@ from typing import Any
 from . import inside, kernel
 from .errors import NetNSLeakError
 
+PAUSE = 0.05  # seconds between two looks at a thread that does not end
+POOLS = (
+    ("/concurrent/futures/thread.py", "_worker"),  # asyncio's too
+    ("/trio/_core/_thread_cache.py", "_work"),
+    ("/anyio/_backends/_asyncio.py", "run"),
+)
+"""Where the threads of a pool wait for work."""
+
 
 class InsideThread(threading.Thread):
     """A ``threading.Thread`` that enters a namespace before it runs, and ends there."""
@@ -105,18 +113,28 @@ class Threads:
             threads |= threads_in(self._identity)
         threads.discard(threading.current_thread())
         deadline = time.monotonic() + self._timeout
-        for thread in threads:
-            thread.join(max(0, deadline - time.monotonic()))
-        return [thread for thread in threads if thread.is_alive()]
+        return [thread for thread in threads if not self._ends(thread, deadline)]
+
+    def _ends(self, thread: threading.Thread, deadline: float) -> bool:
+        """Wait for the end of a thread, or for the time when it has nothing to do and waits in a pool of others."""
+        while thread.is_alive():
+            if is_idle_in_a_pool(thread) and not self._is_inside(thread):
+                return True  # nothing can give it a turn; what it has used is closed from here
+            if time.monotonic() >= deadline:
+                return False
+            thread.join(min(PAUSE, max(0, deadline - time.monotonic())))
+        return True
+
+    def _is_inside(self, thread: threading.Thread) -> bool:
+        return thread.native_id is not None and namespace_of(thread.native_id) == self._identity
 
     def blame(self, alive: list[threading.Thread], holders: Iterable[int]) -> NetNSLeakError:
         """Return the error that names the threads which did not end, where each is and what it holds."""
         holding = set(holders)
         lines = []
         for thread in alive:
-            native = thread.native_id
             held = ["an open pyroute2 object"] if thread.ident in holding else []
-            if native is not None and _namespace_of(native) == self._identity:
+            if self._is_inside(thread):
                 held.append("the namespace, being inside")
             what_held = f", and holds {' and '.join(held)}" if held else ""
             lines.append(
@@ -131,15 +149,26 @@ def threads_in(identity: tuple[int, int]) -> set[threading.Thread]:
     return {
         thread
         for thread in threading.enumerate()
-        if thread.native_id is not None and _namespace_of(thread.native_id) == identity
+        if thread.native_id is not None and namespace_of(thread.native_id) == identity
     }
 
 
-def _namespace_of(native_id: int) -> tuple[int, int] | None:
+def namespace_of(native_id: int) -> tuple[int, int] | None:
+    """Return what identifies the namespace of a thread of this process, or ``None`` if it has ended."""
     try:
         return kernel.namespace_id(f"/proc/self/task/{native_id}/ns/net")
     except FileNotFoundError:
         return None  # it has ended
+
+
+def is_idle_in_a_pool(thread: threading.Thread) -> bool:
+    """Whether a thread waits for work in a pool that may outlive a test, such as that of an event loop."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code.co_filename.endswith(("/queue.py", "/threading.py")):
+        frame = frame.f_back
+    return frame is not None and any(
+        frame.f_code.co_filename.endswith(file) and frame.f_code.co_name == function for file, function in POOLS
+    )
 
 
 def stack_of(thread: threading.Thread) -> str:

@@ -19,6 +19,9 @@ import json, os, signal, subprocess, sys
 from pathlib import Path
 
 def test_lab(make_netns, _netns_session):
+    # As at a terminal: a job that runs in the background ignores these.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     spaces = [make_netns(name=f"crash-{os.getpid()}-{n}" if n % 2 else None) for n in range(20)]
     pids = []
     for ns in spaces:
