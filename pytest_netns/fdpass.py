@@ -23,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 LAST, MORE, INSTEAD = b"\0", b"\1", b"\2"
 PACKET = 32 * 1024  # well below the default send buffer (net.core.wmem_default), so that a packet always fits
 _ANCILLARY = socket.CMSG_SPACE(SCM_MAX_FD * array.array("i").itemsize)

@@ -13,6 +13,8 @@ from typing import TypeVar
 from . import kernel
 from .errors import NetNSTimeoutError, from_errno
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 T = TypeVar("T")
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from .netlink import Netlink
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 T = TypeVar("T")
 
 

@@ -22,6 +22,8 @@ from pyroute2.netlink.core import MAGIC_CLOSE
 
 from .errors import NetNSOSError
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 MakeSocket = Callable[[int], socket.socket]
 """Makes an AF_NETLINK socket of the namespace, of a netlink family such as NETLINK_ROUTE."""
 

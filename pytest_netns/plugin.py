@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .namespace import MakeNetNS, NetNS
     from .session import Session
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 settings_key = pytest.StashKey[Settings]()
 mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs."""

@@ -14,6 +14,8 @@ from typing import Any
 from . import inside, kernel
 from .errors import NetNSOSError
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
 PAUSE = 0.005  # seconds between two looks at processes that are not our children

@@ -12,6 +12,8 @@ from .child.modes import Modes
 from .namespace import NetNS
 from .sysctl import checked
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 
 class Session:
     """Makes namespaces, all served by one resident child, which ends with it.

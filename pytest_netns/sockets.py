@@ -13,6 +13,8 @@ from typing import Any
 from .child.protocol import Spec
 from .errors import ChildProtocolError
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 MakeSocket = Callable[[int], socket.socket]
 """Makes a SOCK_STREAM socket of an address family."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from .child import program
 from .errors import NetNSOSError
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 Ask = Callable[..., str]
 """Sends a verb of the resident child's program, with its arguments, for one namespace; returns the answer's text."""
 

@@ -14,6 +14,8 @@ from typing import Any
 from . import inside, kernel
 from .errors import NetNSLeakError
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 PAUSE = 0.05  # seconds between two looks at a thread that does not end
 POOLS = (
     ("/concurrent/futures/thread.py", "_worker"),  # asyncio's too

@@ -11,6 +11,8 @@ from typing import Any
 from . import fdpass
 from .errors import UnpicklableError
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 
 class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, sockets: list[socket.socket]) -> None:

@@ -249,3 +249,19 @@ def test_what_fails_in_the_namespace_is_reported_once_and_the_rest_closed(pytest
     result = pytester.runpytest()
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*ZeroDivisionError*"])
+
+
+def test_the_report_of_a_failure_ends_in_the_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        def test_x(netns):
+            netns.socket(99)
+    """)
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(
+        [
+            ">       netns.socket(99)",
+            "E       *NetNSUnsupportedError: [[]Errno 97[]] namespace 'netns': cannot create the socket: EAF*",
+            "test_the_report_of_a_failure_ends_in_the_test.py:2: NetNSUnsupportedError",
+        ]
+    )
+    assert "pytest_netns/child" not in result.stdout.str()

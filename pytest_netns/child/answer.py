@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 OK, FAILED = b"+", b"-"
 
 

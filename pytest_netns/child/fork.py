@@ -17,6 +17,8 @@ from ..errors import from_errno, how_it_ended
 from . import task
 from .protocol import Target
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 
 class Forked(task.Child):
     """A child of ``os.fork``."""

@@ -11,6 +11,8 @@ from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 
 class Modes:
     """All child modes, and which of them is used where none is named.

@@ -21,6 +21,8 @@ from .answer import Step, failure, reply
 from .fork import ready_to_fork
 from .protocol import Target
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 
 def run_received(channel: socket.socket) -> NoReturn:
     """Be a child that inherited nothing: receive the namespace and the job, and run it."""

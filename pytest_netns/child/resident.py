@@ -27,6 +27,8 @@ from . import CALL_MODES, program
 from .answer import checked
 from .protocol import Spec, Target
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
 
 

@@ -25,6 +25,8 @@ from ..errors import ChildCallError, ChildDiedError, ChildProtocolError, NetNSTi
 from .answer import CREATING_SOCKET, ENTERING, OK, checked, failure, reply
 from .protocol import Spec, Target
 
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
 BEGUN, RAISED, UNPICKLABLE = b".", b"!", b"?"
 
 
