@@ -32,12 +32,12 @@ class State:
 
     @classmethod
     def now(cls) -> State:
-        helpers = _helpers_of_multiprocessing()
+        helper_descriptors, helper_pids = _helpers_of_multiprocessing()
         return cls(
             kernel.namespace_id("/proc/self/ns/net"),  # of the main thread
-            {int(name) for name in os.listdir("/proc/self/fd")} - helpers,
+            {int(name) for name in os.listdir("/proc/self/fd")} - helper_descriptors,
             set(threading.enumerate()),
-            _children() - helpers,
+            _children() - helper_pids,
         )
 
     def allow(self, before: State) -> None:
@@ -48,20 +48,13 @@ class State:
         self.children |= now.children - before.children
 
 
-def _helpers_of_multiprocessing() -> set[int]:
-    """Return the descriptors and pids of its fork server and resource tracker, which live as long as the program.
-
-    In one set, since they are taken away from both; that a number is of the one and means the other is harmless.
-    """
-    found: set[Any] = set()
-    server = sys.modules.get("multiprocessing.forkserver")
-    if server is not None:
-        held = server._forkserver
-        found |= {getattr(held, "_forkserver_alive_fd", None), getattr(held, "_forkserver_pid", None)}
-    tracker = sys.modules.get("multiprocessing.resource_tracker")
-    if tracker is not None:
-        found |= {getattr(tracker._resource_tracker, "_fd", None), getattr(tracker._resource_tracker, "_pid", None)}
-    return found - {None}
+def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
+    """Return the descriptors and the pids of its fork server and resource tracker, which outlive a test."""
+    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    descriptors: set[Any] = {getattr(server, "_forkserver_alive_fd", None), getattr(tracker, "_fd", None)}
+    pids: set[Any] = {getattr(server, "_forkserver_pid", None), getattr(tracker, "_pid", None)}
+    return descriptors - {None}, pids - {None}
 
 
 def _children() -> set[int]:
