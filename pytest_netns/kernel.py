@@ -24,8 +24,11 @@ MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 1 << 20  # <linux/mount.h>
 MNT_DETACH = 2  # umount2(2)
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914  # netdevice(7)
+SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a descriptor
+SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
 IFF_UP = 1
 IFNAMSIZ = 16
+SYS_PIDFD_GETFD = 438  # the same on all machines: <asm-generic/unistd.h>
 SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
 
 NAMES_DIR = "/run/netns"  # ip-netns(8)
@@ -103,6 +106,28 @@ def namespace_id(fd_or_path: int | str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def namespace_cookie() -> int:
+    """Return the number of the calling thread's network namespace that no other ever gets, or 0 before Linux 5.14."""
+    with socket.socket(socket.AF_UNIX) as control:
+        try:
+            cookie: int = struct.unpack("Q", control.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:
+                raise
+            return 0
+    return cookie
+
+
+def start_time(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot, or ``None`` if it has ended (proc_pid_stat(5))."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
 def set_link_up(name: str) -> None:
     """Bring a link of the calling thread's namespace up."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
@@ -123,6 +148,13 @@ def open_pidfd(pid: int) -> int | None:
         if error.errno in (errno.ENOSYS, errno.EPERM):
             return None
         raise
+
+
+def copy_descriptor(pidfd: int, number: int) -> int:
+    """Return a copy of a descriptor of another process (pidfd_getfd(2), Linux 5.6)."""
+    fd: int = _libc().syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+    _checked(fd)
+    return fd
 
 
 def processes_in(inhabited: set[tuple[int, int]]) -> Iterator[int]:

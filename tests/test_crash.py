@@ -138,3 +138,49 @@ def test_sigkill_of_the_resident_child_is_made_good_at_teardown(pytester: pytest
     """)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
     assert Path("name").read_text() not in named_namespaces()
+
+
+@pytest.fixture
+def next_start(pytester: pytest.Pytester) -> Callable[[], None]:
+    """Run a session that makes a namespace, and so looks for what dead ones have left."""
+
+    def start() -> None:
+        pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "test_after").assert_outcomes(
+            passed=1, deselected=1
+        )
+
+    return start
+
+
+@pytest.mark.parametrize("first", ["resident", "pytest"])
+def test_what_is_left_when_both_are_killed_is_undone_by_the_next_start(
+    start_lab: Callable[..., Lab], next_start: Callable[[], None], first: str
+) -> None:
+    before = links()
+    lab = start_lab()
+    for pid in (lab.resident, lab.pytest) if first == "resident" else (lab.pytest, lab.resident):
+        os.kill(pid, signal.SIGSTOP)  # so that neither can act on the other's end
+    for pid in (lab.resident, lab.pytest):
+        os.kill(pid, signal.SIGKILL)
+    lab.run.wait()
+    eventually(lambda: not is_running(lab.resident), "the resident child is dead")
+    assert named_namespaces() >= set(lab.names)
+    assert any(is_running(pid) for pid in lab.pids)
+    next_start()
+    eventually(lab.is_gone, "nothing is left after the next start")
+    assert links() == before
+
+
+def test_the_next_start_leaves_a_live_run_alone(start_lab: Callable[..., Lab], next_start: Callable[[], None]) -> None:
+    lab = start_lab()
+    next_start()
+    os.kill(lab.resident, signal.SIGKILL)  # its record is locked no more, but its owner lives
+    eventually(lambda: not is_running(lab.resident), "the resident child is dead")
+    next_start()
+    assert named_namespaces() >= set(lab.names)
+    assert all(is_running(pid) for pid in lab.pids)
+    # The next request starts another resident child, which takes the record over.
+    os.kill(lab.pytest, signal.SIGKILL)
+    lab.run.wait()
+    next_start()
+    eventually(lab.is_gone, "nothing is left after the next start")

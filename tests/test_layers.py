@@ -20,11 +20,14 @@ LAYERS = [
     "settings",
     "session pair",
     "namespace guard",
+    "remains",
     "netlink processes sockets sysctl threads",
+    "holders",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.program",
-    "child.answer child.protocol values inside",
+    "child.record",
+    "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass",
     "kernel errors",
 ]
@@ -37,7 +40,10 @@ ONLY = {
     "ctypes": {"kernel"},
     "asyncio": {"netlink"},
 }
-RESIDENT = {"kernel", "fdpass", "errors", "child", "child.answer", "child.program", "child.__main__"}
+RESIDENT = {
+    *("kernel", "fdpass", "errors", "child"),
+    *(f"child.{name}" for name in ("answer", "observer", "program", "record", "undo", "__main__")),
+}
 DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split()}
 
 

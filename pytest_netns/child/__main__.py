@@ -1,4 +1,4 @@
-"""Start the resident child: ``python -I -S <this file> CONTROL PARENT HOME``."""
+"""Start the resident child: ``python -I -S <this file> CONTROL PARENT HOME RECORD``."""
 
 import os
 import sys

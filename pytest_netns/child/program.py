@@ -3,7 +3,8 @@
 It runs as ``python -I -S`` with the standard library only, so it is small and starts fast whatever the size of pytest.
 It has one thread: it enters a namespace, does one thing there, and comes home before it answers. Of each namespace it
 keeps a descriptor until it is told to forget it, so that, when its parent dies in whatever way, it knows what to undo:
-the processes in these namespaces are killed, the names are unmounted, and then it ends, and the namespaces with it.
+the processes in these namespaces are killed, the names are unmounted, and then it ends, and the namespaces with it. It
+keeps a record of them too: if it is killed itself, the resident child of the next session undoes what is in there.
 
 A request is a byte for the verb and marshalled arguments (the same interpreter writes and reads them). A thread of the
 parent sends its requests over a channel of its own, for the time of the request, so that none waits for another's
@@ -19,10 +20,12 @@ import resource
 import select
 import signal
 import socket
-import time
 
 from .. import fdpass, kernel
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
+from .observer import Observer, hasten_the_end
+from .record import Entry, Record, open_record
+from .undo import Failed, kill_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,14 +41,13 @@ FORGET = b"f"  # of a channel too
 # Verbs of a channel.
 CREATE = b"n"
 BIND = b"b"
+STILL_THERE = b"t"
 SOCKETS = b"s"
 READ_SYSCTL = b"r"
 WRITE_SYSCTL = b"w"
 LIST_SYSCTL = b"l"
 
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
-KILL_ROUNDS = 40  # times to look for processes in the namespaces of a dead parent
-KILL_PAUSE = 0.02  # seconds between two such looks
 
 
 def request(verb: bytes, *arguments: Any) -> bytes:
@@ -54,11 +56,15 @@ def request(verb: bytes, *arguments: Any) -> bytes:
 
 
 class Namespace:
-    """A namespace of the parent's: the descriptor that keeps its number from being used again, and its name."""
+    """A namespace of the parent's: its cookie, the descriptor that keeps its number from being used again, its name."""
 
-    def __init__(self, fd: int, name: str | None) -> None:
+    def __init__(self, fd: int, cookie: int, name: str | None = None) -> None:
         self.fd = fd
+        self.cookie = cookie
         self.name = name
+
+    def entry(self, key: int, name: str | None) -> Entry:
+        return Entry(key, kernel.namespace_id(self.fd), self.cookie, name)
 
     def undo(self) -> None:
         if self.name is not None:
@@ -72,8 +78,10 @@ class Namespace:
 class Resident:
     """Serves the requests of one parent until that parent is gone."""
 
-    def __init__(self, control: socket.socket, parent: int, home: int) -> None:
+    def __init__(self, control: socket.socket, parent: int, home: int, record: Record | None) -> None:
         self.control = control
+        self.record = record
+        self.observer: Observer | None = None
         self.home = home
         self.parent = parent
         self.parent_pidfd = kernel.open_pidfd(parent)
@@ -89,6 +97,7 @@ class Resident:
             CREATE: self.create,
             BIND: self.bind,
             FORGET: self.forget,
+            STILL_THERE: self.still_there,
             SOCKETS: self.sockets,
             READ_SYSCTL: self.read_sysctl,
             WRITE_SYSCTL: self.write_sysctl,
@@ -121,8 +130,7 @@ class Resident:
             self.channels[channel.fileno()] = channel
             self.poll.register(channel, select.EPOLLIN)
         elif payload[:1] == ADOPT:
-            key, name = marshal.loads(payload[1:])
-            self.namespaces[key] = Namespace(fds[0], name)
+            self.adopt(fds[0], *marshal.loads(payload[1:]))
         else:
             self.forget(*marshal.loads(payload[1:]))
         return True
@@ -149,6 +157,20 @@ class Resident:
         except Exception as error:
             return failure(error), []
 
+    def adopt(self, fd: int, key: int, name: str | None) -> None:
+        kernel.setns(fd)
+        try:
+            cookie = kernel.namespace_cookie()
+        finally:
+            self.go_home()
+        self.namespaces[key] = Namespace(fd, cookie, name)
+        self.put_on_record(key, name)
+
+    def put_on_record(self, key: int, name: str | None) -> None:
+        if self.record is not None:
+            with Step("record the namespace, for the case of a crash"):
+                self.record.put(self.namespaces[key].entry(key, name))
+
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
     def create(self, key: int, lo: bool, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
@@ -156,6 +178,7 @@ class Resident:
         self.lacks_spare = self.spare is None
         namespace = namespace or self.make_namespace(lo)
         self.namespaces[key] = namespace
+        self.put_on_record(key, None)
         for path, value in sysctl.items():
             self.write_sysctl(key, path, value)
         with Step("open the namespace"):
@@ -166,7 +189,7 @@ class Resident:
             kernel.unshare_net()
         try:
             with Step("open the namespace"):
-                namespace = Namespace(kernel.open_own_namespace(), None)
+                namespace = Namespace(kernel.open_own_namespace(), kernel.namespace_cookie())
             try:
                 if lo:
                     with Step("bring lo up"):
@@ -187,6 +210,7 @@ class Resident:
             return  # at a limit, for example: the next request will say so, or meet better times
 
     def bind(self, key: int, name: str) -> tuple[bytes, list[int]]:
+        self.put_on_record(key, name)  # before it is there
         self.enter(key)
         try:
             with Step(f"bind the name {name}"):
@@ -199,9 +223,31 @@ class Resident:
     def forget(self, key: int) -> tuple[bytes, list[int]]:
         namespace = self.namespaces.pop(key, None)  # None where it could not be made
         if namespace is not None:
+            self.watch(key, namespace.fd)
             with Step(f"remove the name {namespace.name}"):
                 namespace.undo()
+        if self.record is not None:
+            self.record.remove(key)
         return OK, []
+
+    def watch(self, key: int, fd: int) -> None:
+        """See to it that a namespace can go, and that it can be told whether it has."""
+        try:
+            kernel.setns(fd)
+            try:
+                hasten_the_end()
+            finally:
+                self.go_home()
+            if self.observer is None:
+                self.observer = Observer(self.home)
+            self.observer.watch(key, fd)
+        except OSError:
+            return  # at a limit, for example: then it goes unseen, as it does where this child is killed
+
+    def still_there(self) -> tuple[bytes, list[int]]:
+        with Step("ask which namespaces are gone"):
+            there = set(self.namespaces) if self.observer is None else self.observer.there().union(self.namespaces)
+            return OK + marshal.dumps(there), []
 
     def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
         fds: list[int] = []
@@ -255,26 +301,18 @@ class Resident:
 
     def clean_up(self) -> None:
         """Undo what the dead parent can no longer undo, or nothing where it closed its namespaces."""
-        inhabited = {kernel.namespace_id(namespace.fd) for namespace in self.namespaces.values()}
-        for _ in range(KILL_ROUNDS if inhabited else 0):
-            pids = list(kernel.processes_in(inhabited))
-            if not pids:
-                break
-            for pid in pids:
-                kill(pid)
-            time.sleep(KILL_PAUSE)
+        is_undone = True
+        try:
+            kill_processes({kernel.namespace_id(namespace.fd) for namespace in self.namespaces.values()})
+        except Failed:
+            is_undone = False
         for namespace in self.namespaces.values():
             try:
                 namespace.undo()
             except OSError:
-                continue  # nobody is left to tell; the others are still to be undone
-
-
-def kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it ended meanwhile
+                is_undone = False  # nobody is left to tell; the others are still to be undone
+        if self.record is not None and is_undone:
+            self.record.close()
 
 
 def key_of(path: str) -> str:
@@ -304,12 +342,13 @@ def find_home(home: int) -> int:
     return home
 
 
-def main(control: int, parent: int, home: int) -> None:
+def main(control: int, parent: int, home: int, record_number: int) -> None:
     """Run the resident child.
 
     :param control: its end of the control socket.
     :param parent: the pid of the process it serves.
     :param home: a descriptor of the namespace to be in between requests.
+    :param record_number: tells its record from others of the parent; the child that replaces it gets the same.
     """
     # The parent's end is the only signal that counts: Ctrl-C and a job runner's SIGTERM reach the whole group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -319,7 +358,8 @@ def main(control: int, parent: int, home: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()  # there are no cycles to collect, and no pauses to take
     home = find_home(home)
-    resident = Resident(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control), parent, home)
+    record = open_record(parent, record_number, home)
+    resident = Resident(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control), parent, home, record)
     resident.serve()
     # Not where it ends by an exception: then the parent lives, and starts another that takes over.
     resident.clean_up()

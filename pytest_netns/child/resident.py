@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import marshal
 import os
 import socket
 import subprocess
@@ -39,7 +40,7 @@ class Gone(Exception):
 class Process:
     """One resident child that runs, and the channels to it."""
 
-    def __init__(self, home: int) -> None:
+    def __init__(self, home: int, record_number: int) -> None:
         self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
         self._idle: list[tuple[socket.socket, float]] = []
         self._ended = False
@@ -47,7 +48,7 @@ class Process:
         with theirs:
             try:
                 self._popen = subprocess.Popen(
-                    [*COMMAND, str(theirs.fileno()), str(os.getpid()), str(home)],
+                    [*COMMAND, str(theirs.fileno()), str(os.getpid()), str(home), str(record_number)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
@@ -156,6 +157,7 @@ class Resident:
     def __init__(self, home: int, timeout: float) -> None:
         self._home = home
         self._timeout = timeout
+        self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
         self._process: Process | None = None
         self._lock = threading.Lock()
@@ -210,6 +212,14 @@ class Resident:
                     self._process.tell(program.FORGET, key)
         finally:
             self._namespaces.pop(key, None)
+
+    def still_there(self) -> set[int]:
+        """Return the keys of the namespaces that are not gone, as far as the child that runs knows of them."""
+        if self._process is None:
+            return set()
+        payload, _ = self._ask(program.request(program.STILL_THERE), self._timeout, "the closed namespaces")
+        keys: set[int] = marshal.loads(payload)
+        return keys
 
     def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
         request = program.request(program.SOCKETS, ns._key, list(specs))
@@ -276,7 +286,7 @@ class Resident:
         with self._lock:
             if self._process is None:
                 try:
-                    self._process = Process(self._home)
+                    self._process = Process(self._home, self._record_number)
                 except OSError as error:
                     raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
                 for key, (fd, name) in list(self._namespaces.items()):
