@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import os
 import socket
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import kernel
+from .holders import command_of, namespace_of_socket, socket_text
+from .remains import Remains
 from .threads import is_idle_in_a_pool, namespace_of, stack_of
-
-SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a descriptor
 
 
 @dataclass
@@ -77,6 +76,10 @@ class Owner(Protocol):
     def name_of(self, identity: tuple[int, int]) -> str | None:
         """Return what a namespace is called, or was when it was open."""
 
+    @property
+    def remains(self) -> Remains:
+        """The namespaces that were closed and may not be gone."""
+
 
 class Guard:
     """Compares the state after a test with that before it.
@@ -118,6 +121,13 @@ class Guard:
         ]
         return found
 
+    def kept(self, *, is_judged: bool) -> list[str]:
+        """Return a text for each namespace of this test or an earlier one that was closed, and is kept by something."""
+        if self.owner is None:
+            return []
+        self.owner.remains.end_of_test(is_judged=is_judged)
+        return self.owner.remains.kept()
+
     def _is_as(self, before: State) -> bool:
         now = State.now()
         new = now.descriptors - before.descriptors
@@ -158,30 +168,19 @@ class Guard:
 
     def _describe_socket(self, fd: int) -> str:
         with socket.socket(fileno=os.dup(fd)) as sock:
-            text = f"{socket.AddressFamily(sock.family).name} {socket.SocketKind(sock.type).name}"
-            with contextlib.suppress(OSError):
-                text += f" {sock.getsockname()}"
-            with contextlib.suppress(OSError):
-                text += f" connected to {sock.getpeername()}"
-            with contextlib.suppress(OSError):
-                ns = fcntl.ioctl(sock, SIOCGSKNS)
-                try:
-                    if kernel.namespace_id(ns) != kernel.namespace_id(self._home):
-                        text += f" in {self._place(kernel.namespace_id(ns))}"
-                finally:
-                    os.close(ns)
-        return text
+            identity = namespace_of_socket(sock)
+            is_home = identity in (None, kernel.namespace_id(self._home))
+            return socket_text(sock) + ("" if identity is None or is_home else f" in {self._place(identity)}")
 
 
 def _describe_child(pid: int) -> str:
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        command = command_of(pid)
     except FileNotFoundError:
         return f"child {pid} was there until now"
-    return (
-        f"child {pid} is a zombie: nobody has waited for it" if state == "Z" else f"child {pid} still runs: {command}"
-    )
+    if kernel.start_time(pid) is None:
+        return f"child {pid} is a zombie: nobody has waited for it"
+    return f"child {pid} still runs: {command}"
 
 
 def _where_made(fd: int) -> str:

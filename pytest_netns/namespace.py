@@ -83,6 +83,7 @@ class NetNS:
         child_mode: str | None,
         child_timeout: float,
         thread_timeout: float,
+        on_closed: Callable[[], object],
     ) -> None:
         self._key = key
         self.label = label
@@ -98,6 +99,7 @@ class NetNS:
         self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
         self._undo = contextlib.ExitStack()
+        self._undo.callback(on_closed)
         self._undo.callback(os.close, fd)
         self._undo.callback(modes.resident.forget, key, str(self), child_timeout)
         self._undo.callback(self._sockets.close)

@@ -133,19 +133,21 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         before = item.config.stash.get(before_key, None)
         if before is not None:
             del item.config.stash[before_key]
-    if before is not None:
-        _report(item, item.config.stash[guard_key].differences(before))
+    guard = item.config.stash.get(guard_key, None)
+    if guard is not None:
+        differences = [] if before is None else guard.differences(before)
+        kept = guard.kept(is_judged=before is not None and not differences)
+        left = ["left behind by the test:", *differences] if differences else []
+        _report(item.config, item.nodeid, left + kept)
     return result
 
 
-def _report(item: pytest.Item, differences: list[str]) -> None:
-    if not differences:
+def _report(config: pytest.Config, where: str, found: list[str]) -> None:
+    if not found:
         return
-    text = "\n".join(
-        ["left behind by the test:", *differences, "close it, join it or wait for it before the test ends"]
-    )
-    if item.config.stash[settings_key].leaks == "warn":
-        warnings.warn(pytest.PytestWarning(f"{item.nodeid}: {text}"), stacklevel=1)
+    text = "\n".join([*found, "close it, join it, end it or wait for it before the test ends"])
+    if config.stash[settings_key].leaks == "warn":
+        warnings.warn(pytest.PytestWarning(f"{where}: {text}"), stacklevel=1)
     else:
         raise NetNSLeakError(text)
 
@@ -195,6 +197,13 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         pytestconfig.stash[guard_key].owner = session
     with contextlib.closing(session):
         yield session
+        session.close_namespaces()
+        if settings.leaks != "ignore":
+            session.remains.end_of_test(is_judged=before_key in pytestconfig.stash)
+            kept, unexplained = session.remains.kept_at_the_end()
+            for text in unexplained:
+                warnings.warn(pytest.PytestWarning(text), stacklevel=1)
+            _report(pytestconfig, "at the end of the session", kept)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,6 +11,7 @@ from . import kernel
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .namespace import NetNS
+from .remains import Remains
 from .sysctl import checked
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -38,6 +40,7 @@ class Session:
         self._open: dict[int, NetNS] = {}
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
         self.modes = Modes(child_mode, check_timeout(child_timeout))
+        self.remains = Remains(self.modes.resident.still_there, lambda: self.namespace("the last").close())
 
     def namespace(
         self,
@@ -58,7 +61,8 @@ class Session:
         if name is not None:
             name = check_name(name) + self._name_suffix
         label = label or name or f"netns{key}"
-        fd = modes.resident.create(key, f"namespace {label!r}", lo=lo, sysctl=values, timeout=timeout)
+        what = f"namespace {label!r}"
+        fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
         ns = NetNS(
             modes,
             key,
@@ -68,6 +72,7 @@ class Session:
             child_mode=child_mode,
             child_timeout=timeout,
             thread_timeout=self._thread_timeout,
+            on_closed=functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)),
         )
         self._open[key] = ns
         self._names[ns._id] = label
@@ -93,12 +98,18 @@ class Session:
         """Return the descriptors of what is open and lives longer than a test."""
         return self.modes.descriptors().union(*(ns._descriptors() for ns in list(self._open.values())))
 
-    def close(self) -> None:
-        """Close the namespaces that are open, the newest first, and end the resident child."""
+    def close_namespaces(self) -> None:
+        """Close the namespaces that are open, the newest first."""
         with contextlib.ExitStack() as undo:
-            undo.callback(self.modes.close)
             for ns in list(self._open.values()):
                 undo.callback(ns.close)
+
+    def close(self) -> None:
+        """Close the namespaces that are open, and end the resident child."""
+        try:
+            self.close_namespaces()
+        finally:
+            self.modes.close()
 
 
 @contextlib.contextmanager

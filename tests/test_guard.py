@@ -117,7 +117,7 @@ def test_a_leak_is_named_and_the_next_test_is_not_blamed(pytester: pytest.Pytest
             "*ERROR at teardown of test_leak*",
             "E*NetNSLeakError: left behind by the test:",
             *[f"*{line}" for line in lines],
-            "*close it, join it or wait for it before the test ends",
+            "*close it, join it, end it or wait for it before the test ends",
         ]
     )
 
