@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -47,13 +48,21 @@ class State:
         self.children |= now.children - before.children
 
 
-def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
-    """Return the descriptors and the pids of its fork server and resource tracker, which outlive a test."""
+def _helpers() -> list[tuple[Any, int]]:
+    """Return the fork server and the resource tracker of ``multiprocessing`` with their pids, where they run."""
     server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
     tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
-    descriptors: set[Any] = {getattr(server, "_forkserver_alive_fd", None), getattr(tracker, "_fd", None)}
-    pids: set[Any] = {getattr(server, "_forkserver_pid", None), getattr(tracker, "_pid", None)}
-    return descriptors - {None}, pids - {None}
+    found = (server, getattr(server, "_forkserver_pid", None)), (tracker, getattr(tracker, "_pid", None))
+    return [(helper, pid) for helper, pid in found if pid is not None]
+
+
+def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
+    """Return their descriptors and pids, which outlive a test."""
+    found = _helpers()
+    descriptors: set[Any] = {
+        getattr(helper, "_forkserver_alive_fd", getattr(helper, "_fd", None)) for helper, _ in found
+    }
+    return descriptors - {None}, {pid for _, pid in found}
 
 
 def _children() -> set[int]:
@@ -112,6 +121,7 @@ class Guard:
         if now.namespace != before.namespace:
             found.append(f"the main thread was left in {self._place(now.namespace)}; it is back in its own now")
             kernel.setns(self._home)
+        found += self._end_helpers_elsewhere()
         found += [self._describe_thread(thread) for thread in now.threads - before.threads if not self._rests(thread)]
         found += [_describe_child(pid) for pid in sorted(now.children - before.children - self._children())]
         found += [
@@ -135,8 +145,34 @@ class Guard:
             now.namespace == before.namespace
             and all(thread in before.threads or self._rests(thread) for thread in now.threads)
             and now.children <= before.children | self._children()
+            and not self._helpers_elsewhere()
             and not (new and new - self._owned())
         )
+
+    def _helpers_elsewhere(self) -> list[tuple[Any, int, tuple[int, int]]]:
+        """Return those helpers of ``multiprocessing`` that were started inside a namespace, which they then keep."""
+        home = kernel.namespace_id(self._home)
+        found = []
+        for helper, pid in _helpers():
+            try:
+                place = kernel.namespace_id(f"/proc/{pid}/ns/net")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended
+            if place != home:
+                found.append((helper, pid, place))
+        return found
+
+    def _end_helpers_elsewhere(self) -> list[str]:
+        found = []
+        for helper, pid, place in self._helpers_elsewhere():
+            name = type(helper).__name__
+            os.kill(pid, signal.SIGKILL)
+            helper._stop()  # reaps it, so that the next use starts another
+            found.append(
+                f"the {name} of multiprocessing, process {pid}, was started inside {self._place(place)} and would "
+                "stay there; it was ended. Start it before the namespace is entered"
+            )
+        return found
 
     def _rests(self, thread: threading.Thread) -> bool:
         """Whether a thread waits for work at home, in a pool: one of a wider fixture, asyncio's, or trio's cache."""
