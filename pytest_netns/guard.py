@@ -138,6 +138,10 @@ class Guard:
         self.owner.remains.end_of_test(is_judged=is_judged)
         return self.owner.remains.kept()
 
+    def kept_at_the_end(self) -> tuple[list[str], list[str]]:
+        """Return a text for each namespace that something keeps, and for each of which it cannot be seen what does."""
+        return ([], []) if self.owner is None else self.owner.remains.kept_at_the_end()
+
     def _is_as(self, before: State) -> bool:
         now = State.now()
         new = now.descriptors - before.descriptors

@@ -123,7 +123,7 @@ def _not_judged_if_it_fails(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     try:
         result = yield
     finally:
@@ -136,9 +136,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     guard = item.config.stash.get(guard_key, None)
     if guard is not None:
         differences = [] if before is None else guard.differences(before)
-        kept = guard.kept(is_judged=before is not None and not differences)
         left = ["left behind by the test:", *differences] if differences else []
-        _report(item.config, item.nodeid, left + kept)
+        left += guard.kept(is_judged=before is not None and not differences)
+        if nextitem is None:
+            kept, unexplained = guard.kept_at_the_end()
+            left += kept
+            for text in unexplained:
+                warnings.warn(pytest.PytestWarning(text), stacklevel=1)
+        _report(item.config, item.nodeid, left)
     return result
 
 
@@ -195,15 +200,9 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     )
     if guard_key in pytestconfig.stash:
         pytestconfig.stash[guard_key].owner = session
-    with contextlib.closing(session):
-        yield session
-        session.close_namespaces()
-        if settings.leaks != "ignore":
-            session.remains.end_of_test(is_judged=before_key in pytestconfig.stash)
-            kept, unexplained = session.remains.kept_at_the_end()
-            for text in unexplained:
-                warnings.warn(pytest.PytestWarning(text), stacklevel=1)
-            _report(pytestconfig, "at the end of the session", kept)
+    pytestconfig.add_cleanup(session.close)  # not here: the guard still looks, after all fixtures
+    yield session
+    session.close_namespaces()
 
 
 @pytest.fixture

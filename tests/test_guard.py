@@ -120,7 +120,7 @@ LEAKS = {
 
         """,
         [
-            "the ForkServer of multiprocessing, process *, was started inside namespace * (netns) and would stay there; it was ended. *",
+            "the ForkServer of multiprocessing, process *, was started inside namespace * (netns) and would stay *",
             "the ResourceTracker of multiprocessing, process *, was started inside namespace * (netns) and *",
         ],
     ),

@@ -230,3 +230,43 @@ def test_the_namespace_made_ahead_is_as_new_as_any(session: Session) -> None:
             assert ns.call(os.listdir, "/proc/thread-self/net/dev_snmp6") == ["lo"]
         with session.namespace(lo=False) as ns:
             assert not ns.ipr.link("get", index=1)[0]["flags"] & 1
+
+
+def in_forked_child(func: Callable[[], object]) -> int:
+    """Run a function in a forked child; return the child's pid once it is done, while it waits to be killed."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        func()
+        os.write(write, b"x")
+        signal.pause()
+    assert os.read(read, 1) == b"x"
+    os.close(read)
+    os.close(write)
+    return pid
+
+
+def test_it_ends_with_the_session_also_where_a_forked_child_has_a_copy_of_the_connection(session: Session) -> None:
+    session.namespace()
+    process = session.modes.resident._process
+    assert process is not None
+    child = in_forked_child(lambda: None)
+    try:
+        session.close()
+        assert process._popen.returncode == 0, "it ended by itself"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_forked_child_that_closes_the_session_does_not_end_it_for_the_parent(session: Session) -> None:
+    ns = session.namespace(name=f"forked-{os.getpid()}")
+    pid = pid_of(session)
+    child = in_forked_child(session.close)
+    try:
+        assert ns.name in named_namespaces()
+        ns.socket().close()
+        assert pid_of(session) == pid
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

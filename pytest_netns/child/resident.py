@@ -139,6 +139,8 @@ class Process:
 
     def close(self, timeout: float) -> None:
         """Let the child end by itself, and reap it."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._control.shutdown(socket.SHUT_RDWR)  # also for those who have inherited a copy
         self._close_channels()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(timeout)
@@ -301,7 +303,9 @@ class Resident:
             return process.kill()
 
     def close(self) -> None:
-        """End the child, if one runs."""
+        """End the child, if one runs; in a forked child of the test process, leave it to the parent."""
+        if os.getpid() != self._pid:
+            return
         with self._lock:
             process, self._process = self._process, None
             if process is not None:
