@@ -119,13 +119,9 @@ def namespace_cookie() -> int:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot, or ``None`` if it has ended (proc_pid_stat(5))."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    """Return when a process started, in clock ticks since boot, or ``None`` if it has ended."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[19])
 
 
 def set_link_up(name: str) -> None:
@@ -148,6 +144,34 @@ def open_pidfd(pid: int) -> int | None:
         if error.errno in (errno.ENOSYS, errno.EPERM):
             return None
         raise
+
+
+def descendants_of(pids: set[int]) -> dict[int, int]:
+    """Return the pid and the start time of each process that descends from one of these and has not ended."""
+    children: dict[int, list[tuple[int, int]]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            fields = _stat(entry)
+            if fields is not None:
+                children.setdefault(int(fields[1]), []).append((int(entry), int(fields[19])))
+    found: dict[int, int] = {}
+    parents = list(pids)
+    while parents:
+        for pid, since in children.get(parents.pop(), ()):
+            if pid not in found:
+                found[pid] = since
+                parents.append(pid)
+    return found
+
+
+def _stat(pid: int | str) -> list[bytes] | None:
+    """Return the fields of a process from its state on, or ``None`` if it has ended (proc_pid_stat(5))."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields
 
 
 def copy_descriptor(pidfd: int, number: int) -> int:

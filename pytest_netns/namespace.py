@@ -84,6 +84,7 @@ class NetNS:
         child_timeout: float,
         thread_timeout: float,
         on_closed: Callable[[], object],
+        on_output: Callable[[str, str], object],
     ) -> None:
         self._key = key
         self.label = label
@@ -105,7 +106,7 @@ class NetNS:
         self._undo.callback(self._sockets.close)
         self._threads = Threads(self._checked_fd, self._id, self, thread_timeout)
         self._undo.callback(self._end_threads_and_netlink)
-        self._processes = Processes(fd, self)
+        self._processes = Processes(fd, self, on_output)
         self._undo.callback(self._processes.close)
 
     # Identity
@@ -308,7 +309,8 @@ class NetNS:
         """Start a command in the namespace, with the arguments of ``subprocess.Popen``.
 
         :return: the process, owned by the caller; one that still runs when the namespace is closed gets SIGTERM, and
-            two seconds later SIGKILL.
+            two seconds later SIGKILL, with what it has started. What it wrote to a pipe and nobody has read is in the
+            report of a failed test.
         :raises OSError: as ``subprocess.Popen``.
         """
         self._checked_fd()

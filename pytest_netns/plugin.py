@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +26,8 @@ mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs."""
 undo_key = pytest.StashKey[contextlib.ExitStack]()
 guard_key: pytest.StashKey[Guard] = pytest.StashKey()
+session_key: pytest.StashKey[Session] = pytest.StashKey()
+failed_setup_key = pytest.StashKey[pytest.TestReport]()
 before_key: pytest.StashKey[State] = pytest.StashKey()
 """What there was before the test that runs."""
 
@@ -122,6 +124,26 @@ def _not_judged_if_it_fails(item: pytest.Item) -> Iterator[None]:
         raise
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "setup" and report.failed:
+        item.stash[failed_setup_key] = report
+    return report
+
+
+def _add_outputs(item: pytest.Item) -> None:
+    """Add to the reports what commands have written that ended with the test."""
+    session = item.config.stash.get(session_key, None)
+    if session is None:
+        return
+    outputs, session.outputs = session.outputs, []
+    for title, text in outputs:
+        item.add_report_section("teardown", title, text)  # shown with the report of a failed call too
+        if failed_setup_key in item.stash:  # but not with that of a failed set-up
+            item.stash[failed_setup_key].sections.append((f"Captured {title} teardown", text))
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     try:
@@ -133,6 +155,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         before = item.config.stash.get(before_key, None)
         if before is not None:
             del item.config.stash[before_key]
+        _add_outputs(item)
     guard = item.config.stash.get(guard_key, None)
     if guard is not None:
         differences = [] if before is None else guard.differences(before)
@@ -198,6 +221,7 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
     )
+    pytestconfig.stash[session_key] = session
     if guard_key in pytestconfig.stash:
         pytestconfig.stash[guard_key].owner = session
     pytestconfig.add_cleanup(session.close)  # not here: the guard still looks, after all fixtures

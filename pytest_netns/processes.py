@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import select
+import shlex
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import inside, kernel
-from .errors import NetNSOSError
+from .errors import NetNSOSError, how_it_ended
+from .holders import command_of
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
-PAUSE = 0.005  # seconds between two looks at processes that are not our children
+PAUSE = 0.005  # seconds between two looks at processes
+OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
 
 
 class Processes:
@@ -26,23 +32,27 @@ class Processes:
 
     :param ns: a descriptor of the namespace, which stays open as long as this object is used.
     :param what: how to call it in an error.
+    :param on_output: told, as a command is ended, what it is and what it wrote to a pipe that nobody has read.
     """
 
-    def __init__(self, ns: int, what: object) -> None:
+    def __init__(self, ns: int, what: object, on_output: Callable[[str, str], object]) -> None:
         self._ns = ns
         self._what = what
+        self._on_output = on_output
         self._started: list[subprocess.Popen[Any]] = []
         # A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork. The
         # thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG)
         # dies with the thread that has started it.
         self._starter: ThreadPoolExecutor | None = None
-        self._starter_pid = 0
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+        if self._pid != os.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
+            self._starter, self._lock, self._pid = None, threading.Lock(), os.getpid()
         with self._lock:
-            if self._starter is None or self._starter_pid != os.getpid():  # in a forked child, there is no thread of it
-                self._starter, self._starter_pid = self._make_starter(), os.getpid()
+            if self._starter is None:
+                self._starter = self._make_starter()
         return self._starter.submit(self._start, args, kwargs).result()
 
     def _make_starter(self) -> ThreadPoolExecutor:
@@ -96,35 +106,108 @@ class Processes:
         return result
 
     def close(self) -> None:
-        """End what still runs: SIGTERM, a bounded wait, SIGKILL; then whatever else is in the namespace."""
+        """End what still runs, with what it has started and whatever else is in the namespace.
+
+        All get SIGTERM, and SIGKILL if they run two seconds later.
+        """
         if self._starter is None:
             return  # there were none
         started, self._started = self._started, []
-        for process in started:
-            if process.poll() is None:
-                process.terminate()
+        others = self._others(started)
+        self._signal(started, others, signal.SIGTERM)
+        self._signal(started, others, signal.SIGCONT)  # one that is stopped would not hear it
         deadline = time.monotonic() + TERM_TIMEOUT
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0, deadline - time.monotonic()))
-            if process.poll() is None:
-                process.kill()
-        for process in started:
-            process.wait(KILL_TIMEOUT)
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
-                        stream.close()
-        self._end_the_rest()
-        self._starter.shutdown()
-
-    def _end_the_rest(self) -> None:
-        deadline = time.monotonic() + KILL_TIMEOUT
-        inhabited = {kernel.namespace_id(self._ns)}
-        while pids := list(kernel.processes_in(inhabited)):
-            if time.monotonic() > deadline:
-                raise NetNSOSError(16, f"{self._what}: processes {pids} were killed and do not end")
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        while _running(others) and time.monotonic() < deadline:
             time.sleep(PAUSE)
+        try:
+            self._kill(started, others)
+        finally:
+            for process in started:
+                self._take_output(process)
+            self._starter.shutdown()
+
+    def _others(self, started: Iterable[subprocess.Popen[Any]]) -> dict[int, int]:
+        """Return the pid and the start time of each process to end that is not our child.
+
+        What a command has started is looked for as long as the command runs, wherever it is: it may have left the
+        namespace. Then, and from the beginning if it has left its parent, only in the namespace.
+        """
+        children = {process.pid for process in started}
+        running = {process.pid for process in started if process.poll() is None}
+        found = kernel.descendants_of(running) if running else {}
+        for pid in kernel.processes_in({kernel.namespace_id(self._ns)}):
+            since = kernel.start_time(pid)
+            if since is not None and pid not in children:
+                found[pid] = since
+        return found
+
+    @staticmethod
+    def _signal(started: Iterable[subprocess.Popen[Any]], others: dict[int, int], number: int) -> None:
+        for process in started:
+            process.send_signal(number)  # not if it has ended
+        for pid in _running(others):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # PermissionError: named if it does not end
+                os.kill(pid, number)
+
+    def _kill(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
+        deadline = time.monotonic() + KILL_TIMEOUT
+        while True:
+            others.update(self._others(started))  # they may have started more meanwhile
+            left = [process.pid for process in started if process.poll() is None] + _running(others)
+            if not left:
+                return
+            if time.monotonic() > deadline:
+                names = ", ".join(f"{pid} ({_command(pid)})" for pid in left)
+                raise NetNSOSError(errno.EBUSY, f"{self._what}: processes were killed and do not end: {names}")
+            self._signal(started, others, signal.SIGKILL)
+            time.sleep(PAUSE)
+
+    def _take_output(self, process: subprocess.Popen[Any]) -> None:
+        for name in ("stdin", "stdout", "stderr"):
+            stream = getattr(process, name)
+            if stream is None or stream.closed:
+                continue
+            if name != "stdin":
+                text = _rest_of(stream)
+                if text:
+                    how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
+                    title = f"{name} of `{_command_line(process.args)}` in {self._what}, {how},"
+                    self._on_output(title, text[-OUTPUT_LIMIT:])
+            with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
+                stream.close()
+
+
+def _running(since: dict[int, int]) -> list[int]:
+    """Return those processes that have not ended, and are not others that got their pids."""
+    return [pid for pid, start in since.items() if kernel.start_time(pid) == start]
+
+
+def _command_line(args: Any) -> str:
+    if isinstance(args, (str, bytes, os.PathLike)):
+        return os.fsdecode(args)
+    return shlex.join(map(os.fsdecode, args))
+
+
+def _command(pid: int) -> str:
+    try:
+        return command_of(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return "it has ended just now"
+
+
+def _rest_of(stream: Any) -> str:
+    """Return what is in a pipe and was not read, without waiting for more."""
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    events = dict(poll.poll(0)).get(stream.fileno(), 0)
+    if not events & select.POLLHUP:  # somebody has it open for writing who was not to be found
+        os.set_blocking(stream.fileno(), False)
+        stream = getattr(stream, "buffer", stream)
+    try:
+        rest: Any = stream.read()
+    except UnicodeDecodeError as error:
+        rest = error.object
+    return rest.decode(errors="replace") if isinstance(rest, bytes) else rest or ""

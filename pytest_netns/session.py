@@ -38,6 +38,8 @@ class Session:
         self._name_suffix = name_suffix
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
+        self.outputs: list[tuple[str, str]] = []
+        """What ended commands had written, with a title; for who makes the reports to take away."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
         self.modes = Modes(child_mode, check_timeout(child_timeout))
         self.remains = Remains(self.modes.resident.still_there, lambda: self.namespace("the last").close())
@@ -72,6 +74,7 @@ class Session:
             child_mode=child_mode,
             child_timeout=timeout,
             thread_timeout=self._thread_timeout,
+            on_output=lambda title, text: self.outputs.append((title, text)),
             on_closed=functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)),
         )
         self._open[key] = ns

@@ -261,7 +261,9 @@ LEAKS = {
     "a command of `ns.popen()` runs on": Leak(
         """
         def test_leak(netns):
-            netns.popen(["sleep", "1000"])
+            process = netns.popen(["sleep", "1000"])
+            with open("pids", "a") as file:
+                print(process.pid, file=file)
         """,
         "processes.Processes.close = lambda self: None",
     ),
