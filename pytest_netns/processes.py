@@ -113,7 +113,8 @@ class Processes:
         if self._starter is None:
             return  # there were none
         started, self._started = self._started, []
-        others = self._others(started)
+        others: dict[int, int] = {}
+        self._look(started, others)
         self._signal(started, others, signal.SIGTERM)
         self._signal(started, others, signal.SIGCONT)  # one that is stopped would not hear it
         deadline = time.monotonic() + TERM_TIMEOUT
@@ -129,20 +130,20 @@ class Processes:
                 self._take_output(process)
             self._starter.shutdown()
 
-    def _others(self, started: Iterable[subprocess.Popen[Any]]) -> dict[int, int]:
-        """Return the pid and the start time of each process to end that is not our child.
+    def _look(self, started: Iterable[subprocess.Popen[Any]], others: dict[int, int]) -> None:
+        """Add the pid and the start time of each process to end that is not our child to ``others``.
 
-        What a command has started is looked for as long as the command runs, wherever it is: it may have left the
-        namespace. Then, and from the beginning if it has left its parent, only in the namespace.
+        What a process has started is found as long as that runs, wherever it is: it may have left the namespace. One
+        that has left its parent is found in the namespace only.
         """
+        running = {process.pid for process in started if process.poll() is None}.union(_running(others))
+        if running:
+            others.update(kernel.descendants_of(running))
         children = {process.pid for process in started}
-        running = {process.pid for process in started if process.poll() is None}
-        found = kernel.descendants_of(running) if running else {}
         for pid in kernel.processes_in({kernel.namespace_id(self._ns)}):
             since = kernel.start_time(pid)
             if since is not None and pid not in children:
-                found[pid] = since
-        return found
+                others[pid] = since
 
     @staticmethod
     def _signal(started: Iterable[subprocess.Popen[Any]], others: dict[int, int], number: int) -> None:
@@ -154,15 +155,18 @@ class Processes:
 
     def _kill(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         deadline = time.monotonic() + KILL_TIMEOUT
+        stopped: set[int] | None = None
         while True:
-            others.update(self._others(started))  # they may have started more meanwhile
+            self._look(started, others)  # they may have started more meanwhile
             left = [process.pid for process in started if process.poll() is None] + _running(others)
             if not left:
                 return
             if time.monotonic() > deadline:
                 names = ", ".join(f"{pid} ({_command(pid)})" for pid in left)
                 raise NetNSOSError(errno.EBUSY, f"{self._what}: processes were killed and do not end: {names}")
-            self._signal(started, others, signal.SIGKILL)
+            # Stopped before they are killed, so that none starts another between the look and its end.
+            self._signal(started, others, signal.SIGKILL if stopped == set(others) else signal.SIGSTOP)
+            stopped = set(others)
             time.sleep(PAUSE)
 
     def _take_output(self, process: subprocess.Popen[Any]) -> None:
