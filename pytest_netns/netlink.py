@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import selectors
 import socket
 import threading
@@ -37,14 +38,26 @@ class _Loop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
         self._epoll = selectors.EpollSelector()
         super().__init__(self._epoll)
+
+    def be_of_this_process(self) -> None:
+        """In a forked child, watch by an epoll of its own: the inherited one is the parent's too (epoll(7))."""
+        if self._pid == os.getpid():
+            return
+        self._pid, shared, self._epoll = os.getpid(), self._epoll, selectors.EpollSelector()
+        for key in shared.get_map().values():
+            self._epoll.register(key.fileobj, key.events, key.data)
+        shared.close()
+        self._selector = self._epoll
 
     def descriptors(self) -> set[int]:
         """Return those of the loop itself, with the pair of sockets by which other threads wake it."""
         return {self._epoll.fileno(), *(key.fd for key in self._epoll.get_map().values()), self._csock.fileno()}  # type: ignore[attr-defined]
 
     def run_until_complete(self, future: Any) -> Any:
+        self.be_of_this_process()
         with _outer_loop_aside():
             return super().run_until_complete(future)
 
@@ -72,6 +85,7 @@ class _InThread:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
+        self._pid = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.own_loop = False
         self.transport: Any = None
@@ -87,6 +101,10 @@ class _InThread:
         """Close it: in its own thread, when that has ended, or at last from the one that ends the namespace."""
         loop, transport, sock = self.loop, self.transport, self.sock
         self.loop = self.transport = self.sock = None
+        if isinstance(loop, _Loop) and not loop.is_closed():
+            loop.be_of_this_process()
+        elif self._pid != os.getpid():
+            loop = None  # that of a program which forked watches by an epoll that is the parent's too
         if transport is not None:
             _close_transport(transport, loop)
         if loop is not None and self.own_loop and not loop.is_closed() and not loop.is_running():
