@@ -90,6 +90,7 @@ class _InThread:
         self.own_loop = False
         self.transport: Any = None
         self.sock: Any = None
+        self.end: weakref.finalize[..., _Sentinel] | None = None
 
     def descriptors(self) -> set[int]:
         found = set() if self.sock is None else {self.sock.fileno()}
@@ -144,7 +145,8 @@ class _Threads:
             self._all[part.thread] = part
             # The values of a threading.local are finalised in their thread, as it ends.
             self._local.sentinel = sentinel = _Sentinel()
-            weakref.finalize(sentinel, self._thread_ends, part).atexit = False
+            part.end = weakref.finalize(sentinel, self._thread_ends, part)
+            part.end.atexit = False
         return part
 
     def _thread_ends(self, part: _InThread) -> None:
@@ -161,7 +163,10 @@ class _Threads:
 
     def close(self) -> None:
         while self._all:
-            self._all.popitem()[1].close()
+            part = self._all.popitem()[1]
+            if part.end is not None:
+                part.end.detach()  # else it keeps this object until the thread ends, so for ever in the main thread
+            part.close()
 
 
 class _Sentinel:

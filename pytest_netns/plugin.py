@@ -151,6 +151,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     finally:
         undo = item.stash.get(undo_key, None)
         if undo is not None:
+            del item.stash[undo_key]  # an item lives as long as the session
             undo.close()
         before = item.config.stash.get(before_key, None)
         if before is not None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -209,3 +210,13 @@ def test_events_reach_an_object_that_is_bound(netns: NetNS) -> None:
     seen: list[str | None] = []
     while "br0" not in seen:  # next to the news of its addresses and so on
         seen += [message.get("ifname") for message in ipr.get()]
+
+
+def test_nothing_is_kept_of_a_closed_object(netns_factory: Callable[..., NetNS]) -> None:
+    ns = netns_factory()
+    bind(ns.ipr)
+    kept: list[weakref.ref[object]] = [weakref.ref(ns.ipr.asyncore.threads), weakref.ref(ns.ipr)]
+    ns.close()
+    del ns
+    gc.collect()
+    assert [ref() for ref in kept] == [None, None]
