@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
-import select
 import shlex
 import signal
 import subprocess
@@ -24,6 +24,8 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
 PAUSE = 0.005  # seconds between two looks at processes
+STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
+PIPE_LIMIT = 1 << 20  # bytes: what a pipe can hold (pipe(7), /proc/sys/fs/pipe-max-size)
 OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
 
 
@@ -114,7 +116,16 @@ class Processes:
             return  # there were none
         started, self._started = self._started, []
         others: dict[int, int] = {}
-        self._look(started, others)
+        try:
+            self._look(started, others)
+            if others or any(process.returncode is None for process in started):
+                self._end(started, others)
+        finally:
+            for process in started:
+                self._take_output(process)
+            self._starter.shutdown()
+
+    def _end(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         self._signal(started, others, signal.SIGTERM)
         self._signal(started, others, signal.SIGCONT)  # one that is stopped would not hear it
         deadline = time.monotonic() + TERM_TIMEOUT
@@ -123,12 +134,7 @@ class Processes:
                 process.wait(max(0, deadline - time.monotonic()))
         while _running(others) and time.monotonic() < deadline:
             time.sleep(PAUSE)
-        try:
-            self._kill(started, others)
-        finally:
-            for process in started:
-                self._take_output(process)
-            self._starter.shutdown()
+        self._kill(started, others)
 
     def _look(self, started: Iterable[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         """Add the pid and the start time of each process to end that is not our child to ``others``.
@@ -156,7 +162,7 @@ class Processes:
     def _kill(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         deadline = time.monotonic() + KILL_TIMEOUT
         stopped: set[int] | None = None
-        while True:
+        for turn in itertools.count():
             self._look(started, others)  # they may have started more meanwhile
             left = [process.pid for process in started if process.poll() is None] + _running(others)
             if not left:
@@ -165,7 +171,8 @@ class Processes:
                 names = ", ".join(f"{pid} ({_command(pid)})" for pid in left)
                 raise NetNSOSError(errno.EBUSY, f"{self._what}: processes were killed and do not end: {names}")
             # Stopped before they are killed, so that none starts another between the look and its end.
-            self._signal(started, others, signal.SIGKILL if stopped == set(others) else signal.SIGSTOP)
+            are_stopped = stopped == set(others) or turn >= STOP_ROUNDS
+            self._signal(started, others, signal.SIGKILL if are_stopped else signal.SIGSTOP)
             stopped = set(others)
             time.sleep(PAUSE)
 
@@ -204,14 +211,22 @@ def _command(pid: int) -> str:
 
 def _rest_of(stream: Any) -> str:
     """Return what is in a pipe and was not read, without waiting for more."""
-    poll = select.poll()
-    poll.register(stream, select.POLLIN)
-    events = dict(poll.poll(0)).get(stream.fileno(), 0)
-    if not events & select.POLLHUP:  # somebody has it open for writing who was not to be found
-        os.set_blocking(stream.fileno(), False)
-        stream = getattr(stream, "buffer", stream)
+    fd = stream.fileno()
+    os.set_blocking(fd, False)
+    unread = b""
+    with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
+        while len(unread) < PIPE_LIMIT and (chunk := os.read(fd, PIPE_LIMIT)):
+            unread += chunk
+    # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
+    ended = os.memfd_create("rest-of-a-pipe", os.MFD_CLOEXEC)
+    try:
+        os.write(ended, unread)
+        os.lseek(ended, 0, os.SEEK_SET)
+        os.dup2(ended, fd, inheritable=False)
+    finally:
+        os.close(ended)
     try:
         rest: Any = stream.read()
     except UnicodeDecodeError as error:
         rest = error.object
-    return rest.decode(errors="replace") if isinstance(rest, bytes) else rest or ""
+    return rest.decode(errors="replace") if isinstance(rest, bytes) else rest

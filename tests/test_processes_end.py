@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from helpers import is_running
-from test_processes import LONG, child_states, has_ended, sh
+from test_processes import child_states, has_ended, sh
 
 from pytest_netns import MakeNetNS, NetNS, NetNSOSError, kernel, processes
 from pytest_netns.session import Session
@@ -197,16 +196,20 @@ def test_what_is_taken_of_a_pipe(make_netns: MakeNetNS, session_outputs: list[tu
     assert session_outputs[1][1] == "\N{REPLACEMENT CHARACTER}"
 
 
+@pytest.mark.parametrize("text", [True, False])
 def test_a_pipe_that_another_holds_open_is_not_waited_for(
-    make_netns: MakeNetNS, session_outputs: list[tuple[str, str]]
+    make_netns: MakeNetNS, session_outputs: list[tuple[str, str]], text: bool
 ) -> None:
     ns = make_netns()
-    process = ns.popen(sh("echo before the end; exec sleep 1000"), stdout=subprocess.PIPE)
+    process = ns.popen(["printf", "one\\ntwo\\n"], stdout=subprocess.PIPE, text=text)
     assert process.stdout is not None
-    select.select([process.stdout], [], [], LONG)
-    with open(f"/proc/{process.pid}/fd/1", "wb"):  # a writer of which the namespace knows nothing
+    with open(f"/proc/self/fd/{process.stdout.fileno()}", "wb") as other:  # a writer of which nobody knows
+        process.wait()
+        assert process.stdout.readline().strip() in ("one", b"one")
+        other.write(b"three\n")
+        other.flush()
         ns.close()
-    assert [text for _, text in session_outputs] == ["before the end\n"]
+    assert [text for _, text in session_outputs] == ["two\nthree\n"]
 
 
 @pytest.fixture
