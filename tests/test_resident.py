@@ -15,6 +15,7 @@ import pytest
 from helpers import descriptors, eventually, is_running, named_namespaces
 
 from pytest_netns import NetNS
+from pytest_netns.holders import namespace_of_socket
 from pytest_netns.session import Session
 
 
@@ -270,3 +271,25 @@ def test_a_forked_child_that_closes_the_session_does_not_end_it_for_the_parent(s
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("how", ["a channel", "another child"])
+def test_what_a_thread_inside_asks_for_does_not_keep_the_namespace(session: Session, how: str) -> None:
+    ns = session.namespace()
+    process = session.modes.resident._process
+    assert process is not None
+    if how == "a channel":
+        while process._idle:
+            process._idle.pop()[0].close()
+    else:
+        os.kill(pid_of(session), signal.SIGKILL)
+        eventually(lambda: not is_running(process.pid), "it is dead")
+    with ns.enter():
+        ns.socket().close()
+    home = os.stat("/proc/self/ns/net").st_ino
+    for fd in session.modes.descriptors():
+        if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+            with socket.socket(fileno=os.dup(fd)) as sock:
+                place = namespace_of_socket(sock)
+                assert place is not None
+                assert place[1] == home

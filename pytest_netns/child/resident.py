@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import fdpass, kernel
+from .. import fdpass, inside, kernel
 from ..errors import (
     ChildDiedError,
     ChildModeError,
@@ -44,7 +44,8 @@ class Process:
         self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
         self._idle: list[tuple[socket.socket, float]] = []
         self._ended = False
-        self._control, theirs = fdpass.pair()
+        self._home = home
+        self._control, theirs = self._pair()
         with theirs:
             try:
                 self._popen = subprocess.Popen(
@@ -108,7 +109,7 @@ class Process:
         return answer
 
     def _connect(self) -> socket.socket:
-        ours, theirs = fdpass.pair()
+        ours, theirs = self._pair()
         with theirs:
             try:
                 self.tell(program.CONNECT, fd=theirs.fileno())
@@ -116,6 +117,15 @@ class Process:
                 ours.close()
                 raise
         return ours
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        """Return a pair of sockets that are at home, also where the calling thread is not.
+
+        A socket belongs to the namespace of the thread that makes it, and one that is kept would keep the namespace.
+        """
+        if kernel.namespace_id("/proc/thread-self/ns/net") == kernel.namespace_id(self._home):
+            return fdpass.pair()
+        return inside.call(self._home, "the namespace of the test process", fdpass.pair)
 
     def _close_channels(self) -> None:
         self._ended = True
