@@ -8,12 +8,14 @@ PYENVS := $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
 # Namespaces take CAP_SYS_ADMIN.
 ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
 
-.PHONY: help demo test smoke lint format docs bench clean
+.PHONY: help demo test smoke lint format docs bench soak chaos clean
 help:
 	@echo "make demo    run the examples and show what they do"
 	@echo "make test    run the tests here, and a part of them on each other Python there is"
 	@echo "make lint    check format, style and types"
 	@echo "make bench   measure against pyroute2, ip netns and the system calls themselves"
+	@echo "make soak    run 10,000 tests and see whether anything grows"
+	@echo "make chaos   kill something at random, 200 times, and see whether anything is left"
 	@echo "make docs    build the documentation into docs/_build/html"
 
 .venv/examples: pyproject.toml
@@ -50,6 +52,12 @@ docs: .venv/dev
 
 bench: .venv/dev
 	$(ROOT) $(BIN)/python -m benchmarks
+
+soak: .venv/dev
+	$(ROOT) $(BIN)/python -m soak --svg docs/pictures/soak.svg
+
+chaos: .venv/dev
+	$(ROOT) $(BIN)/python -m chaos
 
 clean:
 	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache docs/_build build dist
