@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CLONE_NEWNET = 0x40000000  # <linux/sched.h>
-MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 1 << 20  # <linux/mount.h>
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20  # <linux/mount.h>
 MNT_DETACH = 2  # umount2(2)
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914  # netdevice(7)
@@ -68,6 +69,11 @@ else:
     def unshare_net() -> None:
         """Move the calling thread into a new network namespace."""
         _checked(_libc().unshare(CLONE_NEWNET))
+
+
+def unshare(flags: int) -> None:
+    """Move the calling process into new namespaces of these kinds (unshare(2))."""
+    _checked(_libc().unshare(flags))
 
 
 def mount(source: str, target: str, flags: int) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from .child import DEFAULT, check_mode
 from .errors import ChildModeError, NetNSLeakError
-from .settings import Settings, add_options, parse_modes
+from .settings import DOCTOR, Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
+    from .doctor import Doctor
     from .guard import Guard, State
     from .namespace import MakeNetNS, NetNS
     from .session import Session
@@ -27,12 +28,15 @@ mode_key = pytest.StashKey[str]()
 undo_key = pytest.StashKey[contextlib.ExitStack]()
 guard_key: pytest.StashKey[Guard] = pytest.StashKey()
 session_key: pytest.StashKey[Session] = pytest.StashKey()
+doctor_key: pytest.StashKey[Doctor] = pytest.StashKey()
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
 before_key: pytest.StashKey[State] = pytest.StashKey()
 """What there was before the test that runs."""
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
+REQUIRES = "netns_requires"
+LACKS = "this machine lacks "  # how the reason of a skip for the machine's sake begins
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,11 +49,35 @@ def pytest_configure(config: pytest.Config) -> None:
         "netns_child_mode(mode, ...): run the test once in each of these child modes, with the mode in its id "
         "(resident, fork, mp, mp:fork, mp:forkserver, mp:spawn).",
     )
+    config.addinivalue_line(
+        "markers",
+        "netns_requires(name, ...): skip the test where the machine lacks one of these (veth, netem, nft, ...; "
+        "--netns-doctor shows them all), or fail it under --netns-strict.",
+    )
     config.stash[settings_key] = settings = Settings.from_config(config)
     config.stash[mode_key] = settings.child_modes[0]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    form = config.getoption(DOCTOR)
+    if form is None:
+        return None
+    from .doctor import diagnose
+
+    return diagnose(form)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    from .doctor import way_it_goes
+
+    return f"netns: {way_it_goes(config.stash[settings_key])}"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wrong = _wrong_requirements(metafunc.definition)
+    if wrong:
+        raise pytest.Collector.CollectError(wrong)  # as in _modes_of()
     marker = metafunc.definition.get_closest_marker(CHILD_MODE)
     if marker is not None:
         modes = _modes_of(marker, metafunc.definition)
@@ -64,12 +92,53 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
+    wrong = _wrong_requirements(item)
+    if wrong:  # a method of unittest.TestCase, which is not generated
+        raise pytest.UsageError(wrong)
     is_parametrised = not isinstance(item, pytest.Function) or hasattr(item, "callspec")
     if not is_parametrised and item.get_closest_marker(CHILD_MODE) is not None:
         raise pytest.UsageError(
             f"{item.nodeid}: @pytest.mark.{CHILD_MODE} runs a test once in each mode, which pytest cannot do with a "
             f"method of unittest.TestCase; make it a function, or give --{CHILD_MODE.replace('_', '-')}"
         )
+
+
+def _wrong_requirements(item: pytest.Item) -> str:
+    for mark in item.iter_markers(REQUIRES):
+        from .doctor import unknown_names
+
+        wrong = unknown_names([*mark.args, *mark.kwargs])
+        if wrong:
+            return f"{item.nodeid}: @pytest.mark.{REQUIRES}: {wrong}"
+    return ""
+
+
+# Not in the wrapper below: a skip there would keep other plugins from setting up what they tear down.
+@pytest.hookimpl(specname="pytest_runtest_setup", tryfirst=True)
+def pytest_netns_require(item: pytest.Item) -> None:
+    names = [name for mark in item.iter_markers(REQUIRES) for name in mark.args]
+    if not names:
+        return
+    from .doctor import Doctor
+
+    doctor = item.config.stash.setdefault(doctor_key, Doctor())
+    lacking = [str(finding) for finding in doctor.look(names) if not finding.ok]
+    if lacking:
+        end = pytest.fail if item.config.stash[settings_key].strict else pytest.skip
+        end(f"{LACKS}{'; '.join(lacking)}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts: dict[str, int] = {}
+    for report in terminalreporter.getreports("skipped"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if reason.startswith(f"Skipped: {LACKS}"):
+            counts[reason] = counts.get(reason, 0) + 1
+    if counts:
+        terminalreporter.section("skipped for the sake of the machine")
+        for reason, count in counts.items():
+            terminalreporter.line(f"{count} x {reason.removeprefix('Skipped: ')}")
+        terminalreporter.line("--netns-strict lets them fail; --netns-doctor says more")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

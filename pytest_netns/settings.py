@@ -15,6 +15,8 @@ CHILD_TIMEOUT = "netns_child_timeout"
 THREAD_TIMEOUT = "netns_thread_timeout"
 LEAKS = "netns_leaks"
 LEAKS_CHOICES = ("error", "warn", "ignore")
+DOCTOR = "netns_doctor"
+STRICT = "netns_strict"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -54,6 +56,16 @@ def add_options(parser: pytest.Parser) -> None:
         help="what becomes of a test that used a namespace and leaves a descriptor, a thread or a child behind, or its "
         "thread inside",
     )
+    group.addoption(
+        "--netns-doctor",
+        nargs="?",
+        const="table",
+        choices=("table", "json"),
+        help="say what works on this machine, what does not and the one remedy, as a table or as JSON, and stop",
+    )
+    strict = "let a test fail that would be skipped because the machine lacks what it requires"
+    group.addoption("--netns-strict", action="store_true", default=None, help=strict)
+    parser.addini(STRICT, type="bool", default=False, help=f"{strict} (twin of --netns-strict)")
 
 
 def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
@@ -69,6 +81,7 @@ class Settings:
     child_timeout: float
     thread_timeout: float
     leaks: str
+    strict: bool = False
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Settings:
@@ -81,7 +94,17 @@ class Settings:
             child_timeout=_parse_seconds(*_value(config, CHILD_TIMEOUT)),
             thread_timeout=_parse_seconds(*_value(config, THREAD_TIMEOUT)),
             leaks=_parse_choice(*_value(config, LEAKS), valid=LEAKS_CHOICES),
+            strict=_is_strict(config),
         )
+
+
+def _is_strict(config: pytest.Config) -> bool:
+    if config.getoption(STRICT):
+        return True
+    try:
+        return bool(config.getini(STRICT))
+    except ValueError as error:
+        raise pytest.UsageError(f"{STRICT} in {config.inipath or 'the ini file'}: {error}") from None
 
 
 def _value(config: pytest.Config, name: str) -> tuple[str, str]:

@@ -85,8 +85,9 @@ def picture(found: dict[str, Samples], begin: int, title: str) -> str:
     ]
     width, height = WIDTH * COLUMNS, 30 + rows * HEIGHT
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{title}" '
-        f'font-family="sans-serif" font-size="11" fill="currentColor">\n'
+        f'<svg class="netns-picture" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-labelledby="netns-soak-title" font-family="system-ui, sans-serif" font-size="11" fill="currentColor">\n'
+        f'<title id="netns-soak-title">{title}: what workers and resident children have, after so many</title>\n'
         f'<text x="{LEFT}" y="18" font-size="13">{title}</text>\n' + "\n".join(panels) + "\n</svg>\n"
     )
 

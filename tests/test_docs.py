@@ -168,16 +168,16 @@ def test_options_of_make_netns() -> None:
 
 
 def test_command_line_options(added: Callable[[str, str], set[str]]) -> None:
-    assert found(r"^:::\{option\} (--[\w-]+)=", page("reference/options")) == added("--help", OPTION)
+    assert found(r"^:::\{option\} (--[\w-]+)", page("reference/options")) == added("--help", OPTION)
 
 
 def test_ini_values(added: Callable[[str, str], set[str]], pytester: pytest.Pytester) -> None:
-    pattern = r"^:::\{confval\} (\w+)\n:type: string\n:default: ``(.+)``$"
+    pattern = r"^:::\{confval\} (\w+)\n:type: (?:string|bool)\n:default: ``(.+)``$"
     documented = dict(re.findall(pattern, page("reference/options"), re.MULTILINE))
     assert documented.keys() == found(r"^:::\{confval\} (\w+)", page("reference/options"))
     assert documented.keys() == added("--help", INI)
     config = pytester.parseconfig()
-    assert documented == {name: config.getini(name) for name in documented}
+    assert documented == {name: str(config.getini(name)) for name in documented}
 
 
 def test_markers(added: Callable[[str, str], set[str]]) -> None:
@@ -250,7 +250,7 @@ def test_names_in_pages_exist(path: Path, netns: NetNS) -> None:
     text = path.read_text()
     documented = found(r"^:::\{(?:fixture|marker|confval)\} (\w+)", "".join(map(Path.read_text, PAGES)))
     assert found(r"\b(?<!pytest_)(netns_\w+)", text) <= documented
-    assert found(r"(--netns-[a-z-]+)", text) <= found(r"^:::\{option\} (--[\w-]+)=", page("reference/options"))
+    assert found(r"(--netns-[a-z-]+)", text) <= found(r"^:::\{option\} (--[\w-]+)", page("reference/options"))
     assert found(r"(?<![./\w])(?:ns|netns|left|right)\.(\w+)", text) <= public_names_of(netns)
 
 

@@ -19,6 +19,8 @@ LAYERS = [
     "plugin",
     "settings",
     "session pair",
+    "doctor",
+    "probes",
     "namespace guard",
     "remains",
     "netlink processes sockets sysctl threads",

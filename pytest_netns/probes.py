@@ -1,0 +1,393 @@
+"""What the machine can do, tried out: each probe in a throw-away child with a network namespace of its own.
+
+Runs as a program of its own (see ``doctor.py``), since a probe may neither move nor fork the process that asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from . import kernel
+from .errors import errno_name
+
+TIME_LIMIT = 10.0  # seconds for one probe; on a machine that is not stuck they take some milliseconds
+CAPABILITIES = {"net_admin": 12, "net_raw": 13, "sys_admin": 21}  # <linux/capability.h>
+LINKS: dict[str, dict[str, Any]] = {
+    "veth": {"peer": "probe1"},
+    "bridge": {},
+    "dummy": {},
+    "vlan": {"link": True, "vlan_id": 2},
+    "vrf": {"vrf_table": 42},
+    "macvlan": {"link": True},
+    "ipvlan": {"link": True},
+    "vxlan": {"vxlan_id": 42, "vxlan_port": 4789},
+    "ifb": {},
+    "bond": {},
+    "gre": {"gre_local": "192.0.2.1", "gre_remote": "192.0.2.2"},
+    "wireguard": {},
+}
+QDISCS: dict[str, dict[str, Any]] = {
+    "netem": {"delay": 1000},
+    "tbf": {"rate": 1_000_000, "burst": 10_000, "latency": 10_000},
+    "htb": {},
+    "ingress": {"parent": 0xFFFF_FFF1, "handle": 0xFFFF_0000},
+    "fq": {},
+}
+MODULES = {"ingress": "sch_ingress", "gre": "ip_gre", "bond": "bonding", "vlan": "8021q"}
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000  # <linux/if_tun.h>
+NETLINK_NETFILTER, NFT_MSG_GETGEN = 12, 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
+DESCRIPTORS = 256  # what a session with a few dozen namespaces and their sockets needs
+CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
+
+
+class Failure(Exception):
+    """A probe's step that failed."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause, self.remedy = cause, remedy
+
+
+@contextlib.contextmanager
+def _step(what: str, remedy: Callable[[int], str] | str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # pyroute2's errors have a code where those of the standard library have an errno.
+        number = getattr(error, "code", None) or getattr(error, "errno", None)
+        if not isinstance(number, int):
+            raise
+        text = remedy if isinstance(remedy, str) else remedy(number)
+        raise Failure(f"{what}: {errno_name(number)}", text) from None
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _status(field: str) -> str:
+    return next((line.split()[1] for line in _read("/proc/self/status").splitlines() if line.startswith(field)), "0")
+
+
+def _has(capability: str) -> bool:
+    return bool(int(_status("CapEff:"), 16) >> CAPABILITIES[capability] & 1)
+
+
+def _refused(number: int) -> str:
+    """Return the remedy for a step that takes privileges which the process may or may not have."""
+    if number == errno.ENOSYS or (_has("sys_admin") and _status("Seccomp:") == "2"):
+        return f"lift the seccomp filter ({CONTAINER} --security-opt seccomp=unconfined)"
+    if not _has("sys_admin"):
+        return f"run pytest as root (sudo), or in a container with: {CONTAINER}"
+    return f"lift what forbids it, such as AppArmor or SELinux ({CONTAINER})"
+
+
+def _user_remedy(number: int) -> str:
+    if number in (errno.ENOSPC, errno.EUSERS):
+        return "sysctl -w user.max_user_namespaces=10000, here and in the user namespaces around this one"
+    if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
+        return "sysctl -w kernel.unprivileged_userns_clone=1"
+    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    if number == errno.EINVAL:
+        return "use a kernel with CONFIG_USER_NS"
+    if _status("Seccomp:") == "2":
+        return "lift the seccomp filter (docker/podman run --security-opt seccomp=unconfined)"
+    return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
+
+
+def _net_remedy(number: int) -> str:
+    if number == errno.ENOSPC:
+        return "sysctl -w user.max_net_namespaces=10000, here and in the user namespaces around this one"
+    if number == errno.EINVAL:
+        return "use a kernel with CONFIG_NET_NS"
+    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.getuid():
+        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    return _refused(number)
+
+
+def _enter_user() -> None:
+    ids = os.geteuid(), os.getegid()
+    # To map root, the process needs a capability itself (user_namespaces(7), CAP_SETFCAP since Linux 5.12).
+    remedy = _user_remedy if ids[0] or _has("sys_admin") else f"give root its capabilities: {CONTAINER}"
+    with _step("unshare(CLONE_NEWUSER)", _user_remedy):
+        kernel.unshare(kernel.CLONE_NEWUSER)
+    with _step("mapping the user", remedy):
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {ids[0]} 1"), ("gid_map", f"0 {ids[1]} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+
+
+def _enter_net() -> str:
+    """Move into a network namespace, through a user namespace where it must be; say which way it went."""
+    if _has("sys_admin"):
+        with _step("unshare(CLONE_NEWNET)", _net_remedy):
+            kernel.unshare_net()
+        return "with CAP_SYS_ADMIN"
+    try:
+        _enter_user()
+    except Failure as failure:
+        raise Failure(f"no CAP_SYS_ADMIN, and no user namespace instead: {failure.cause}", failure.remedy) from None
+    with _step("unshare(CLONE_NEWNET) in a user namespace", _net_remedy):
+        kernel.unshare_net()
+    return "rootless, through a user namespace"
+
+
+def _capability(name: str) -> str:
+    if not _has(name):
+        option = f"docker/podman run --cap-add {name.upper()}"
+        raise Failure(f"CAP_{name.upper()} is not effective", f"run pytest as root (sudo), or {option}")
+    return ""
+
+
+def _userns() -> str:
+    _enter_user()
+    return ""
+
+
+def _setns() -> str:
+    home = kernel.open_own_namespace()
+    way = _enter_net()
+    inside = kernel.open_own_namespace()
+    if way.startswith("rootless"):  # the way home is barred, so the namespace is entered from another one of ours
+        with _step("unshare(CLONE_NEWNET) in a user namespace", _net_remedy):
+            kernel.unshare_net()
+        home = kernel.open_own_namespace()
+    with _step("setns(CLONE_NEWNET)", _refused):
+        kernel.setns(inside)
+        kernel.setns(home)
+    return ""
+
+
+def _thread() -> str:
+    failures: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            kernel.setns(inside)
+        except OSError as error:
+            failures.append(error)
+
+    _enter_net()
+    inside = kernel.open_own_namespace()
+    with _step("setns(CLONE_NEWNET) in a thread", _refused):
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        for failure in failures:
+            raise failure
+    return ""
+
+
+def _mount() -> str:
+    name = f"pytest-netns-doctor-{os.getpid()}"
+    with _step("unshare(CLONE_NEWNS)", _refused):
+        kernel.unshare(kernel.CLONE_NEWNS)  # so that a mount of ours goes with this process
+    with _step("making the mounts private", _refused):
+        kernel.mount("", "/", kernel.MS_PRIVATE | kernel.MS_REC)
+    with _step("mounting a name under /run/netns", _refused):
+        kernel.bind_name(name)
+        kernel.unbind_name(name)
+    return ""
+
+
+def _loopback() -> str:
+    _enter_net()
+    with _step("bringing loopback up", _refused):
+        kernel.set_link_up("lo")
+    with _step("sending over loopback", "use a kernel with CONFIG_INET"), socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.settimeout(TIME_LIMIT / 2)
+        sock.bind(("127.0.0.1", 0))
+        sock.sendto(b"x", sock.getsockname())
+        sock.recv(1)
+    return ""
+
+
+def _load(kind: str) -> Callable[[int], str]:
+    module = MODULES.get(kind, f"sch_{kind}" if kind in QDISCS else kind)
+
+    def remedy(number: int) -> str:
+        return _refused(number) if number in (errno.EPERM, errno.EACCES) else f"modprobe {module} (as root, outside)"
+
+    return remedy
+
+
+def _iproute() -> Any:
+    from .netlink import Netlink
+
+    return Netlink(lambda family: socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, family)).iproute()
+
+
+def _link(kind: str) -> str:
+    _enter_net()
+    options = dict(LINKS[kind])
+    ipr = _iproute()
+    if options.pop("link", False):
+        options["link"] = _lower(ipr)
+    with _step(f"adding a link of kind {kind}", _load(kind)):
+        ipr.link("add", ifname="probe0", kind=kind, **options)
+    return ""
+
+
+def _lower(ipr: Any) -> int:
+    """Return the index of a link of some kind that this kernel has, for another to stand on."""
+    with _step("adding a bridge or a veth to stand on", _load("veth")):
+        try:
+            ipr.link("add", ifname="lower", kind="veth", peer="lower1")
+        except Exception:  # any of the two will do
+            ipr.link("add", ifname="lower", kind="bridge")
+    index: int = ipr.link_lookup(ifname="lower")[0]
+    return index
+
+
+def _tuntap(flag: int) -> str:
+    _enter_net()
+    with _step("opening /dev/net/tun", "modprobe tun (as root, outside), or docker/podman run --device /dev/net/tun"):
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    with _step("adding a link (TUNSETIFF)", _refused):
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"probe0", flag | IFF_NO_PI))
+    return ""
+
+
+def _qdisc(kind: str) -> str:
+    _enter_net()
+    with _step(f"adding a qdisc of kind {kind}", _load(kind)):
+        _iproute().tc("add", kind, index=1, **QDISCS[kind])
+    return ""
+
+
+def _nft() -> str:
+    """Ask for the generation of the rules, as ``nft`` does first."""
+    _enter_net()
+    with _step("asking nftables (NFT_MSG_GETGEN)", _load("nf_tables")):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+            sock.settimeout(TIME_LIMIT / 2)
+            sock.send(struct.pack("IHHII", 20, NFT_MSG_GETGEN, 1, 1, 0) + bytes(4))
+            answer = sock.recv(4096)
+            if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR
+                number = -struct.unpack_from("i", answer, 16)[0]
+                raise OSError(number, os.strerror(number))
+    return ""
+
+
+def _sysctl() -> str:
+    _enter_net()
+    path = "/proc/sys/net/ipv4/ip_forward"
+    remedy = f"mount -o remount,rw /proc/sys, or {CONTAINER} --security-opt systempaths=unconfined"
+    with _step(f"writing {path}", remedy), open(path, "w") as file:
+        file.write("1")
+    return ""
+
+
+def _descriptors() -> str:
+    fds: list[int] = []
+    with _step(f"opening {DESCRIPTORS} descriptors", f"ulimit -n {DESCRIPTORS * 4}"):
+        while len(fds) < DESCRIPTORS:
+            fds.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+    return ""
+
+
+def _pidfd() -> str:
+    with _step("pidfd_open(2)", "use Linux 5.3, and lift the seccomp filter that hides the call"):
+        os.close(os.pidfd_open(os.getpid()))
+    return ""
+
+
+def _ptrace() -> str:
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(theirs)
+        os.read(ours, 1)  # until the parent's end
+        os._exit(0)
+    remedy = "docker/podman run --cap-add SYS_PTRACE, on Linux 5.6"
+    with _step("pidfd_getfd(2) of a child", remedy):
+        os.close(kernel.copy_descriptor(os.pidfd_open(child), ours))
+    os.close(theirs)
+    os.waitpid(child, 0)
+    return ""
+
+
+def _xdist() -> str:
+    from importlib.util import find_spec
+
+    if find_spec("xdist") is None:
+        raise Failure("pytest-xdist is not installed", "pip install pytest-xdist")
+    return ""
+
+
+PROBES: dict[str, Callable[[], str]] = {
+    "netns": _enter_net,
+    **{name: partial(_capability, name) for name in ("sys_admin", "net_admin", "net_raw")},
+    "userns": _userns,
+    "setns": _setns,
+    "thread": _thread,
+    "mount": _mount,
+    "loopback": _loopback,
+    "sysctl": _sysctl,
+    "descriptors": _descriptors,
+    "ptrace": _ptrace,
+    "pidfd": _pidfd,
+    **{name: partial(_link, name) for name in LINKS},
+    "tun": partial(_tuntap, IFF_TUN),
+    "tap": partial(_tuntap, IFF_TAP),
+    **{name: partial(_qdisc, name) for name in QDISCS},
+    "nft": _nft,
+    "xdist": _xdist,
+}
+
+
+def _judge(name: str) -> dict[str, Any]:
+    try:
+        return {"name": name, "ok": True, "cause": PROBES[name](), "remedy": ""}
+    except Failure as failure:
+        return {"name": name, "ok": False, "cause": failure.cause, "remedy": failure.remedy}
+    except Exception as error:  # a probe that breaks is a finding too, not the end of the others
+        return {"name": name, "ok": False, "cause": f"{type(error).__name__}: {error}", "remedy": "report it as a bug"}
+
+
+def probe(name: str) -> dict[str, Any]:
+    """Try one thing out in a forked child, which is killed when it takes too long."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, json.dumps(_judge(name)).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    answer = b""
+    if select.select([reading], [], [], TIME_LIMIT)[0]:
+        answer = os.read(reading, 65536)
+    os.close(reading)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if not answer:
+        cause = f"the probe did not answer within {TIME_LIMIT:g} s, or was killed"
+        return {"name": name, "ok": False, "cause": cause, "remedy": "lift the seccomp filter that stops it"}
+    found: dict[str, Any] = json.loads(answer)
+    return found
+
+
+def main(names: Sequence[str]) -> None:
+    """Print what was found, as JSON."""
+    if not set(names).isdisjoint({*LINKS, *QDISCS}):
+        from . import netlink as netlink  # once, before the forks
+    json.dump([probe(name) for name in names or PROBES], sys.stdout)
