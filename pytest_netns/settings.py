@@ -15,6 +15,8 @@ CHILD_TIMEOUT = "netns_child_timeout"
 THREAD_TIMEOUT = "netns_thread_timeout"
 LEAKS = "netns_leaks"
 LEAKS_CHOICES = ("error", "warn", "ignore")
+USERNS = "netns_userns"
+USERNS_CHOICES = ("auto", "off", "resident")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -54,6 +56,15 @@ def add_options(parser: pytest.Parser) -> None:
         help="what becomes of a test that used a namespace and leaves a descriptor, a thread or a child behind, or its "
         "thread inside",
     )
+    _add(
+        parser,
+        group,
+        USERNS,
+        default=USERNS_CHOICES[0],
+        metavar="{auto,off,resident}",
+        help="whether the resident child makes namespaces in a user namespace of its own, which takes no privilege: if "
+        "it lacks that, never, or always",
+    )
 
 
 def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
@@ -69,6 +80,7 @@ class Settings:
     child_timeout: float
     thread_timeout: float
     leaks: str
+    userns: str
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Settings:
@@ -81,6 +93,7 @@ class Settings:
             child_timeout=_parse_seconds(*_value(config, CHILD_TIMEOUT)),
             thread_timeout=_parse_seconds(*_value(config, THREAD_TIMEOUT)),
             leaks=_parse_choice(*_value(config, LEAKS), valid=LEAKS_CHOICES),
+            userns=_parse_choice(*_value(config, USERNS), valid=USERNS_CHOICES),
         )
 
 

@@ -22,7 +22,7 @@ LAYERS = [
     "namespace guard",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders",
+    "holders through",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.program",
