@@ -13,7 +13,7 @@ from pytest_netns import kernel
 @pytest.fixture
 def floor() -> Iterator[int]:
     home = kernel.open_own_namespace()
-    kernel.unshare_net()
+    kernel.unshare()
     fd = kernel.open_own_namespace()
     kernel.set_link_up("lo")
     kernel.setns(home)

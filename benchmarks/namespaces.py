@@ -25,7 +25,7 @@ LABELS = {
 def floor() -> None:
     """Make a namespace with its loopback up, leave it and let go of it, in the calling thread and nothing around it."""
     home = kernel.open_own_namespace()
-    kernel.unshare_net()
+    kernel.unshare()
     fd = kernel.open_own_namespace()
     kernel.set_link_up("lo")
     kernel.setns(home)

@@ -93,8 +93,12 @@ def table(findings: Sequence[Finding]) -> str:
 
 def way_it_goes(settings: Settings) -> str:
     """Say in a few words how namespaces will be made, as far as it can be told without trying."""
+    if settings.userns == "resident":
+        return "in a user namespace of the resident child, as --netns-userns has it"
     with open("/proc/self/status", "rb") as file:
         capabilities = next(int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:"))
     if capabilities >> CAP_SYS_ADMIN & 1:
         return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
+    if settings.userns == "auto":
+        return "rootless, in a user namespace of the resident child"
     return "without CAP_SYS_ADMIN (pytest --netns-doctor says what this machine can do)"

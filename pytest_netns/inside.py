@@ -17,6 +17,11 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 
 T = TypeVar("T")
 
+ELSEWHERE = (
+    "it belongs to a user namespace of the resident child's, which a process with threads cannot join; use sockets, "
+    "run(), popen(), or call() with a child_mode such as 'fork', or run pytest as root"
+)
+
 
 @contextlib.contextmanager
 def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
@@ -30,6 +35,8 @@ def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     except OSError as error:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
+        if kernel.is_owned_elsewhere(ns()):
+            enter(ns(), what)  # says why not
         enter(home, "the thread's own namespace, the way back from the other")
         enter(ns(), what)
         try:
@@ -48,7 +55,16 @@ def enter(ns: int, what: object) -> None:
     try:
         kernel.setns(ns)
     except OSError as error:
-        raise from_errno(error.errno or 0, f"{what}: cannot enter it from a thread") from error
+        elsewhere = error.errno == errno.EPERM and kernel.is_owned_elsewhere(ns)
+        raise from_errno(
+            error.errno or 0, f"{what}: cannot enter it from a thread", remedy=ELSEWHERE if elsewhere else None
+        ) from error
+
+
+def check(ns: int, what: object) -> None:
+    """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
+    if kernel.is_owned_elsewhere(ns):
+        call(ns, what, lambda: None)
 
 
 def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-CLONE_NEWNET = 0x40000000  # <linux/sched.h>
-CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000  # <linux/sched.h>
+NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20  # <linux/mount.h>
 MNT_DETACH = 2  # umount2(2)
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -52,28 +52,23 @@ def _checked(result: int) -> None:
 
 if sys.version_info >= (3, 12):
 
-    def setns(fd: int) -> None:
-        """Move the calling thread into the network namespace that ``fd`` refers to."""
-        os.setns(fd, CLONE_NEWNET)
+    def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
+        """Move the calling thread into the namespace that ``fd`` refers to, by default a network namespace."""
+        os.setns(fd, kind)
 
-    def unshare_net() -> None:
-        """Move the calling thread into a new network namespace."""
-        os.unshare(CLONE_NEWNET)
+    def unshare(kinds: int = CLONE_NEWNET) -> None:
+        """Move the calling thread into new namespaces, by default into a network namespace."""
+        os.unshare(kinds)
 
 else:
 
-    def setns(fd: int) -> None:
-        """Move the calling thread into the network namespace that ``fd`` refers to."""
-        _checked(_libc().setns(fd, CLONE_NEWNET))
+    def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
+        """Move the calling thread into the namespace that ``fd`` refers to, by default a network namespace."""
+        _checked(_libc().setns(fd, kind))
 
-    def unshare_net() -> None:
-        """Move the calling thread into a new network namespace."""
-        _checked(_libc().unshare(CLONE_NEWNET))
-
-
-def unshare(flags: int) -> None:
-    """Move the calling process into new namespaces of these kinds (unshare(2))."""
-    _checked(_libc().unshare(flags))
+    def unshare(kinds: int = CLONE_NEWNET) -> None:
+        """Move the calling thread into new namespaces, by default into a network namespace."""
+        _checked(_libc().unshare(kinds))
 
 
 def mount(source: str, target: str, flags: int) -> None:
@@ -104,6 +99,50 @@ def open_own_namespace() -> int:
     Not ``/proc/self``, which shows that of the main thread, nor ``/proc/1``, which may be unreadable.
     """
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def owner_of(ns: int) -> int:
+    """Return a new descriptor of the user namespace that owns a namespace (ioctl_ns(2), Linux 4.9)."""
+    fd = fcntl.ioctl(ns, NS_GET_USERNS)
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # it is so by itself since Linux 5.3
+    return fd
+
+
+def is_owned_elsewhere(ns: int) -> bool:
+    """Whether a namespace belongs to another user namespace than the one this process is in."""
+    owner = owner_of(ns)
+    try:
+        return namespace_id(owner) != namespace_id("/proc/self/ns/user")
+    finally:
+        os.close(owner)
+
+
+def enter(ns: int) -> None:
+    """Move this process into a network namespace, and into the user namespace that owns it where that is needed.
+
+    The latter takes a process of one thread (setns(2)), as a forked child is.
+    """
+    try:
+        setns(ns)
+    except PermissionError:
+        owner = owner_of(ns)
+        try:
+            setns(owner, CLONE_NEWUSER)
+        finally:
+            os.close(owner)
+        setns(ns)
+
+
+def become_root_in_a_user_namespace() -> None:
+    """Move this process into a new user namespace, as root there and as who it is outside, and a network namespace.
+
+    It takes a process of one thread (unshare(2)).
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{file}", "wb", buffering=0) as opened:
+            opened.write(text.encode())
 
 
 def namespace_id(fd_or_path: int | str) -> tuple[int, int]:

@@ -276,7 +276,7 @@ class NetNS:
         :return: the thread, which the caller starts. Closing the namespace waits for it, up to ``netns_thread_timeout``
             seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
         """
-        self._checked_fd()
+        inside.check(self._checked_fd(), self)
         return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
 
     def executor(
@@ -291,7 +291,7 @@ class NetNS:
         :return: the pool, owned by the caller. Closing the namespace shuts it down: what has not begun is cancelled,
             and its threads are waited for as :meth:`thread` has it.
         """
-        self._checked_fd()
+        inside.check(self._checked_fd(), self)
         return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
 
     # Commands
@@ -369,7 +369,7 @@ class NetNS:
     def _descriptors(self) -> set[int]:
         """Return the descriptors of the namespace, and of what is open in it and will be closed with it."""
         netlink = set() if self._netlink is None else self._netlink.descriptors()
-        return {self._fd, *self._sockets.descriptors(), *netlink}
+        return {self._fd, *self._sockets.descriptors(), *netlink, *self._processes.descriptors()}
 
     def _on_close(self, func: Callable[..., object], *args: Any) -> None:
         """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""

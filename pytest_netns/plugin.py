@@ -290,6 +290,7 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         child_timeout=settings.child_timeout,
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
+        userns=settings.userns,
     )
     pytestconfig.stash[session_key] = session
     if guard_key in pytestconfig.stash:

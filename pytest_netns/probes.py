@@ -139,14 +139,14 @@ def _enter_net() -> str:
     """Move into a network namespace, through a user namespace where it must be; say which way it went."""
     if _has("sys_admin"):
         with _step("unshare(CLONE_NEWNET)", _net_remedy):
-            kernel.unshare_net()
+            kernel.unshare()
         return "with CAP_SYS_ADMIN"
     try:
         _enter_user()
     except Failure as failure:
         raise Failure(f"no CAP_SYS_ADMIN, and no user namespace instead: {failure.cause}", failure.remedy) from None
     with _step("unshare(CLONE_NEWNET) in a user namespace", _net_remedy):
-        kernel.unshare_net()
+        kernel.unshare()
     return "rootless, through a user namespace"
 
 
@@ -168,7 +168,7 @@ def _setns() -> str:
     inside = kernel.open_own_namespace()
     if way.startswith("rootless"):  # the way home is barred, so the namespace is entered from another one of ours
         with _step("unshare(CLONE_NEWNET) in a user namespace", _net_remedy):
-            kernel.unshare_net()
+            kernel.unshare()
         home = kernel.open_own_namespace()
     with _step("setns(CLONE_NEWNET)", _refused):
         kernel.setns(inside)

@@ -18,6 +18,7 @@ from typing import Any
 from . import inside, kernel
 from .errors import NetNSOSError, how_it_ended
 from .holders import command_of
+from .through import Through
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -46,8 +47,13 @@ class Processes:
         # thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG)
         # dies with the thread that has started it.
         self._starter: ThreadPoolExecutor | None = None
+        self._through: Through | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that are open as long as this object is used."""
+        return set() if self._through is None else self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         if self._pid != os.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
@@ -59,6 +65,9 @@ class Processes:
 
     def _make_starter(self) -> ThreadPoolExecutor:
         starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
+        if kernel.is_owned_elsewhere(self._ns):
+            self._through = Through(self._ns)
+            return starter
         try:
             starter.submit(inside.enter, self._ns, self._what).result()
         except BaseException:
@@ -67,7 +76,12 @@ class Processes:
         return starter
 
     def _start(self, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
-        process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
+        if self._through is None:
+            process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
+        else:
+            command, others = self._through.command(args, kwargs)
+            process = subprocess.Popen(command, **others)
+            process.args = args
         self._started.append(process)
         return process
 
@@ -124,6 +138,8 @@ class Processes:
             for process in started:
                 self._take_output(process)
             self._starter.shutdown()
+            if self._through is not None:
+                self._through.close()
 
     def _end(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         self._signal(started, others, signal.SIGTERM)

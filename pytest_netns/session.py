@@ -23,6 +23,7 @@ class Session:
     :param child_mode: returns the child mode where none is named.
     :param child_timeout: how long a child may take over one step, in seconds.
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
+    :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -33,6 +34,7 @@ class Session:
         child_timeout: float = 10.0,
         thread_timeout: float = 5.0,
         name_suffix: str = "",
+        userns: str = "auto",
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout)
         self._name_suffix = name_suffix
@@ -41,7 +43,7 @@ class Session:
         self.outputs: list[tuple[str, str]] = []
         """What ended commands had written, with a title; for who makes the reports to take away."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
-        self.modes = Modes(child_mode, check_timeout(child_timeout))
+        self.modes = Modes(child_mode, check_timeout(child_timeout), userns)
         self.remains = Remains(self.modes.resident.still_there, lambda: self.namespace("the last").close())
 
     def namespace(

@@ -17,6 +17,8 @@ LEAKS = "netns_leaks"
 LEAKS_CHOICES = ("error", "warn", "ignore")
 DOCTOR = "netns_doctor"
 STRICT = "netns_strict"
+USERNS = "netns_userns"
+USERNS_CHOICES = ("auto", "off", "resident")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -66,6 +68,15 @@ def add_options(parser: pytest.Parser) -> None:
     strict = "let a test fail that would be skipped because the machine lacks what it requires"
     group.addoption("--netns-strict", action="store_true", default=None, help=strict)
     parser.addini(STRICT, type="bool", default=False, help=f"{strict} (twin of --netns-strict)")
+    _add(
+        parser,
+        group,
+        USERNS,
+        default=USERNS_CHOICES[0],
+        metavar="{auto,off,resident}",
+        help="whether the resident child makes namespaces in a user namespace of its own, which takes no privilege: if "
+        "it lacks that, never, or always",
+    )
 
 
 def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
@@ -81,6 +92,7 @@ class Settings:
     child_timeout: float
     thread_timeout: float
     leaks: str
+    userns: str = USERNS_CHOICES[0]
     strict: bool = False
 
     @classmethod
@@ -95,6 +107,7 @@ class Settings:
             thread_timeout=_parse_seconds(*_value(config, THREAD_TIMEOUT)),
             leaks=_parse_choice(*_value(config, LEAKS), valid=LEAKS_CHOICES),
             strict=_is_strict(config),
+            userns=_parse_choice(*_value(config, USERNS), valid=USERNS_CHOICES),
         )
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     "namespace guard",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders",
+    "holders through",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.program",

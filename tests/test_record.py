@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from helpers import is_running, named_namespaces
 from pytest_netns import kernel
 from pytest_netns.child.record import SLOT, Entry, Record, directory, entries, machine, open_record, undo_dead
 from pytest_netns.namespace import MakeNetNS, NetNS
-
-
-@pytest.fixture
-def home() -> Iterator[int]:
-    fd = kernel.open_own_namespace()
-    yield fd
-    os.close(fd)
 
 
 @pytest.fixture
@@ -85,58 +77,57 @@ def test_a_half_written_slot_is_skipped(tmp_path: Path) -> None:
     assert written(path) == [(2, None)]
 
 
-def test_what_the_dead_have_left_is_undone(tmp_path: Path, named: NetNS, entry: Entry, home: int) -> None:
+def test_what_the_dead_have_left_is_undone(tmp_path: Path, named: NetNS, entry: Entry) -> None:
     process = named.popen(["sleep", "1000"])
     path = record_of_the_dead(tmp_path / "record", entry)
-    undo_dead(path, home)
+    undo_dead(path)
     assert process.wait() == -signal.SIGKILL
     assert named.name not in named_namespaces()
     assert not os.path.exists(path)
-    assert kernel.namespace_id("/proc/thread-self/ns/net") == kernel.namespace_id(home)
 
 
-def test_a_namespace_with_the_same_numbers_is_left_alone(tmp_path: Path, named: NetNS, entry: Entry, home: int) -> None:
+def test_a_namespace_with_the_same_numbers_is_left_alone(tmp_path: Path, named: NetNS, entry: Entry) -> None:
     process = named.popen(["sleep", "1000"])
     entry.cookie += 1
     path = record_of_the_dead(tmp_path / "record", entry)
-    undo_dead(path, home)
+    undo_dead(path)
     assert process.poll() is None
     assert named.name in named_namespaces()
     assert not os.path.exists(path)
 
 
-def test_a_name_that_another_has_now_is_left_alone(tmp_path: Path, named: NetNS, entry: Entry, home: int) -> None:
+def test_a_name_that_another_has_now_is_left_alone(tmp_path: Path, named: NetNS, entry: Entry) -> None:
     entry.identity = (entry.identity[0], entry.identity[1] + 1)
-    undo_dead(record_of_the_dead(tmp_path / "record", entry), home)
+    undo_dead(record_of_the_dead(tmp_path / "record", entry))
     assert named.name in named_namespaces()
 
 
 @pytest.mark.parametrize(("age", "is_left"), [(0, True), (60, False)])
-def test_a_file_that_has_not_become_a_name(tmp_path: Path, home: int, age: int, is_left: bool, named: NetNS) -> None:
+def test_a_file_that_has_not_become_a_name(tmp_path: Path, age: int, is_left: bool, named: NetNS) -> None:
     name = f"{named.name}-bare"
     path = Path(kernel.NAMES_DIR, name)
     path.touch()
     try:
         os.utime(path, (path.stat().st_mtime - age,) * 2)
-        undo_dead(record_of_the_dead(tmp_path / "record", Entry(1, (4, 1), 7, name)), home)
+        undo_dead(record_of_the_dead(tmp_path / "record", Entry(1, (4, 1), 7, name)))
         assert path.exists() == is_left
     finally:
         path.unlink(missing_ok=True)
 
 
-def test_a_record_that_is_locked_is_left_alone(tmp_path: Path, named: NetNS, entry: Entry, home: int) -> None:
+def test_a_record_that_is_locked_is_left_alone(tmp_path: Path, named: NetNS, entry: Entry) -> None:
     record = Record(str(tmp_path / "record"))
     record.put(entry)
-    undo_dead(str(tmp_path / "record"), home)
+    undo_dead(str(tmp_path / "record"))
     assert named.name in named_namespaces()
     record.close()
 
 
-def test_a_record_that_is_gone_already(tmp_path: Path, home: int) -> None:
-    undo_dead(str(tmp_path / "record"), home)
+def test_a_record_that_is_gone_already(tmp_path: Path) -> None:
+    undo_dead(str(tmp_path / "record"))
 
 
-def test_owners_are_known_by_pid_and_start(home: int, named: NetNS, entry: Entry) -> None:
+def test_owners_are_known_by_pid_and_start(named: NetNS, entry: Entry) -> None:
     place = directory()
     assert place is not None
     with subprocess.Popen(["sleep", "1000"]) as dead:
@@ -153,7 +144,7 @@ def test_owners_are_known_by_pid_and_start(home: int, named: NetNS, entry: Entry
     try:
         for file in files:
             record_of_the_dead(Path(place, file))
-        record = open_record(alive, 2, home)
+        record = open_record(alive, 2)
         assert record is not None
         record.close()
         assert {file: os.path.exists(f"{place}/{file}") for file in files} == files

@@ -19,9 +19,10 @@ class Modes:
 
     :param current: returns the mode where none is named.
     :param timeout: how long a child may take over one step, in seconds.
+    :param userns: as of :class:`Resident`.
     """
 
-    def __init__(self, current: Callable[[], str], timeout: float) -> None:
+    def __init__(self, current: Callable[[], str], timeout: float, userns: str) -> None:
         self.current = current
         self.timeout = timeout
         self.pid = os.getpid()
@@ -29,7 +30,7 @@ class Modes:
         self._homes = [kernel.open_own_namespace()]
         self._undo.callback(fdpass.close_all, self._homes)
         self._home = self._homes[0]
-        self.resident = Resident(self._home, timeout)
+        self.resident = Resident(self._home, timeout, userns)
         self._undo.callback(self.resident.close)
         self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
 

@@ -28,7 +28,7 @@ class Observer:
     """
 
     def __init__(self, home: int) -> None:
-        kernel.unshare_net()
+        kernel.unshare()
         try:
             self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         finally:

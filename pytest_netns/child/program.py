@@ -13,6 +13,7 @@ answer. What needs no answer (a channel to connect, a namespace to adopt or to f
 
 from __future__ import annotations
 
+import errno
 import gc
 import marshal
 import os
@@ -47,6 +48,9 @@ READ_SYSCTL = b"r"
 WRITE_SYSCTL = b"w"
 LIST_SYSCTL = b"l"
 
+# What is given for a user namespace to join, where there is none yet: whether to make one.
+NEVER, IF_NEEDED, ALWAYS = -3, -2, -1
+
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
 
 
@@ -78,8 +82,11 @@ class Namespace:
 class Resident:
     """Serves the requests of one parent until that parent is gone."""
 
-    def __init__(self, control: socket.socket, parent: int, home: int, record: Record | None) -> None:
+    def __init__(
+        self, control: socket.socket, parent: int, home: int, record: Record | None, refused: OSError | None
+    ) -> None:
         self.control = control
+        self.refused = refused
         self.record = record
         self.observer: Observer | None = None
         self.home = home
@@ -185,8 +192,11 @@ class Resident:
             return OK, [os.dup(namespace.fd)]
 
     def make_namespace(self, lo: bool) -> Namespace:
+        if self.refused is not None:
+            with Step("create a namespace without privilege, nor a user namespace that gives it"):
+                raise self.refused
         with Step("create the namespace"):
-            kernel.unshare_net()
+            kernel.unshare()
         try:
             with Step("open the namespace"):
                 namespace = Namespace(kernel.open_own_namespace(), kernel.namespace_cookie())
@@ -325,30 +335,48 @@ def write_sysctl(path: str, value: str) -> None:
         file.write(value.encode())
 
 
-def find_home(home: int) -> int:
-    """Go to the namespace to be in between requests, and return its descriptor.
+def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
+    """Go to the namespace to be in between requests, as somebody who may make others.
 
-    It is the parent's, but for a parent in a user namespace that does not own it: there is no way back into that, so a
-    namespace of its own is the home then.
+    It is the parent's where there is a way back into that. Who is not privileged in the user namespace that owns it has
+    none: then it is one of our own, if need be in a user namespace of our own, which takes no privilege.
+
+    :return: its descriptor, and why nothing can be made, if so.
     """
+    try:
+        if userns >= 0:
+            kernel.setns(userns, kernel.CLONE_NEWUSER)
+            kernel.unshare()
+        elif userns == ALWAYS or not may_make_namespaces():
+            if userns == NEVER:
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            kernel.become_root_in_a_user_namespace()
+    except OSError as refused:
+        return home, refused
     try:
         kernel.setns(home)
     except PermissionError:
-        try:
-            kernel.unshare_net()
-        except PermissionError:
-            return home  # with no privilege at all, each request will say so
-        return kernel.open_own_namespace()
-    return home
+        return kernel.open_own_namespace(), None
+    return home, None
 
 
-def main(control: int, parent: int, home: int, record_number: int) -> None:
+def may_make_namespaces() -> bool:
+    """Whether this process may, as it is; it is in another than its parent's then, if there is no way back."""
+    try:
+        kernel.unshare()
+    except PermissionError:
+        return False
+    return True
+
+
+def main(control: int, parent: int, home: int, record_number: int, userns: int) -> None:
     """Run the resident child.
 
     :param control: its end of the control socket.
     :param parent: the pid of the process it serves.
     :param home: a descriptor of the namespace to be in between requests.
     :param record_number: tells its record from others of the parent; the child that replaces it gets the same.
+    :param userns: a descriptor of the user namespace of the child before it, or whether to make one.
     """
     # The parent's end is the only signal that counts: Ctrl-C and a job runner's SIGTERM reach the whole group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -357,9 +385,10 @@ def main(control: int, parent: int, home: int, record_number: int) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()  # there are no cycles to collect, and no pauses to take
-    home = find_home(home)
-    record = open_record(parent, record_number, home)
-    resident = Resident(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control), parent, home, record)
+    record = open_record(parent, record_number)  # as the user we are outside
+    home, refused = find_home(home, userns)
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
+    resident = Resident(channel, parent, home, record, refused)
     resident.serve()
     # Not where it ends by an exception: then the parent lives, and starts another that takes over.
     resident.clean_up()

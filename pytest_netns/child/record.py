@@ -39,24 +39,33 @@ class Entry:
         key, device, inode, cookie, name = line.decode().split(" ", 4)
         return cls(int(key), (int(device), int(inode)), int(cookie), name[1:] or None)
 
-    def is_at(self, path: str, home: int) -> bool:
+    def is_at(self, path: str) -> bool:
         """Whether a path leads to this namespace, and not to another that has got its numbers."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
-            if kernel.namespace_id(fd) != self.identity:
-                return False
-            try:
-                kernel.setns(fd)
-                return kernel.namespace_cookie() == self.cookie
-            finally:
-                kernel.setns(home)
-        except OSError:
-            return False
+            return kernel.namespace_id(fd) == self.identity and cookie_of(fd) == self.cookie
         finally:
             os.close(fd)
+
+
+def cookie_of(ns: int) -> int | None:
+    """Return the cookie of a namespace, asked by a forked child, which need not come back; ``None`` if it may not."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernel.enter(ns)
+            os.write(write, b"%d" % kernel.namespace_cookie())
+        finally:
+            os._exit(0)
+    os.close(write)
+    answer = os.read(read, 32)
+    os.close(read)
+    os.waitpid(pid, 0)
+    return int(answer) if answer else None
 
 
 class Record:
@@ -136,12 +145,11 @@ def machine() -> str:
         return f"{file.read(8)}-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
-def open_record(owner: int, number: int, home: int) -> Record | None:
+def open_record(owner: int, number: int) -> Record | None:
     """Undo what dead parents have left, and return the record of this one.
 
     :param owner: the pid of the parent.
     :param number: tells the records of one parent apart.
-    :param home: a descriptor of the namespace to be in.
     :return: the record, or ``None`` where there is no place for it or the parent has ended.
     """
     place = directory()
@@ -153,11 +161,11 @@ def open_record(owner: int, number: int, home: int) -> Record | None:
         if file.startswith(f"{prefix}-"):
             pid, start, _ = file.removeprefix(f"{prefix}-").split("-")
             if kernel.start_time(int(pid)) != int(start):
-                undo_dead(f"{place}/{file}", home)
+                undo_dead(f"{place}/{file}")
     return Record(f"{place}/{prefix}-{owner}-{started}-{number}")
 
 
-def undo_dead(path: str, home: int) -> None:
+def undo_dead(path: str) -> None:
     """Undo what is in the record of a dead parent, and remove the record.
 
     What cannot be undone stays in the record, for the next start.
@@ -172,11 +180,11 @@ def undo_dead(path: str, home: int) -> None:
         certain = [entry for entry in left if entry.cookie]
         kill_processes(
             {entry.identity for entry in certain},
-            lambda pid: any(entry.is_at(f"/proc/{pid}/ns/net", home) for entry in certain),
+            lambda pid: any(entry.is_at(f"/proc/{pid}/ns/net") for entry in certain),
         )
         for entry in left:
             if entry.name is not None:
-                remove_name(entry, home)
+                remove_name(entry)
         os.unlink(path)
     except (OSError, Failed):
         return  # BlockingIOError: its resident child lives and is at it. With the others, the next start tries again.
@@ -184,7 +192,7 @@ def undo_dead(path: str, home: int) -> None:
         os.close(fd)
 
 
-def remove_name(entry: Entry, home: int) -> None:
+def remove_name(entry: Entry) -> None:
     """Remove the name of a dead parent's namespace, or the file that was about to become it."""
     path = f"{kernel.NAMES_DIR}/{entry.name}"
     try:
@@ -192,5 +200,5 @@ def remove_name(entry: Entry, home: int) -> None:
         is_bare = status.st_dev == os.stat(kernel.NAMES_DIR).st_dev
     except FileNotFoundError:
         return
-    if entry.is_at(path, home) or (is_bare and time.time() - status.st_mtime > BARE_FILE_AGE):
+    if entry.is_at(path) or (is_bare and time.time() - status.st_mtime > BARE_FILE_AGE):
         kernel.unbind_name(entry.name or "")

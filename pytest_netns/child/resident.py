@@ -40,7 +40,7 @@ class Gone(Exception):
 class Process:
     """One resident child that runs, and the channels to it."""
 
-    def __init__(self, home: int, record_number: int) -> None:
+    def __init__(self, home: int, record_number: int, userns: int) -> None:
         self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
         self._idle: list[tuple[socket.socket, float]] = []
         self._ended = False
@@ -49,11 +49,11 @@ class Process:
         with theirs:
             try:
                 self._popen = subprocess.Popen(
-                    [*COMMAND, str(theirs.fileno()), str(os.getpid()), str(home), str(record_number)],
+                    [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns))],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
-                    pass_fds=(theirs.fileno(), home),
+                    pass_fds=[fd for fd in (theirs.fileno(), home, userns) if fd >= 0],
                     cwd="/",  # it must keep no directory busy
                     start_new_session=True,  # what ends the process group of pytest must not end it first
                 )
@@ -162,12 +162,14 @@ class Resident:
 
     :param home: a descriptor of the namespace in which the child waits; the caller keeps it open.
     :param timeout: how long the child may take over one request, in seconds.
+    :param userns: whether it makes a user namespace for itself: ``off``, ``auto`` (as it must) or ``resident``.
     """
 
     name = "resident"
 
-    def __init__(self, home: int, timeout: float) -> None:
+    def __init__(self, home: int, timeout: float, userns: str = "auto") -> None:
         self._home = home
+        self._userns = {"off": program.NEVER, "auto": program.IF_NEEDED, "resident": program.ALWAYS}[userns]
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
@@ -184,7 +186,7 @@ class Resident:
     def descriptors(self) -> set[int]:
         """Return the descriptors that belong to the child that runs."""
         process = self._process
-        return set() if process is None else process.descriptors()
+        return {self._userns} | (set() if process is None else process.descriptors())
 
     # Namespaces
 
@@ -201,7 +203,15 @@ class Resident:
             self.forget(key, what, timeout)  # it may be made, and only its descriptor not have come through
             raise
         self._namespaces[key] = (fds[0], None)
+        if self._userns in (program.IF_NEEDED, program.ALWAYS):
+            self._keep_user_namespace(fds[0])
         return fds[0]
+
+    def _keep_user_namespace(self, ns: int) -> None:
+        """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""
+        with self._lock:
+            if self._userns < 0:
+                self._userns = kernel.owner_of(ns) if kernel.is_owned_elsewhere(ns) else program.NEVER
 
     def bind(self, key: int, name: str, what: str, timeout: float) -> None:
         """Give a namespace a name under /run/netns."""
@@ -298,7 +308,7 @@ class Resident:
         with self._lock:
             if self._process is None:
                 try:
-                    self._process = Process(self._home, self._record_number)
+                    self._process = Process(self._home, self._record_number, self._userns)
                 except OSError as error:
                     raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
                 for key, (fd, name) in list(self._namespaces.items()):
@@ -318,6 +328,9 @@ class Resident:
             return
         with self._lock:
             process, self._process = self._process, None
+            userns, self._userns = self._userns, program.NEVER
+            if userns >= 0:
+                os.close(userns)
             if process is not None:
                 process.close(self._timeout)
 

@@ -133,7 +133,7 @@ def _answer(channel: socket.socket, ns: int, job: Job) -> None:
     sockets: Sequence[socket.socket] = ()
     try:
         with ENTERING:
-            kernel.setns(ns)
+            kernel.enter(ns)
         payload, sockets = job(channel)
     except BaseException as error:
         payload = failure(error)

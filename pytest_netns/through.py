@@ -1,0 +1,67 @@
+"""The way of a command into a namespace that belongs to another user namespace, by nsenter(1)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from . import kernel
+from .errors import NetNSUnsupportedError
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+
+class Through:
+    """Starts commands in a namespace of another user namespace, which no thread of this process can enter.
+
+    A process of one thread can (setns(2)), so it is left to one that then becomes the command.
+
+    :param ns: a descriptor of the namespace, which stays open as long as this object is used.
+    """
+
+    def __init__(self, ns: int) -> None:
+        nsenter = shutil.which("nsenter")
+        if nsenter is None:
+            raise NetNSUnsupportedError(
+                errno.ENOENT,
+                "there is no nsenter(1), by which commands join another user namespace; install util-linux",
+            )
+        self._nsenter = nsenter
+        self._ns = ns
+        self._owner = kernel.owner_of(ns)
+
+    def descriptors(self) -> set[int]:
+        return {self._owner}
+
+    def close(self) -> None:
+        os.close(self._owner)
+
+    def command(self, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return what to give to ``subprocess.Popen`` instead of these arguments.
+
+        :raises OSError: there is no such command, as ``subprocess.Popen`` raises it.
+        """
+        kwargs = dict(kwargs)
+        command = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
+        if kwargs.pop("shell", False):
+            command = ["/bin/sh", "-c", *command]
+        executable = kwargs.pop("executable", None)
+        if executable is not None:
+            command[0] = executable
+        _check(command[0], kwargs.get("env"), kwargs.get("cwd"))
+        here = f"/proc/{os.getpid()}/fd"
+        namespaces = [f"--user={here}/{self._owner}", f"--net={here}/{self._ns}"]
+        return [self._nsenter, "--preserve-credentials", *namespaces, "--", *command], kwargs
+
+
+def _check(command: Any, env: Mapping[str, str] | None, cwd: Any) -> None:
+    name = os.fsdecode(command)
+    path = (os.environ if env is None else env).get("PATH", os.defpath)
+    found = os.path.join(os.fsdecode(cwd or "."), name) if "/" in name else shutil.which(name, os.F_OK, path)
+    if found is None or not os.path.exists(found):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    if not os.access(found, os.X_OK) or os.path.isdir(found):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)

@@ -1,0 +1,306 @@
+"""Namespaces without privilege: the resident child makes them in a user namespace of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import eventually, is_running
+
+from pytest_netns import NetNS, NetNSPermissionError, kernel
+from pytest_netns.child import record
+from pytest_netns.pair import join
+from pytest_netns.session import Session
+
+UID = 65534
+WITHOUT_CAPABILITIES = ["--bounding-set=-all", "--inh-caps=-all"]
+UNPRIVILEGED = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *WITHOUT_CAPABILITIES]
+PACKAGES = ["pytest_netns", "pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pyroute2"]
+PACKAGES_BEFORE_3_11 = ["exceptiongroup", "tomli", "typing_extensions"]
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """A session whose resident child has a user namespace, although it could do without."""
+    made = Session(userns="resident")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ns(session: Session) -> NetNS:
+    return session.namespace("lab")
+
+
+def test_the_namespace_belongs_to_another_user_namespace(ns: NetNS) -> None:
+    assert kernel.is_owned_elsewhere(ns.fileno())
+
+
+def test_off_and_auto_make_none_for_the_privileged() -> None:
+    for userns in ("off", "auto"):
+        session = Session(userns=userns)
+        try:
+            assert not kernel.is_owned_elsewhere(session.namespace().fileno())
+        finally:
+            session.close()
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        (["readlink", "/proc/self/ns/net"], {"capture_output": True}),
+        ("echo $0 $A >&2; exit 3", {"shell": True, "capture_output": True, "env": {"A": "b", "PATH": "/usr/bin:/bin"}}),
+        (["sh", "-c", "id -u; pwd"], {"capture_output": True, "text": True, "cwd": "/usr"}),
+        (["another name", "-c", "exit 3"], {"executable": "/bin/sh"}),
+    ],
+)
+def test_commands(ns: NetNS, args: object, kwargs: dict[str, object]) -> None:
+    ours = ns.run(args, **kwargs)
+    theirs: subprocess.CompletedProcess[bytes] = subprocess.run(args, **kwargs)  # type: ignore[call-overload]
+    assert ours.args == args
+    assert ours.returncode == theirs.returncode
+    assert ours.stderr == theirs.stderr
+    if "readlink" in args:  # type: ignore[operator]
+        assert ours.stdout.strip() == f"net:[{ns.inode}]".encode()
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [("no-such-command", FileNotFoundError), ("/no/such", FileNotFoundError), ("/etc/passwd", PermissionError)],
+)
+def test_a_command_that_is_none(ns: NetNS, command: str, error: type[OSError]) -> None:
+    with pytest.raises(error) as theirs:
+        subprocess.run([command], check=False)
+    with pytest.raises(error) as ours:
+        ns.run([command])
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_commands_are_ended(ns: NetNS) -> None:
+    script = "setsid sleep 1000 <&- >&- 2>&- & echo $!; exec sleep 1000"
+    process = ns.popen(["sh", "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    daemon = int(process.stdout.readline())
+    ns.close()
+    assert process.returncode == -signal.SIGTERM
+    assert not is_running(daemon)
+
+
+def test_another_resident_child_joins_the_user_namespace_of_the_first(session: Session, ns: NetNS) -> None:
+    pid = session.modes.resident.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not is_running(pid), "it is dead")
+    ns.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    other = session.namespace("other")
+    join(ns, other)
+    assert {os.stat(f"/proc/self/fd/{fd}").st_ino for fd in (ns.fileno(), other.fileno())} == {ns.inode, other.inode}
+
+
+def test_the_cookie_is_asked_by_way_of_the_user_namespace(ns: NetNS) -> None:
+    with ns.enter():
+        cookie = kernel.namespace_cookie()
+    assert record.cookie_of(ns.fileno()) == cookie
+
+
+SUITE = """
+    import asyncio, os, signal, socket, subprocess
+    from pathlib import Path
+    import pytest
+
+    def test_who(netns):
+        assert os.getuid() == 65534
+        assert "CapEff:\\t0000000000000000" in Path("/proc/self/status").read_text()
+
+    @pytest.mark.parametrize("family, kind", [
+        (socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET6, socket.SOCK_DGRAM),
+        (socket.AF_INET, socket.SOCK_RAW), (socket.AF_PACKET, socket.SOCK_RAW), (socket.AF_NETLINK, socket.SOCK_RAW),
+    ])
+    def test_families(netns, family, kind):
+        netns.socket(family, kind, socket.IPPROTO_ICMP if (family, kind) == (socket.AF_INET, socket.SOCK_RAW) else 0)
+
+    @pytest.mark.netns_child_mode("resident", "fork", "mp", "mp:fork", "mp:forkserver", "mp:spawn")
+    def test_modes(netns, netns_child_mode):
+        netns.create_server(("127.0.0.1", 80))
+        netns.create_connection(("127.0.0.1", 80))
+        netns.ipr.link("add", ifname="br0", kind="bridge")
+        if netns_child_mode != "resident":
+            assert netns.call(os.getuid, child_mode=netns_child_mode) == 0
+
+    def test_pair(netns_pair):
+        left, right = netns_pair
+        right.create_server(("192.0.2.2", 80))
+        left.create_connection(("192.0.2.2", 80))
+        assert "192.0.2.1" in left.run(["ip", "addr"], capture_output=True, text=True).stdout
+
+    def test_sysctl(make_netns):
+        ns = make_netns(sysctl={"net.ipv4.ip_forward": 1})
+        assert ns.sysctl["net.ipv4.ip_forward"] == "1"
+
+    def test_asyncio(netns):
+        async def main():
+            ipr = netns.async_iproute()
+            await ipr.bind()
+            return [link.get("ifname") async for link in await ipr.link("dump")]
+
+        assert asyncio.run(main()) == ["lo"]
+
+    def test_another_resident_child(netns, _netns_session):
+        os.kill(_netns_session.modes.resident.pid, signal.SIGKILL)
+        netns.socket()
+
+    @pytest.mark.parametrize("way", ["enter", "call", "thread", "executor"])
+    def test_what_cannot_be(netns, way):
+        with pytest.raises(PermissionError, match="which a process with threads cannot join; use sockets, run"):
+            if way == "enter":
+                netns.enter().__enter__()
+            elif way == "call":
+                netns.call(os.getpid)
+            else:
+                getattr(netns, way)()
+
+    def test_a_name(make_netns):
+        with pytest.raises(PermissionError, match="cannot bind the name"):
+            make_netns(name="rootless")
+"""
+LAB = """
+    import json, os, signal
+    from pathlib import Path
+
+    def test_lab(netns, _netns_session):
+        child = netns.popen(["sleep", "1000"])
+        pids = dict(pytest=os.getpid(), resident=_netns_session.modes.resident.pid, child=child.pid)
+        Path("report.tmp").write_text(json.dumps(pids))
+        os.rename("report.tmp", "report")
+        signal.pause()
+
+    def test_after(netns):
+        pass
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder of another user, with copies of what a run needs: the originals may be where only root can look."""
+    with tempfile.TemporaryDirectory(prefix="rootless-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "packages").mkdir()
+        for package in PACKAGES + (PACKAGES_BEFORE_3_11 if sys.version_info < (3, 11) else []):
+            spec = importlib.util.find_spec(package)
+            assert spec is not None
+            origin = Path(spec.origin or "")
+            if origin.name == "__init__.py":
+                folders = [origin.parent, *origin.parent.parent.glob(f"{package}-*.dist-info")]
+                for folder in folders:
+                    ignored = shutil.ignore_patterns("__pycache__", "entry_points.txt")
+                    shutil.copytree(folder, place / "packages" / folder.name, ignore=ignored)
+            else:
+                shutil.copy(origin, place / "packages")
+        (place / "home").mkdir()
+        os.chown(place / "home", UID, UID)
+        yield place
+
+
+@pytest.fixture
+def start(place: Path) -> Iterator[Start]:
+    """Start a run of pytest as an ordinary user."""
+    pythons = [python for python in (os.path.realpath(sys.executable), "/usr/bin/python3") if _may_run(python)]
+    if not pythons:
+        pytest.skip("there is no Python that an ordinary user may run")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(suite: str, *options: str) -> subprocess.Popen[str]:
+        (place / "home" / "test_suite.py").write_text(textwrap.dedent(suite))
+        process = subprocess.Popen(
+            [
+                *UNPRIVILEGED,
+                pythons[0],
+                "-m",
+                "pytest",
+                "-p",
+                "pytest_netns.plugin",
+                "-p",
+                "no:cacheprovider",
+                *options,
+            ],
+            cwd=place / "home",
+            env={"PATH": os.environ["PATH"], "HOME": str(place / "home"), "PYTHONPATH": str(place / "packages")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
+def _may_run(python: str) -> bool:
+    program = "import sys; raise SystemExit(sys.version_info < (3, 10))"
+    command = ["sh", "-c", 'exec "$@"', "sh", python, "-c", program]
+    return subprocess.run([*UNPRIVILEGED, *command], check=False, capture_output=True).returncode == 0
+
+
+def test_a_suite_of_an_ordinary_user(start: Start) -> None:
+    out, _ = start(SUITE, "-q").communicate()
+    assert " passed" in out.splitlines()[-1], out
+    assert "failed" not in out.splitlines()[-1], out
+    assert "error" not in out.splitlines()[-1], out
+
+
+def test_off_says_what_is_missing(start: Start) -> None:
+    out, _ = start(SUITE, "-k", "test_sysctl", "--netns-userns=off").communicate()
+    assert "cannot create a namespace without privilege, nor a user namespace that gives it: EPERM" in out
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool) -> None:
+    run = start(LAB)
+    report = place / "home" / "report"
+    eventually(lambda: report.exists() or run.poll() is not None, "the lab is up")
+    assert report.exists(), run.communicate()[0]
+    pids = json.loads(report.read_text())
+    report.unlink()
+    for pid in (pids["pytest"], pids["resident"])[: 1 + both]:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in (pids["pytest"], pids["resident"])[: 1 + both]:
+        os.kill(pid, signal.SIGKILL)
+    run.wait()
+    if both:
+        eventually(lambda: not is_running(pids["resident"]), "the resident child is dead")
+        assert is_running(pids["child"])
+        assert start(LAB, "-k", "test_after").wait() == 0
+    eventually(lambda: not any(is_running(pid) for pid in pids.values()), "nothing is left")
+
+
+@pytest.mark.parametrize("value", ["yes", "process"])
+def test_a_wrong_choice(pytester: pytest.Pytester, value: str) -> None:
+    result = pytester.runpytest(f"--netns-userns={value}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --netns-userns: '{value}' is not valid; valid are: auto, off, resident"])
+
+
+def test_the_error_of_a_thread_says_what_to_do(ns: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "as without privilege")
+
+    monkeypatch.setattr(kernel, "setns", refuse)
+    with pytest.raises(NetNSPermissionError, match="belongs to a user namespace of the resident child's"):
+        ns.call(os.getpid)
