@@ -35,7 +35,7 @@ def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     except OSError as error:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
-        if kernel.is_owned_elsewhere(ns()):
+        if kernel.is_owned_below(ns()):
             enter(ns(), what)  # says why not
         enter(home, "the thread's own namespace, the way back from the other")
         enter(ns(), what)
@@ -55,7 +55,7 @@ def enter(ns: int, what: object) -> None:
     try:
         kernel.setns(ns)
     except OSError as error:
-        elsewhere = error.errno == errno.EPERM and kernel.is_owned_elsewhere(ns)
+        elsewhere = error.errno == errno.EPERM and kernel.is_owned_below(ns)
         raise from_errno(
             error.errno or 0, f"{what}: cannot enter it from a thread", remedy=ELSEWHERE if elsewhere else None
         ) from error
@@ -63,7 +63,7 @@ def enter(ns: int, what: object) -> None:
 
 def check(ns: int, what: object) -> None:
     """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
-    if kernel.is_owned_elsewhere(ns):
+    if kernel.is_owned_below(ns):
         call(ns, what, lambda: None)
 
 

@@ -108,9 +108,12 @@ def owner_of(ns: int) -> int:
     return fd
 
 
-def is_owned_elsewhere(ns: int) -> bool:
-    """Whether a namespace belongs to another user namespace than the one this process is in."""
-    owner = owner_of(ns)
+def is_owned_below(ns: int) -> bool:
+    """Whether a namespace belongs to a user namespace below the one this process is in."""
+    try:
+        owner = owner_of(ns)
+    except PermissionError:
+        return False  # it belongs to one above
     try:
         return namespace_id(owner) != namespace_id("/proc/self/ns/user")
     finally:

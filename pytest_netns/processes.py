@@ -65,7 +65,7 @@ class Processes:
 
     def _make_starter(self) -> ThreadPoolExecutor:
         starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
-        if kernel.is_owned_elsewhere(self._ns):
+        if kernel.is_owned_below(self._ns):
             self._through = Through(self._ns)
             return starter
         try:

@@ -34,6 +34,14 @@ def wide(netns_factory: MakeNetNS) -> Iterator[NetNS]:
         yield ns
 
 
+@pytest.fixture(scope="session", autouse=True)
+def warm(netns_factory: MakeNetNS) -> None:
+    """Start the helpers of multiprocessing, which then stay."""
+    with netns_factory() as ns:
+        for mode in MODES:
+            ns.socket(child_mode=mode)
+
+
 @pytest.mark.soak(180)
 def test_nothing(netns: NetNS) -> None:
     pass

@@ -30,32 +30,27 @@ def test_nothing_is_left(kind: str) -> None:
     assert f"{kind}: " in ended.stdout
 
 
-WITHOUT_THE_NEXT_START = """
+LEAVING_A_PROCESS = """
+import subprocess
 import sys
 
 sys.path.insert(0, ".")
-sys.argv = ["chaos", "--seed=1", "--round=3", "--kill=pytest and its resident child"]
+sys.argv = ["chaos", "--seed=1", "--round=3", "--kill=command"]
 from chaos import __main__, round
 
-start = round.Round._start
+unexpected = round.Round._unexpected
 
-def start_or_not(self, output, suite, *options):
-    return start(self, output, suite, *options, *(["--collect-only"] if suite == "next.py" else []))
+def leave_a_process(self, code):
+    subprocess.Popen(["sleep", "1000"], env={"CHAOS_TOKEN": self._token, "PATH": "/usr/bin:/bin"})
+    return unexpected(self, code)
 
-round.Round._start = start_or_not
-round.CLEAN = 0.1
+round.Round._unexpected = leave_a_process
 raise SystemExit(__main__.main())
 """
 
 
-def test_what_is_left_is_named_with_how_to_see_it_again(tmp_path: Path) -> None:
-    ended = run("-c", WITHOUT_THE_NEXT_START)
+def test_what_is_left_is_named_with_how_to_see_it_again() -> None:
+    ended = run("-c", LEAVING_A_PROCESS)
     assert ended.returncode == 1
     assert "again with: python -m chaos --seed 1 --round 3" in ended.stdout
-    assert "  name chaos-1-3-" in ended.stdout
-    assert "  process " in ended.stdout
-    # It goes with the next start.
-    (tmp_path / "test_next.py").write_text("def test_next(netns): pass")
-    ended = run("-m", "pytest", "-p", "no:cacheprovider", "-c", "/dev/null", str(tmp_path / "test_next.py"))
-    assert ended.returncode == 0, ended.stdout
-    assert not [*Path("/run/netns").glob("chaos-1-3-*")]
+    assert "(sleep 1000)" in ended.stdout

@@ -295,11 +295,14 @@ def test_the_limit_of_namespaces(pytester: pytest.Pytester) -> None:
 
 def test_without_the_privilege(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_x(netns): pass")
-    result = pytester.run("setpriv", "--bounding-set=-sys_admin", sys.executable, "-m", "pytest")
+    command = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-m", "pytest"]
+    pytester.run(*command).assert_outcomes(passed=1)  # by a user namespace
+    result = pytester.run(*command, "--netns-userns=off")
     result.assert_outcomes(errors=1)
     assert (
-        "NetNSPermissionError: [Errno 1] namespace 'netns': cannot create the namespace: EPERM (Operation not "
-        "permitted); run pytest as root or with CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW"
+        "NetNSPermissionError: [Errno 1] namespace 'netns': cannot create a namespace without privilege, nor a user "
+        "namespace that gives it: EPERM (Operation not permitted); run pytest as root or with CAP_SYS_ADMIN, "
+        "CAP_NET_ADMIN and CAP_NET_RAW"
     ) in result.stdout.str()
 
 

@@ -44,14 +44,14 @@ def ns(session: Session) -> NetNS:
 
 
 def test_the_namespace_belongs_to_another_user_namespace(ns: NetNS) -> None:
-    assert kernel.is_owned_elsewhere(ns.fileno())
+    assert kernel.is_owned_below(ns.fileno())
 
 
 def test_off_and_auto_make_none_for_the_privileged() -> None:
     for userns in ("off", "auto"):
         session = Session(userns=userns)
         try:
-            assert not kernel.is_owned_elsewhere(session.namespace().fileno())
+            assert not kernel.is_owned_below(session.namespace().fileno())
         finally:
             session.close()
 

@@ -186,7 +186,8 @@ class Resident:
     def descriptors(self) -> set[int]:
         """Return the descriptors that belong to the child that runs."""
         process = self._process
-        return {self._userns} | (set() if process is None else process.descriptors())
+        own = {self._userns} if self._userns >= 0 else set()
+        return own if process is None else own | process.descriptors()
 
     # Namespaces
 
@@ -211,7 +212,7 @@ class Resident:
         """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""
         with self._lock:
             if self._userns < 0:
-                self._userns = kernel.owner_of(ns) if kernel.is_owned_elsewhere(ns) else program.NEVER
+                self._userns = kernel.owner_of(ns) if kernel.is_owned_below(ns) else program.NEVER
 
     def bind(self, key: int, name: str, what: str, timeout: float) -> None:
         """Give a namespace a name under /run/netns."""
