@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import subprocess
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -27,6 +28,7 @@ KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
 PAUSE = 0.005  # seconds between two looks at processes
 STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
 PIPE_LIMIT = 1 << 20  # bytes: what a pipe can hold (pipe(7), /proc/sys/fs/pipe-max-size)
+TITLE_LENGTH = 60  # characters of a command in the title of its output
 OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
 
 
@@ -213,9 +215,9 @@ def _running(since: dict[int, int]) -> list[int]:
 
 
 def _command_line(args: Any) -> str:
-    if isinstance(args, (str, bytes, os.PathLike)):
-        return os.fsdecode(args)
-    return shlex.join(map(os.fsdecode, args))
+    is_one = isinstance(args, (str, bytes, os.PathLike))
+    line = os.fsdecode(args) if is_one else shlex.join(map(os.fsdecode, args))
+    return textwrap.shorten(line, TITLE_LENGTH, placeholder=" ...")
 
 
 def _command(pid: int) -> str:
