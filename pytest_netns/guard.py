@@ -35,7 +35,7 @@ class State:
         helper_descriptors, helper_pids = _helpers_of_multiprocessing()
         return cls(
             kernel.namespace_id("/proc/self/ns/net"),  # of the main thread
-            {int(name) for name in os.listdir("/proc/self/fd")} - helper_descriptors,
+            _descriptors() - helper_descriptors,
             set(threading.enumerate()),
             _children() - helper_pids,
         )
@@ -46,6 +46,15 @@ class State:
         self.descriptors |= now.descriptors - before.descriptors
         self.threads |= now.threads - before.threads
         self.children |= now.children - before.children
+
+
+def _descriptors() -> set[int]:
+    found = {int(name) for name in os.listdir("/proc/self/fd")}
+    # Not that of the listing, whose number the next that is opened gets, the lowest free one (open(2)).
+    own = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(own)
+    found.discard(own)
+    return found
 
 
 def _helpers() -> list[tuple[Any, int]]:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from pytest_netns.guard import State
+
 START = """
     import os, signal, socket, subprocess, sys, threading
     import pytest
@@ -228,3 +230,9 @@ def test_a_wrong_choice(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--netns-leaks=fail")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --netns-leaks: 'fail' is not valid; valid are: error, warn, ignore"])
+
+
+def test_the_descriptor_of_the_look_itself_hides_none() -> None:
+    before = State.now().descriptors
+    with open("/dev/null") as file:  # gets the number that the look had
+        assert State.now().descriptors - before == {file.fileno()}
