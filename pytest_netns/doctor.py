@@ -6,14 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from typing import NamedTuple
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-CAP_SYS_ADMIN = 21  # <linux/capability.h>
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pytest_netns.probes import main; main(sys.argv[2:])"
 )
@@ -89,16 +85,3 @@ def table(findings: Sequence[Finding]) -> str:
         if not ok:
             lines.append(f"{'':{width}}      -> {remedy}")
     return "\n".join(lines)
-
-
-def way_it_goes(settings: Settings) -> str:
-    """Say in a few words how namespaces will be made, as far as it can be told without trying."""
-    if settings.userns == "resident":
-        return "in a user namespace of the resident child, as --netns-userns has it"
-    with open("/proc/self/status", "rb") as file:
-        capabilities = next(int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:"))
-    if capabilities >> CAP_SYS_ADMIN & 1:
-        return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
-    if settings.userns == "auto":
-        return "rootless, in a user namespace of the resident child"
-    return "without CAP_SYS_ADMIN (pytest --netns-doctor says what this machine can do)"

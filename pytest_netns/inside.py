@@ -18,8 +18,9 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 T = TypeVar("T")
 
 ELSEWHERE = (
-    "it belongs to a user namespace of the resident child's, which a process with threads cannot join; use sockets, "
-    "run(), popen(), or call() with a child_mode such as 'fork', or run pytest as root"
+    "it belongs to a user namespace of the resident child's, which a process with threads cannot join; give "
+    "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with a "
+    "child_mode such as 'fork'"
 )
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000  # <linux/sched.h>
 NS_GET_USERNS = 0xB701  # ioctl_ns(2)
-MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20  # <linux/mount.h>
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 0x20, 0x1000, 0x2000, 0x4000  # <linux/mount.h>
+MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 18, 1 << 19, 1 << 20
 MNT_DETACH = 2  # umount2(2)
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914  # netdevice(7)
@@ -33,6 +34,8 @@ SYS_PIDFD_GETFD = 438  # the same on all machines: <asm-generic/unistd.h>
 SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
 
 NAMES_DIR = "/run/netns"  # ip-netns(8)
+ENTERED = "PYTEST_NETNS_USERNS"
+"""The variable that tells children, such as xdist's workers, the inode of the user namespace that pytest is in."""
 
 
 @functools.cache
@@ -71,9 +74,9 @@ else:
         _checked(_libc().unshare(kinds))
 
 
-def mount(source: str, target: str, flags: int) -> None:
-    """Call mount(2) with the file system type ``none``."""
-    _checked(_libc().mount(source.encode(), os.fsencode(target), b"none", flags, None))
+def mount(source: str, target: str, flags: int, kind: str = "none") -> None:
+    """Call mount(2), by default with a file system type that says nothing."""
+    _checked(_libc().mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, None))
 
 
 def unmount(target: str) -> None:
@@ -143,9 +146,30 @@ def become_root_in_a_user_namespace() -> None:
     """
     uid, gid = os.geteuid(), os.getegid()
     unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    map_to_root(uid, gid)
+
+
+def map_to_root(uid: int, gid: int) -> None:
+    """Let a user and a group of outside be root in the user namespace of this process (user_namespaces(7))."""
     for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         with open(f"/proc/self/{file}", "wb", buffering=0) as opened:
             opened.write(text.encode())
+
+
+def is_in_user_namespace_of_pytest() -> bool:
+    """Whether this process is in a user namespace that pytest, or a parent of this process, has made and entered."""
+    return os.environ.get(ENTERED) == str(namespace_id("/proc/self/ns/user")[1])
+
+
+def uid_outside() -> int:
+    """Return who this process is in the user namespace around its own, and so the same before and after it entered."""
+    uid = os.geteuid()
+    with open("/proc/self/uid_map", "rb") as file:
+        for line in file:
+            first, outside, count = map(int, line.split())
+            if first <= uid < first + count:
+                return uid - first + outside
+    return uid
 
 
 def namespace_id(fd_or_path: int | str) -> tuple[int, int]:

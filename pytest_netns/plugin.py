@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .child import DEFAULT, check_mode
-from .errors import ChildModeError, NetNSLeakError
+from .errors import ChildModeError, NetNSError, NetNSLeakError
 from .settings import DOCTOR, Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
     from .doctor import Doctor
     from .guard import Guard, State
+    from .isolation import Isolation
     from .namespace import MakeNetNS, NetNS
     from .session import Session
+    from .wanted import Wanted
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -32,10 +34,15 @@ doctor_key: pytest.StashKey[Doctor] = pytest.StashKey()
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
 before_key: pytest.StashKey[State] = pytest.StashKey()
 """What there was before the test that runs."""
+gone_key = pytest.StashKey[bool]()
+isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
+wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
 REQUIRES = "netns_requires"
+ISOLATE = "netns_isolate"
+ISOLATED = "_netns_isolated"
 LACKS = "this machine lacks "  # how the reason of a skip for the machine's sake begins
 
 
@@ -54,8 +61,50 @@ def pytest_configure(config: pytest.Config) -> None:
         "netns_requires(name, ...): skip the test where the machine lacks one of these (veth, netem, nft, ...; "
         "--netns-doctor shows them all), or fail it under --netns-strict.",
     )
+    config.addinivalue_line(
+        "markers",
+        "netns_isolate: run the whole test inside its netns: its fixtures of function scope, threads, processes and "
+        "event loop.",
+    )
     config.stash[settings_key] = settings = Settings.from_config(config)
     config.stash[mode_key] = settings.child_modes[0]
+    _go(config, settings)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Go into a user namespace before there is any thread, and before anything of the tests is imported."""
+    given = early_config.known_args_namespace
+    if not given.help and not given.version:
+        _go(early_config, Settings.from_config(early_config, early=True))
+
+
+def _go(config: pytest.Config, settings: Settings) -> None:
+    if gone_key in config.stash or (settings.userns != "process" and settings.isolate == "off"):
+        return
+    config.stash[gone_key] = True
+    from . import inside, way
+
+    given = config.known_args_namespace
+    remote = [spec for spec in getattr(given, "tx", None) or () if not spec.partition("*")[2].startswith("popen")]
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    is_controller = not is_worker and bool(getattr(given, "tx", None) or getattr(given, "numprocesses", None))
+    try:
+        home = way.go(settings, is_controller=is_controller, has_remote_workers=bool(remote) and not is_worker)
+    except (NetNSError, OSError) as error:
+        raise pytest.UsageError(str(error)) from None
+    if home is not None:
+        config.add_cleanup(lambda: os.close(home))
+        config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
+    _note_what_is_wanted(config)
+
+
+def _note_what_is_wanted(config: pytest.Config) -> None:
+    if wanted_key not in config.stash:
+        from .wanted import Wanted
+
+        config.stash[wanted_key] = wanted = Wanted()
+        config.add_cleanup(wanted.close)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,9 +118,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    from .doctor import way_it_goes
+    from . import way
 
-    return f"netns: {way_it_goes(config.stash[settings_key])}"
+    return f"netns: {way.text(config.stash[settings_key])}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -101,6 +150,22 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             f"{item.nodeid}: @pytest.mark.{CHILD_MODE} runs a test once in each mode, which pytest cannot do with a "
             f"method of unittest.TestCase; make it a function, or give --{CHILD_MODE.replace('_', '-')}"
         )
+
+
+@pytest.hookimpl(trylast=True)  # the marker may come from hooks of others
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    every = config.stash[settings_key].isolate == "test"
+    for item in items:
+        marker = item.get_closest_marker(ISOLATE)
+        if marker is not None and (marker.args or marker.kwargs):
+            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{ISOLATE} takes no arguments")
+        if (every or marker is not None) and hasattr(item, "fixturenames"):
+            # A list of its own: tests of one function share theirs. First of all, so that what follows is inside.
+            item.fixturenames = [ISOLATED, *item.fixturenames]
+
+
+def _is_isolated(item: pytest.Item) -> bool:
+    return ISOLATED in getattr(item, "fixturenames", ())
 
 
 def _wrong_requirements(item: pytest.Item) -> str:
@@ -143,6 +208,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    if wanted_key in item.config.stash:
+        item.config.stash[wanted_key].clear()
+    if _is_isolated(item):
+        _isolation_of(item.config)  # before the guard looks, since it stays
     mode = _mode_of(item)
     if mode is not None:
         item.config.stash[mode_key] = mode
@@ -164,22 +233,37 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    isolation = request.config.stash.get(isolation_key, None)
     before_test = request.config.stash.get(before_key, None)
-    if before_test is None or fixturedef.scope == "function":
+    if fixturedef.scope == "function" or (isolation is None and before_test is None):
         return (yield)
     from .guard import State
 
-    before = State.now()
-    try:
+    # What a fixture of a wider scope makes is meant to outlive the test.
+    with contextlib.ExitStack() as undo:
+        if isolation is not None:
+            undo.enter_context(isolation.at_home())
+        if before_test is not None:
+            undo.callback(before_test.allow, State.now())
         return (yield)
-    finally:
-        before_test.allow(before)  # what a fixture of a wider scope makes is meant to outlive the test
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    with _not_judged_if_it_fails(item):
+    with _not_judged_if_it_fails(item), _inside_if_it_has_no_fixtures(item):
         return (yield)
+
+
+@contextlib.contextmanager
+def _inside_if_it_has_no_fixtures(item: pytest.Item) -> Iterator[None]:
+    """Isolate what is no Python test, such as one of a YAML file: of that, the call."""
+    if hasattr(item, "fixturenames") or item.config.stash[settings_key].isolate != "test":
+        yield
+        return
+    from .isolation import in_new
+
+    with in_new():
+        yield
 
 
 @contextlib.contextmanager
@@ -198,6 +282,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
+    if report.failed and wanted_key in item.config.stash:
+        from . import way
+
+        note = item.config.stash[wanted_key].note(report.longreprtext)
+        where = way.where_without_network(item.config.stash[settings_key], is_isolated=_is_isolated(item))
+        if note and where:
+            report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
     return report
 
 
@@ -255,7 +346,7 @@ def _mode_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     if callspec is not None and CHILD_MODE in callspec.params:
         return check_mode(callspec.params[CHILD_MODE])
-    if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if not _is_isolated(item) and FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         return None
     return item.config.stash[settings_key].child_modes[0]
 
@@ -290,7 +381,7 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         child_timeout=settings.child_timeout,
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
-        userns=settings.userns,
+        userns="auto" if settings.userns == "process" else settings.userns,
     )
     pytestconfig.stash[session_key] = session
     if guard_key in pytestconfig.stash:
@@ -311,6 +402,22 @@ def netns(netns_child_mode: str, _netns_session: Session) -> Iterator[NetNS]:
     """A network namespace made for this test: loopback up, closed at the end of the test."""
     with _netns_session.namespace("netns") as ns:
         yield ns
+
+
+def _isolation_of(config: pytest.Config) -> Isolation:
+    if isolation_key not in config.stash:
+        from .isolation import Isolation
+
+        _note_what_is_wanted(config)
+        config.stash[isolation_key] = isolation = Isolation()
+        config.add_cleanup(isolation.close)
+    return config.stash[isolation_key]
+
+
+@pytest.fixture
+def _netns_isolated(pytestconfig: pytest.Config, netns: NetNS) -> Iterator[None]:
+    with _isolation_of(pytestconfig).inside(netns):
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ LEAKS_CHOICES = ("error", "warn", "ignore")
 DOCTOR = "netns_doctor"
 STRICT = "netns_strict"
 USERNS = "netns_userns"
-USERNS_CHOICES = ("auto", "off", "resident")
+USERNS_CHOICES = ("auto", "off", "resident", "process")
+ISOLATE = "netns_isolate"
+ISOLATE_CHOICES = ("off", "test", "worker")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -73,9 +75,17 @@ def add_options(parser: pytest.Parser) -> None:
         group,
         USERNS,
         default=USERNS_CHOICES[0],
-        metavar="{auto,off,resident}",
-        help="whether the resident child makes namespaces in a user namespace of its own, which takes no privilege: if "
-        "it lacks that, never, or always",
+        metavar="{auto,off,resident,process}",
+        help="who enters a user namespace, in which namespaces take no privilege: where that lacks, the resident child "
+        "or, with --netns-isolate, pytest itself; nobody; always the one or the other",
+    )
+    _add(
+        parser,
+        group,
+        ISOLATE,
+        default=ISOLATE_CHOICES[0],
+        metavar="{off,test,worker}",
+        help="run each test, or each process of pytest-xdist, inside a network namespace of its own",
     )
 
 
@@ -94,25 +104,29 @@ class Settings:
     leaks: str
     userns: str = USERNS_CHOICES[0]
     strict: bool = False
+    isolate: str = ISOLATE_CHOICES[0]
 
     @classmethod
-    def from_config(cls, config: pytest.Config) -> Settings:
+    def from_config(cls, config: pytest.Config, *, early: bool = False) -> Settings:
         """Read the options; the command line wins over the ini file.
 
+        :param early: the command line is read as far as it is known before the conftest files.
         :raises pytest.UsageError: a value is wrong; the text says where it stands and what is valid.
         """
+        given = vars(config.known_args_namespace if early else config.option)
         return cls(
-            child_modes=_parse_modes(*_value(config, CHILD_MODE)),
-            child_timeout=_parse_seconds(*_value(config, CHILD_TIMEOUT)),
-            thread_timeout=_parse_seconds(*_value(config, THREAD_TIMEOUT)),
-            leaks=_parse_choice(*_value(config, LEAKS), valid=LEAKS_CHOICES),
-            strict=_is_strict(config),
-            userns=_parse_choice(*_value(config, USERNS), valid=USERNS_CHOICES),
+            child_modes=_parse_modes(*_value(config, given, CHILD_MODE)),
+            child_timeout=_parse_seconds(*_value(config, given, CHILD_TIMEOUT)),
+            thread_timeout=_parse_seconds(*_value(config, given, THREAD_TIMEOUT)),
+            leaks=_parse_choice(*_value(config, given, LEAKS), valid=LEAKS_CHOICES),
+            strict=_is_strict(config, given),
+            userns=_parse_choice(*_value(config, given, USERNS), valid=USERNS_CHOICES),
+            isolate=_parse_choice(*_value(config, given, ISOLATE), valid=ISOLATE_CHOICES),
         )
 
 
-def _is_strict(config: pytest.Config) -> bool:
-    if config.getoption(STRICT):
+def _is_strict(config: pytest.Config, given: dict[str, Any]) -> bool:
+    if given[STRICT]:
         return True
     try:
         return bool(config.getini(STRICT))
@@ -120,12 +134,11 @@ def _is_strict(config: pytest.Config) -> bool:
         raise pytest.UsageError(f"{STRICT} in {config.inipath or 'the ini file'}: {error}") from None
 
 
-def _value(config: pytest.Config, name: str) -> tuple[str, str]:
+def _value(config: pytest.Config, given: dict[str, Any], name: str) -> tuple[str, str]:
     """Return where a value stands, and the value."""
-    given: Any = config.getoption(name)
-    if given is not None:
-        return f"--{name.replace('_', '-')}", str(given)
-    if any(override.startswith(f"{name}=") for override in config.getoption("override_ini") or ()):
+    if given[name] is not None:
+        return f"--{name.replace('_', '-')}", str(given[name])
+    if any(override.startswith(f"{name}=") for override in given["override_ini"] or ()):
         return f"-o {name}", str(config.getini(name))
     return f"{name} in {config.inipath or 'the ini file'}", str(config.getini(name))
 

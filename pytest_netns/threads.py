@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any
 
 from . import inside, kernel
@@ -168,9 +169,20 @@ def is_idle_in_a_pool(thread: threading.Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)
     while frame is not None and frame.f_code.co_filename.endswith(("/queue.py", "/threading.py")):
         frame = frame.f_back
-    return frame is not None and any(
-        frame.f_code.co_filename.endswith(file) and frame.f_code.co_name == function for file, function in POOLS
-    )
+    return frame is not None and _is_of_a_pool(frame)
+
+
+def is_in_a_pool(thread: threading.Thread) -> bool:
+    """Whether a thread belongs to such a pool, at work or not."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and not _is_of_a_pool(frame):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_of_a_pool(frame: FrameType) -> bool:
+    code = frame.f_code
+    return any(code.co_filename.endswith(file) and code.co_name == function for file, function in POOLS)
 
 
 def stack_of(thread: threading.Thread) -> str:

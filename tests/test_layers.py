@@ -18,10 +18,11 @@ PACKAGE = Path(pytest_netns.__file__).parent
 LAYERS = [
     "plugin",
     "settings",
-    "session pair",
+    "way",
+    "session pair isolation userns",
     "doctor",
     "probes",
-    "namespace guard",
+    "namespace guard helpers pools wanted",
     "remains",
     "netlink processes sockets sysctl threads",
     "holders through",

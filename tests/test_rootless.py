@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers import eventually, is_running
+from ordinary_user import LAB, Start, place, start
 
 from pytest_netns import NetNS, NetNSPermissionError, kernel
 from pytest_netns.child import record
 from pytest_netns.pair import join
 from pytest_netns.session import Session
 
-UID = 65534
-WITHOUT_CAPABILITIES = ["--bounding-set=-all", "--inh-caps=-all"]
-UNPRIVILEGED = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *WITHOUT_CAPABILITIES]
-PACKAGES = ["pytest_netns", "pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pyroute2"]
-PACKAGES_BEFORE_3_11 = ["exceptiongroup", "tomli", "typing_extensions"]
+__all__ = ["place", "start"]  # fixtures
 
 
 @pytest.fixture
@@ -162,7 +154,7 @@ SUITE = """
 
     @pytest.mark.parametrize("way", ["enter", "call", "thread", "executor"])
     def test_what_cannot_be(netns, way):
-        with pytest.raises(PermissionError, match="which a process with threads cannot join; use sockets, run"):
+        with pytest.raises(PermissionError, match="which a process with threads cannot join; give --netns-userns"):
             if way == "enter":
                 netns.enter().__enter__()
             elif way == "call":
@@ -174,88 +166,6 @@ SUITE = """
         with pytest.raises(PermissionError, match="cannot bind the name"):
             make_netns(name="rootless")
 """
-LAB = """
-    import json, os, signal
-    from pathlib import Path
-
-    def test_lab(netns, _netns_session):
-        child = netns.popen(["sleep", "1000"])
-        pids = dict(pytest=os.getpid(), resident=_netns_session.modes.resident.pid, child=child.pid)
-        Path("report.tmp").write_text(json.dumps(pids))
-        os.rename("report.tmp", "report")
-        signal.pause()
-
-    def test_after(netns):
-        pass
-"""
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    """A folder of another user, with copies of what a run needs: the originals may be where only root can look."""
-    with tempfile.TemporaryDirectory(prefix="rootless-") as name:
-        place = Path(name)
-        place.chmod(0o755)
-        (place / "packages").mkdir()
-        for package in PACKAGES + (PACKAGES_BEFORE_3_11 if sys.version_info < (3, 11) else []):
-            spec = importlib.util.find_spec(package)
-            assert spec is not None
-            origin = Path(spec.origin or "")
-            if origin.name == "__init__.py":
-                folders = [origin.parent, *origin.parent.parent.glob(f"{package}-*.dist-info")]
-                for folder in folders:
-                    ignored = shutil.ignore_patterns("__pycache__", "entry_points.txt")
-                    shutil.copytree(folder, place / "packages" / folder.name, ignore=ignored)
-            else:
-                shutil.copy(origin, place / "packages")
-        (place / "home").mkdir()
-        os.chown(place / "home", UID, UID)
-        yield place
-
-
-@pytest.fixture
-def start(place: Path) -> Iterator[Start]:
-    """Start a run of pytest as an ordinary user."""
-    pythons = [python for python in (os.path.realpath(sys.executable), "/usr/bin/python3") if _may_run(python)]
-    if not pythons:
-        pytest.skip("there is no Python that an ordinary user may run")
-    started: list[subprocess.Popen[str]] = []
-
-    def start(suite: str, *options: str) -> subprocess.Popen[str]:
-        (place / "home" / "test_suite.py").write_text(textwrap.dedent(suite))
-        process = subprocess.Popen(
-            [
-                *UNPRIVILEGED,
-                pythons[0],
-                "-m",
-                "pytest",
-                "-p",
-                "pytest_netns.plugin",
-                "-p",
-                "no:cacheprovider",
-                *options,
-            ],
-            cwd=place / "home",
-            env={"PATH": os.environ["PATH"], "HOME": str(place / "home"), "PYTHONPATH": str(place / "packages")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        with process:
-            process.kill()
-
-
-def _may_run(python: str) -> bool:
-    program = "import sys; raise SystemExit(sys.version_info < (3, 10))"
-    command = ["sh", "-c", 'exec "$@"', "sh", python, "-c", program]
-    return subprocess.run([*UNPRIVILEGED, *command], check=False, capture_output=True).returncode == 0
 
 
 def test_a_suite_of_an_ordinary_user(start: Start) -> None:
@@ -290,11 +200,13 @@ def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool) -> None:
     eventually(lambda: not any(is_running(pid) for pid in pids.values()), "nothing is left")
 
 
-@pytest.mark.parametrize("value", ["yes", "process"])
+@pytest.mark.parametrize("value", ["yes", "root"])
 def test_a_wrong_choice(pytester: pytest.Pytester, value: str) -> None:
     result = pytester.runpytest(f"--netns-userns={value}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --netns-userns: '{value}' is not valid; valid are: auto, off, resident"])
+    result.stderr.fnmatch_lines(
+        [f"ERROR: --netns-userns: '{value}' is not valid; valid are: auto, off, resident, process"]
+    )
 
 
 def test_the_error_of_a_thread_says_what_to_do(ns: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:

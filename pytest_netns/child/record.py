@@ -126,7 +126,7 @@ def directory(*parents: str) -> str | None:
     for parent in parents or ("/run", os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR", "/tmp")):
         if not parent:
             continue
-        path = f"{parent}/pytest-netns-{os.geteuid()}"
+        path = f"{parent}/pytest-netns-{kernel.uid_outside()}"
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
@@ -152,17 +152,25 @@ def open_record(owner: int, number: int) -> Record | None:
     :param number: tells the records of one parent apart.
     :return: the record, or ``None`` where there is no place for it or the parent has ended.
     """
-    place = directory()
     started = kernel.start_time(owner)
+    # Who is in a user namespace cannot look into processes of another (ptrace(2)); pytest has undone it before it went.
+    place = directory() if kernel.is_in_user_namespace_of_pytest() else undo_the_dead()
     if place is None or started is None:
         return None
-    prefix = machine()
-    for file in os.listdir(place):
-        if file.startswith(f"{prefix}-"):
-            pid, start, _ = file.removeprefix(f"{prefix}-").split("-")
-            if kernel.start_time(int(pid)) != int(start):
-                undo_dead(f"{place}/{file}")
-    return Record(f"{place}/{prefix}-{owner}-{started}-{number}")
+    return Record(f"{place}/{machine()}-{owner}-{started}-{number}")
+
+
+def undo_the_dead() -> str | None:
+    """Undo what dead parents of this user have left; return where the records are, or ``None`` if there is no place."""
+    place = directory()
+    if place is not None:
+        prefix = machine()
+        for file in os.listdir(place):
+            if file.startswith(f"{prefix}-"):
+                pid, start, _ = file.removeprefix(f"{prefix}-").split("-")
+                if kernel.start_time(int(pid)) != int(start):
+                    undo_dead(f"{place}/{file}")
+    return place
 
 
 def undo_dead(path: str) -> None:

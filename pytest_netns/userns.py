@@ -1,0 +1,104 @@
+"""The user namespace that pytest itself enters, with a network and a mount namespace that go with it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from . import kernel
+from .child.record import undo_the_dead
+from .errors import NetNSError, from_errno
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+RUN = os.path.dirname(kernel.NAMES_DIR)
+
+
+def enter() -> None:
+    """Move this process into a user namespace, where it is root, with a network of its own that has loopback alone.
+
+    It takes a process of one thread (unshare(2)). There is no way back, and so none to the network outside.
+
+    :raises NetNSError: it may not, or has threads.
+    """
+    who = _user()
+    undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))
+    step = "enter a user namespace"
+    try:
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
+        step = "become root in the user namespace"
+        kernel.map_to_root(*who.ids)
+        step = "bring lo up"
+        kernel.set_link_up("lo")
+    except OSError as error:
+        threads = len(os.listdir("/proc/self/task"))
+        if error.errno == errno.EINVAL and threads > 1:
+            raise NetNSError(
+                f"cannot {step}: the process has {threads} threads, and unshare(2) takes one of a single thread; load "
+                "what starts threads after the plugins, from a conftest.py, or start pytest by unshare -Urn"
+            ) from None
+        raise from_errno(error.errno or 0, f"cannot {step}", remedy="pytest --netns-doctor says why") from error
+    who.keep()
+    with contextlib.suppress(OSError):  # then a name is refused when one is asked for
+        _make_names_directory()
+    os.environ[kernel.ENTERED] = str(kernel.namespace_id("/proc/self/ns/user")[1])
+
+
+class _user:  # noqa: N801
+    """Who runs pytest, as seen from outside."""
+
+    def __init__(self) -> None:
+        self.ids = os.geteuid(), os.getegid()
+        self._name, self._home = str(self.ids[0]), None
+        with contextlib.suppress(KeyError):  # a uid that has no name, as in containers
+            entry = pwd.getpwuid(self.ids[0])
+            self._name, self._home = entry.pw_name, entry.pw_dir
+
+    def keep(self) -> None:
+        """Let getpass.getuser() and os.path.expanduser() still say what they said outside."""
+        if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
+            os.environ["LOGNAME"] = self._name
+        if self._home is not None:
+            os.environ.setdefault("HOME", self._home)
+
+
+def _make_names_directory() -> None:
+    """Mount a directory of names that is ours, and vanishes with the processes that see it."""
+    kernel.mount("", "/", kernel.MS_SLAVE | kernel.MS_REC)
+    if not os.path.isdir(kernel.NAMES_DIR):
+        with _copy_of(RUN) as copy:
+            os.mkdir(f"{copy}/{os.path.basename(kernel.NAMES_DIR)}")
+            # Read-only, as it was for this user: who keeps something there is to keep it where others find it.
+            kernel.mount("", copy, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)
+            kernel.mount(copy, RUN, kernel.MS_MOVE)
+    kernel.mount("tmpfs", kernel.NAMES_DIR, 0, kind="tmpfs")
+
+
+@contextlib.contextmanager
+def _copy_of(directory: str) -> Iterator[str]:
+    """Mount a directory of a temporary name with what is in another, as mounts of the same files."""
+    copy = tempfile.mkdtemp()
+    try:
+        kernel.mount("tmpfs", copy, 0, kind="tmpfs")
+        try:
+            for entry in os.scandir(directory):
+                target = f"{copy}/{entry.name}"
+                if entry.is_symlink():
+                    os.symlink(os.readlink(entry.path), target)
+                    continue
+                if entry.is_dir():
+                    os.mkdir(target)
+                else:
+                    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
+                kernel.mount(entry.path, target, kernel.MS_BIND | kernel.MS_REC)
+            yield copy
+        except BaseException:
+            kernel.unmount(copy)
+            raise
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)

@@ -1,0 +1,363 @@
+"""Tests that run inside a namespace from set-up to teardown, and know nothing of it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HEAD = """
+    import os, socket, subprocess, threading
+    import pytest
+
+    def place():
+        return os.stat("/proc/thread-self/ns/net").st_ino
+
+    def in_a_thread(func):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(func()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    HOME = place()
+"""
+
+
+def run(pytester: pytest.Pytester, suite: str, *options: str) -> pytest.RunResult:
+    pytester.makepyfile(textwrap.dedent(HEAD) + textwrap.dedent(suite))
+    return pytester.runpytest_subprocess("-p", "no:randomly", *options)
+
+
+ALL_INSIDE = """
+    @pytest.fixture(scope="module")
+    def wide():
+        assert place() == HOME
+        yield
+        assert place() == HOME
+
+    @pytest.fixture
+    def narrow(wide):
+        assert place() != HOME
+        yield place()
+        assert place() != HOME
+
+    @pytest.fixture(autouse=True)
+    def first_of_all():
+        assert place() != HOME
+
+    def setup_function():
+        assert place() != HOME
+
+    SEEN = set()
+
+    @pytest.mark.parametrize("n", range(3))
+    def test_inside(n, narrow, netns):
+        assert place() == narrow == netns.inode == in_a_thread(place)
+        text = subprocess.run(["readlink", "/proc/self/ns/net"], capture_output=True, text=True, check=True).stdout
+        assert str(narrow) in text
+        with socket.create_server(("127.0.0.1", 80)), socket.create_connection(("127.0.0.1", 80)):
+            pass
+        SEEN.add(place())
+
+    def test_last(wide):
+        assert place() not in {HOME, *SEEN}
+"""
+
+
+def test_a_whole_test_is_inside(pytester: pytest.Pytester) -> None:
+    run(pytester, ALL_INSIDE, "--netns-isolate=test").assert_outcomes(passed=4)
+
+
+def test_the_ini_twin_and_several_modes(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nnetns_isolate = test\nnetns_child_mode = resident, fork\n")
+    # Those that ask for a namespace run in each mode, the others once.
+    run(pytester, ALL_INSIDE).assert_outcomes(passed=7)
+
+
+def test_the_marker(pytester: pytest.Pytester) -> None:
+    suite = """
+        @pytest.mark.netns_isolate
+        def test_marked():
+            assert place() != HOME
+
+        def test_unmarked():
+            assert place() == HOME
+
+        def test_marked_by_a_hook():
+            assert place() != HOME
+
+        @pytest.mark.netns_isolate
+        @pytest.mark.netns_child_mode("fork", "mp:spawn")
+        def test_modes(netns_child_mode, netns):
+            assert place() == netns.inode
+            assert netns.socket(child_mode=netns_child_mode)
+    """
+    pytester.makeconftest("""
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if "by_a_hook" in item.name:
+                    item.add_marker(pytest.mark.netns_isolate)
+    """)
+    run(pytester, suite).assert_outcomes(passed=5)
+
+
+def test_the_marker_takes_nothing(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "@pytest.mark.netns_isolate('worker')\ndef test(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*::test: @pytest.mark.netns_isolate takes no arguments"])
+
+
+def test_unittest_and_doctest(pytester: pytest.Pytester) -> None:
+    suite = '''
+        import unittest
+
+        def double(n):
+            """
+            >>> import os
+            >>> os.stat("/proc/self/ns/net").st_ino == HOME
+            False
+            """
+
+        class TestOld(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                assert place() == HOME
+
+            def setUp(self):
+                self.place = place()
+                self.addCleanup(lambda: self.assertEqual(place(), self.place))
+
+            def test_inside(self):
+                assert place() == self.place != HOME
+
+        class TestAsync(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                assert place() != HOME
+
+            async def test_inside(self):
+                assert place() != HOME
+    '''
+    run(pytester, suite, "--netns-isolate=test", "--doctest-modules").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_event_loops(pytester: pytest.Pytester, plugin: str) -> None:
+    mark = {"asyncio": "pytest.mark.asyncio", "anyio": "pytest.mark.anyio"}[plugin]
+    pytest.importorskip({"asyncio": "pytest_asyncio", "anyio": "anyio"}[plugin])
+    suite = f"""
+        import asyncio
+
+        @{mark}
+        @pytest.mark.parametrize("n", range(2))
+        async def test_inside(n):
+            assert place() != HOME
+            if {plugin == "asyncio"}:
+                server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 80)
+                server.close()
+            else:
+                import anyio
+                assert await anyio.to_thread.run_sync(place) == place()
+                await (await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=80)).aclose()
+    """
+    backends = 2 if plugin == "anyio" else 1  # asyncio and trio
+    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=2 * backends)
+
+
+def test_the_threads_of_a_wider_loop_go_along(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("pytest_asyncio")
+    suite = """
+        import asyncio, time
+
+        @pytest.mark.asyncio(loop_scope="module")
+        @pytest.mark.parametrize("n", range(3))
+        async def test_inside(n):
+            assert {await asyncio.to_thread(place) for _ in range(3)} == {place()}
+            several = (asyncio.to_thread(lambda: (time.sleep(0.05), place())[1]) for _ in range(3))
+            assert set(await asyncio.gather(*several)) == {place()}
+
+        def test_after():
+            assert place() != HOME
+    """
+    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=4)
+
+
+def test_the_threads_of_trio_go_along(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("trio")
+    suite = """
+        import time, trio
+
+        @pytest.mark.parametrize("n", range(3))
+        def test_inside(n):
+            async def main():
+                async with trio.open_nursery() as nursery:
+                    for _ in range(3):
+                        nursery.start_soon(look)
+
+            async def look():
+                assert await trio.to_thread.run_sync(lambda: (time.sleep(0.05), place())[1]) == place()
+
+            trio.run(main)
+    """
+    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(pytester: pytest.Pytester, method: str) -> None:
+    suite = f"""
+        import multiprocessing
+        from multiprocessing import resource_tracker
+
+        @pytest.mark.parametrize("n", range(2))
+        def test_inside(n):
+            context = multiprocessing.get_context({method!r})
+            with context.Pool(1) as pool:
+                assert pool.apply(place) == place()
+            lock = context.Lock()  # for which the resource tracker is started
+
+        def test_the_helpers_are_at_home():
+            from multiprocessing import forkserver
+            pids = resource_tracker._resource_tracker._pid, forkserver._forkserver._forkserver_pid
+            assert any(pids) or {method!r} == "fork"
+            for pid in filter(None, pids):
+                assert os.stat(f"/proc/{{pid}}/ns/net").st_ino == HOME
+    """
+    run(pytester, suite, "--netns-isolate=test", "-W", "ignore::DeprecationWarning").assert_outcomes(passed=3)
+
+
+COLLIDING = """
+    import time
+
+    @pytest.mark.parametrize("n", range(8))
+    def test_port(n):
+        with socket.create_server(("127.0.0.1", 4711)):
+            time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("isolate", ["off", "test", "worker"])
+def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> None:
+    pytest.importorskip("xdist")
+    result = run(pytester, COLLIDING, "-n4", f"--netns-isolate={isolate}")
+    outcomes = result.parseoutcomes()
+    if isolate == "off":
+        assert outcomes["failed"] > 0
+        result.stdout.fnmatch_lines(["*Address already in use*"])
+    else:
+        assert outcomes == {"passed": 8}
+
+
+def test_worker(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    outside = socket.create_server(("127.0.0.1", 0))
+    port = outside.getsockname()[1]
+    suite = f"""
+        @pytest.fixture(scope="session")
+        def server():
+            with socket.create_server(("127.0.0.1", 80)) as server:
+                yield place()
+
+        @pytest.mark.parametrize("n", range(4))
+        def test_wider_fixtures_share_it(n, server):
+            assert place() == server == HOME
+            socket.create_connection(("127.0.0.1", 80)).close()
+
+        @pytest.mark.parametrize("n", range(4))
+        def test_outside_is_out_of_reach(n):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", {port}))
+
+        def test_one_of_its_own(netns):
+            assert netns.inode != HOME == place()
+            with netns.enter():
+                assert place() == netns.inode
+    """
+    with outside:
+        run(pytester, suite, "--netns-isolate=worker").assert_outcomes(passed=9)
+        run(pytester, suite, "--netns-isolate=worker", "-n2").assert_outcomes(passed=9)
+
+
+@pytest.mark.parametrize("isolate", ["test", "worker"])
+def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
+    suite = """
+        def test_address():
+            socket.create_connection(("192.0.2.7", 4711))
+
+        def test_name():
+            socket.create_connection(("host.example", 4712))
+
+        def test_command():
+            subprocess.run(["ip", "route", "get", "192.0.2.8"], check=True, text=True)
+
+        def test_udp_six():
+            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"", ("2001:db8::7", 53))
+
+        def test_another_reason():
+            socket.create_connection(("127.0.0.1", 4713))
+    """
+    result = run(pytester, suite, f"--netns-isolate={isolate}")
+    result.assert_outcomes(failed=5)
+    note = f"this test ran inside *, as --netns-isolate={isolate} has it: nothing outside can be reached; it wanted"
+    notes = [line for line in result.outlines if line.startswith("this test ran inside")]
+    result.stdout.fnmatch_lines(
+        [f"{note} 192.0.2.7 port 4711", f"{note} the name host.example", f"{note} 2001:db8::7 port 53"]
+    )
+    assert len(notes) == 3
+
+
+def test_what_is_no_python_test_is_inside_for_its_call(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("""
+        import os, pytest
+        HOME = os.stat("/proc/self/ns/net").st_ino
+        def pytest_collect_file(file_path, parent):
+            if file_path.suffix == ".txt":
+                return File.from_parent(parent, path=file_path)
+        class File(pytest.File):
+            def collect(self):
+                yield Item.from_parent(self, name="it")
+        class Item(pytest.Item):
+            def runtest(self):
+                assert os.stat("/proc/self/ns/net").st_ino != HOME
+            def teardown(self):
+                assert os.stat("/proc/self/ns/net").st_ino == HOME
+    """)
+    pytester.makefile(".txt", case="")
+    pytester.runpytest_subprocess("--netns-isolate=test").assert_outcomes(passed=1)
+
+
+def test_the_way_back_from_a_run_in_this_process(pytester: pytest.Pytester) -> None:
+    home = Path("/proc/thread-self/ns/net").readlink()
+    pytester.makepyfile("def test(netns): pass")
+    for isolate in ("test", "worker"):
+        pytester.runpytest_inprocess(f"--netns-isolate={isolate}").assert_outcomes(passed=1)
+        assert Path("/proc/thread-self/ns/net").readlink() == home
+
+
+def test_who_keeps_a_namespace_is_named(pytester: pytest.Pytester) -> None:
+    suite = """
+        kept = []
+
+        def test_socket():
+            kept.append(socket.socket())
+    """
+    result = run(pytester, suite, "--netns-isolate=test")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*descriptor * is open: socket:*"])
+
+
+def test_it_takes_privilege_or_a_user_namespace() -> None:
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-isolate=test"]
+    for userns, text in (
+        ("resident", "--netns-userns=resident makes none; valid here are: auto, process"),
+        ("auto", "cannot become root in the user namespace: EPERM (Operation not permitted); pytest --netns-doctor"),
+    ):
+        done = subprocess.run([*command, f"--netns-userns={userns}"], check=False, capture_output=True, text=True)
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert text in done.stderr
+        assert "Traceback" not in done.stderr
