@@ -71,19 +71,25 @@ def _run_pytest(kind: str, turns: int, begin: str) -> tuple[list[float], list[fl
 
     The first turn is left out: it starts the resident child (see resident.py), and imports pyroute2.
     """
+    recorded = record(begin + "".join(TURN.format(number, kind) for number in range(turns + 1)), "-p", PLUGINS[kind])
+    used, empty = ([recorded[f"test_{which}_{number}"] for number in range(1, turns + 1)] for which in (kind, "empty"))
+    return used, empty
+
+
+def record(suite: str, *options: str) -> dict[str, float]:
+    """Run a suite; return what the set-up and the tear-down of each test took, by its name."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "pytest.ini").write_text("[pytest]\n")
-        tests = directory / "test_fixtures.py"
-        tests.write_text(begin + "".join(TURN.format(number, kind) for number in range(turns + 1)))
+        tests = directory / "test_recorded.py"
+        tests.write_text(suite)
         result = directory / "result.json"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", name, str(tests)]
-        command += ["-p", "benchmarks.recorder", "-p", PLUGINS[kind]]
+        command += ["-p", "benchmarks.recorder", *options]
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", recorder.RESULT: str(result)}
         environment.pop("PYTEST_ADDOPTS", None)
         run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
         if run.returncode:
-            raise RuntimeError(f"the tests with {kind} failed:\n{run.stdout}")
-        recorded = json.loads(result.read_text())
-    used, empty = ([recorded[f"test_{which}_{number}"] for number in range(1, turns + 1)] for which in (kind, "empty"))
-    return used, empty
+            raise RuntimeError(f"the recorded tests failed:\n{run.stdout}")
+        recorded: dict[str, float] = json.loads(result.read_text())
+    return recorded

@@ -55,6 +55,8 @@ PROMISES = (
     Promise("namespace: of the system calls it takes", False, 2, "x", "namespace.ours", "namespace.floor"),
     Promise("netns fixture: of the system calls it takes", False, 2, "x", "fixture.netns", "fixture.floor"),
     _faster("sockets() of 1,000: cheaper for each than socket()", 1, "sockets.one", "sockets.many"),
+    Promise("--netns-isolate=test: more for a test", False, 1, " ms", "isolation.cost.test", scale=1e3),
+    Promise("--netns-isolate=worker: more for a test", False, 0.01, " ms", "isolation.cost.worker", scale=1e3),
     Promise("resident child: memory", False, 12, " MB", "resident.memory"),
     Promise("resident child: start", False, 25, " ms", "resident.start", scale=1e3),
     Promise("pytest that never uses the plugin: start-up", False, 10, " ms", "startup.cost", scale=1e3),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import fixtures, growth, large, namespaces, promises, report, resident, sockets, startup
+from . import fixtures, growth, isolation, large, namespaces, promises, report, resident, sockets, startup
 from .report import Section
 
 # Sockets come first: pyroute2 makes them faster once namespaces.py has had it remove a namespace (see sockets.py).
@@ -24,6 +24,7 @@ SECTIONS: tuple[Callable[[bool], Section], ...] = (
     sockets.many_section,
     namespaces.section,
     fixtures.section,
+    isolation.section,
     resident.section,
     startup.section,
     growth.section,

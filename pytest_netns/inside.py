@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 ELSEWHERE = (
     "it belongs to a user namespace of the resident child's, which a process with threads cannot join; give "
-    "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with a "
-    "child_mode such as 'fork'"
+    "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with "
+    "a child_mode such as 'fork'"
 )
 
 
