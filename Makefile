@@ -5,8 +5,11 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where pyenv has the other Pythons, let it show all of them.
 PYENVS := $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
-# Namespaces take CAP_SYS_ADMIN.
-ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
+# Who is not root runs them in a user namespace. What compares with root's tools takes root.
+ifneq ($(shell id -u),0)
+USERNS := --netns-userns=process
+ROOT := sudo
+endif
 
 .PHONY: help demo test smoke lint format docs bench soak chaos clean
 help:
@@ -29,13 +32,18 @@ help:
 	@touch $@ .venv/examples
 
 demo: .venv/examples
-	$(ROOT) $(BIN)/python -m pytest examples -rPs --no-header
+	$(BIN)/python -m pytest examples -rPs --no-header $(USERNS)
 
 test: smoke
-	$(ROOT) $(BIN)/python -m pytest -n 2
+ifdef USERNS
+	$(BIN)/python -m pytest -m ordinary_user tests
+	$(BIN)/python -m pytest -n 2 -m "not ordinary_user" $(USERNS)
+else
+	$(BIN)/python -m pytest -n 2
+endif
 
 smoke: .venv/dev
-	$(ROOT) env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox --session smoke
+	env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox --session smoke -- $(USERNS)
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

@@ -42,6 +42,12 @@ def _children() -> set[str]:
     return found - helpers
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "start" in getattr(item, "fixturenames", ()):  # of tests/ordinary_user.py
+            item.add_marker("ordinary_user")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a descriptor, a thread or a child behind, or itself in another namespace."""

@@ -8,6 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+needs_another_user = pytest.mark.skipif(
+    Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
+)
 PATIENCE = 20.0  # seconds after which what should have happened is taken not to happen any more
 
 

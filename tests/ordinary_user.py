@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
-UID = 65534
+UID = os.geteuid() or 65534  # who is no root is an ordinary user already
 WITHOUT_CAPABILITIES = ["--bounding-set=-all", "--inh-caps=-all"]
-UNPRIVILEGED = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *WITHOUT_CAPABILITIES]
+UNPRIVILEGED = (
+    [] if os.geteuid() else ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *WITHOUT_CAPABILITIES]
+)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="what is around the run takes root")
 PACKAGES = ["pytest_netns", "pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pyroute2"]
 XDIST = ["xdist", "execnet"]
 PACKAGES_BEFORE_3_11 = ["exceptiongroup", "tomli", "typing_extensions"]
@@ -87,7 +90,13 @@ def start(place: Path) -> Iterator[Start]:
                 *options,
             ],
             cwd=place / "home",
-            env={"PATH": os.environ["PATH"], "HOME": str(place / "home"), "PYTHONPATH": str(place / "packages"), **env},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(place / "home"),
+                "PYTHONPATH": str(place / "packages"),
+                "UID_OUTSIDE": str(UID),
+                **env,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_netns import kernel
+
 HEAD = """
     import os, socket, subprocess, threading
     import pytest
@@ -350,7 +352,8 @@ def test_who_keeps_a_namespace_is_named(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*descriptor * is open: socket:*"])
 
 
-def test_it_takes_privilege_or_a_user_namespace() -> None:
+def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(kernel.ENTERED, raising=False)
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
     command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-isolate=test"]
     for userns, text in (

@@ -8,10 +8,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import is_running, named_namespaces
+from helpers import is_running, named_namespaces, needs_another_user
 
 from pytest_netns import kernel
-from pytest_netns.child.record import SLOT, Entry, Record, directory, entries, machine, open_record, undo_dead
+from pytest_netns.child.record import (
+    SLOT,
+    Entry,
+    Record,
+    directory,
+    entries,
+    machine,
+    open_record,
+    undo_dead,
+    user_namespace,
+)
 from pytest_netns.namespace import MakeNetNS, NetNS
 
 
@@ -136,10 +146,12 @@ def test_owners_are_known_by_pid_and_start(named: NetNS, entry: Entry) -> None:
     alive, start = os.getpid(), kernel.start_time(os.getpid())
     assert start is not None
     files = {
-        f"{machine()}-{alive}-{start}-1": True,
-        f"{machine()}-{alive}-{start - 1}-1": False,  # another process that had our pid
-        f"{machine()}-{dead.pid}-1-1": False,
-        f"another-boot-{dead.pid}-1-1": True,
+        f"{machine()}-{alive}-{start}-1-{user_namespace()}": True,
+        f"{machine()}-{alive}-{start - 1}-1-{user_namespace()}": False,  # another process that had our pid
+        f"{machine()}-{dead.pid}-1-1-{user_namespace()}": False,
+        f"another-boot-{dead.pid}-1-1-1": True,
+        # One in another user namespace, into whose processes only the outermost can look.
+        f"{machine()}-{dead.pid}-1-1-1": kernel.is_in_user_namespace_of_pytest(),
     }
     try:
         for file in files:
@@ -167,8 +179,9 @@ def test_a_session_that_ends_leaves_no_record(pytester: pytest.Pytester) -> None
     assert not [file for file in os.listdir(place) if f"-{pid}-" in file]
 
 
+@needs_another_user
 def test_a_directory_that_is_not_ours_is_not_used(tmp_path: Path) -> None:
-    name = f"pytest-netns-{os.geteuid()}"
+    name = f"pytest-netns-{kernel.uid_outside()}"
     for parent in ("file", "theirs", "ours"):
         (tmp_path / parent).mkdir()
     (tmp_path / "file" / name).touch()

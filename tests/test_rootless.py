@@ -112,7 +112,7 @@ SUITE = """
     import pytest
 
     def test_who(netns):
-        assert os.getuid() == 65534
+        assert os.getuid() == int(os.environ["UID_OUTSIDE"])
         assert "CapEff:\\t0000000000000000" in Path("/proc/self/status").read_text()
 
     @pytest.mark.parametrize("family, kind", [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from helpers import eventually, is_running
-from ordinary_user import LAB, UID, Start, place, start
+from ordinary_user import LAB, UID, Start, needs_root, place, start
+
+from pytest_netns import kernel
 
 __all__ = ["place", "start"]  # fixtures
 
+USER = pwd.getpwuid(UID).pw_name
 SUITE = f"""
     import getpass, os, socket, subprocess
     from pathlib import Path
@@ -28,8 +32,8 @@ SUITE = f"""
     def test_who(tmp_path):
         assert os.getuid() == 0
         assert Path("/proc/self/uid_map").read_text().split() == ["0", "{UID}", "1"]
-        assert getpass.getuser() == "nobody"
-        assert f"pytest-of-nobody" in str(tmp_path)
+        assert getpass.getuser() == {USER!r}
+        assert "pytest-of-{USER}" in str(tmp_path)
         assert Path.home() == Path.cwd()
         (Path.home() / "mine").write_text("")
         (tmp_path / "mine").write_text("")
@@ -86,6 +90,7 @@ def test_a_suite(start: Start, workers: tuple[str, ...]) -> None:
     assert "netns: rootless, pytest itself in a user namespace and without a network" in out
 
 
+@needs_root
 def test_a_machine_that_has_no_run_netns(start: Start) -> None:
     files = "mkdir /run/lock && touch /run/file && ln -s file /run/link"
     script = f'mount -t tmpfs -o mode=755 none /run && {files} && exec "$@"'
@@ -171,7 +176,10 @@ def test_a_remote_worker_cannot_be_reached(start: Start) -> None:
     assert "ERROR: --netns-userns=process: without root, pytest goes into a user namespace, from which no" in out
 
 
-def test_as_root_it_is_entered_where_it_is_asked_for(pytester: pytest.Pytester) -> None:
+def test_as_root_it_is_entered_where_it_is_asked_for(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(kernel.ENTERED, raising=False)
     pytester.makepyfile(f"""
         import os
         def test_it(netns):
@@ -188,7 +196,7 @@ def test_it_comes_too_late_in_a_process_with_threads_and_says_so(pytester: pytes
         "import sys, threading, pytest; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
         "sys.exit(pytest.main(['-p', 'no:cacheprovider', '--netns-userns=process']))"
     )
-    env = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTEST_XDIST_WORKER", kernel.ENTERED)}
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, env=env)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "the process has 2 threads" in done.stderr

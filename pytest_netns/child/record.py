@@ -145,6 +145,11 @@ def machine() -> str:
         return f"{file.read(8)}-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
+def user_namespace() -> int:
+    """Return the inode of the user namespace of this process."""
+    return kernel.namespace_id("/proc/self/ns/user")[1]
+
+
 def open_record(owner: int, number: int) -> Record | None:
     """Undo what dead parents have left, and return the record of this one.
 
@@ -153,11 +158,10 @@ def open_record(owner: int, number: int) -> Record | None:
     :return: the record, or ``None`` where there is no place for it or the parent has ended.
     """
     started = kernel.start_time(owner)
-    # Who is in a user namespace cannot look into processes of another (ptrace(2)); pytest has undone it before it went.
-    place = directory() if kernel.is_in_user_namespace_of_pytest() else undo_the_dead()
+    place = undo_the_dead()
     if place is None or started is None:
         return None
-    return Record(f"{place}/{machine()}-{owner}-{started}-{number}")
+    return Record(f"{place}/{machine()}-{owner}-{started}-{number}-{user_namespace()}")
 
 
 def undo_the_dead() -> str | None:
@@ -165,10 +169,13 @@ def undo_the_dead() -> str | None:
     place = directory()
     if place is not None:
         prefix = machine()
+        # Who is in a user namespace cannot look into processes of others (ptrace(2)). pytest has undone those before it
+        # went in there.
+        own = user_namespace() if kernel.is_in_user_namespace_of_pytest() else None
         for file in os.listdir(place):
             if file.startswith(f"{prefix}-"):
-                pid, start, _ = file.removeprefix(f"{prefix}-").split("-")
-                if kernel.start_time(int(pid)) != int(start):
+                pid, start, _, userns = file.removeprefix(f"{prefix}-").split("-")
+                if own in (None, int(userns)) and kernel.start_time(int(pid)) != int(start):
                     undo_dead(f"{place}/{file}")
     return place
 
