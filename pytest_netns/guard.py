@@ -108,6 +108,7 @@ class Guard:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._home = kernel.open_own_namespace()
+        self._earlier_helpers = {pid for _, pid in _helpers()}  # of a program that runs pytest.main()
         self.owner: Owner | None = None
 
     def close(self) -> None:
@@ -167,6 +168,8 @@ class Guard:
         home = kernel.namespace_id(self._home)
         found = []
         for helper, pid in _helpers():
+            if pid in self._earlier_helpers:
+                continue
             try:
                 place = kernel.namespace_id(f"/proc/{pid}/ns/net")
             except (FileNotFoundError, ProcessLookupError):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -334,6 +335,7 @@ def test_what_is_no_python_test_is_inside_for_its_call(pytester: pytest.Pytester
 
 def test_the_way_back_from_a_run_in_this_process(pytester: pytest.Pytester) -> None:
     home = Path("/proc/thread-self/ns/net").readlink()
+    resource_tracker.ensure_running()  # here, which is not at home for a run that goes elsewhere
     pytester.makepyfile("def test(netns): pass")
     for isolate in ("test", "worker"):
         pytester.runpytest_inprocess(f"--netns-isolate={isolate}").assert_outcomes(passed=1)
