@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .child import DEFAULT, check_mode
-from .errors import ChildModeError, NetNSError, NetNSLeakError
+from .errors import (
+    ChildModeError,
+    NetNSError,
+    NetNSLeakError,
+    NetNSLimitError,
+    NetNSPermissionError,
+    NetNSUnsupportedError,
+)
 from .settings import DOCTOR, Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
@@ -184,13 +191,20 @@ def pytest_netns_require(item: pytest.Item) -> None:
     names = [name for mark in item.iter_markers(REQUIRES) for name in mark.args]
     if not names:
         return
+    _require(item.config, names)
+
+
+def _require(config: pytest.Config, names: list[str]) -> None:
+    """Skip the test where the machine lacks something, or fail it under --netns-strict."""
     from .doctor import Doctor
 
-    doctor = item.config.stash.setdefault(doctor_key, Doctor())
+    doctor = config.stash.setdefault(doctor_key, Doctor())
     lacking = [str(finding) for finding in doctor.look(names) if not finding.ok]
     if lacking:
-        end = pytest.fail if item.config.stash[settings_key].strict else pytest.skip
-        end(f"{LACKS}{'; '.join(lacking)}")
+        text = f"{LACKS}{'; '.join(lacking)}"
+        if config.stash[settings_key].strict:
+            pytest.fail(text, pytrace=False)
+        pytest.skip(text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -397,10 +411,22 @@ def netns_child_mode(pytestconfig: pytest.Config) -> str:
     return pytestconfig.stash[mode_key]
 
 
+@pytest.fixture(scope="session")
+def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNetNS:
+    def make(label: str | None = None, **options: Any) -> NetNS:
+        try:
+            return _netns_session.namespace(label, **options)
+        except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):
+            _require(pytestconfig, ["netns"])  # says why, where none can be made at all
+            raise
+
+    return make
+
+
 @pytest.fixture
-def netns(netns_child_mode: str, _netns_session: Session) -> Iterator[NetNS]:
+def netns(netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[NetNS]:
     """A network namespace made for this test: loopback up, closed at the end of the test."""
-    with _netns_session.namespace("netns") as ns:
+    with _make_netns("netns") as ns:
         yield ns
 
 
@@ -421,7 +447,7 @@ def _netns_isolated(pytestconfig: pytest.Config, netns: NetNS) -> Iterator[None]
 
 
 @pytest.fixture
-def make_netns(netns_child_mode: str, _netns_session: Session) -> Iterator[MakeNetNS]:
+def make_netns(netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[MakeNetNS]:
     """Make namespaces that are closed at the end of the test.
 
     make_netns(label=None, *, name=None, lo=True, sysctl=None, child_mode=None, child_timeout=None)
@@ -429,7 +455,7 @@ def make_netns(netns_child_mode: str, _netns_session: Session) -> Iterator[MakeN
     with contextlib.ExitStack() as undo:
 
         def make(label: str | None = None, **options: Any) -> NetNS:
-            return undo.enter_context(_netns_session.namespace(label, **options))
+            return undo.enter_context(_make_netns(label, **options))
 
         yield make
 
@@ -448,9 +474,9 @@ def netns_pair(make_netns: MakeNetNS) -> tuple[NetNS, NetNS]:
 
 
 @pytest.fixture(scope="session")
-def netns_factory(_netns_session: Session) -> MakeNetNS:
+def netns_factory(_make_netns: MakeNetNS) -> MakeNetNS:
     """Make namespaces for fixtures of a wider scope: ``with netns_factory("lab") as ns: yield ns``.
 
     It takes what make_netns takes. What is still open at the end of the session is closed then.
     """
-    return _netns_session.namespace
+    return _make_netns

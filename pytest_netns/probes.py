@@ -50,6 +50,7 @@ MODULES = {"ingress": "sch_ingress", "gre": "ip_gre", "bond": "bonding", "vlan":
 TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000  # <linux/if_tun.h>
 NETLINK_NETFILTER, NFT_MSG_GETGEN = 12, 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
 DESCRIPTORS = 256  # what a session with a few dozen namespaces and their sockets needs
+NAMESPACES = 16  # what a test with a few hosts needs, in each of a few workers
 CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
 
 
@@ -296,6 +297,16 @@ def _sysctl() -> str:
     return ""
 
 
+def _namespaces() -> str:
+    _enter_net()
+    fds = []
+    with _step(f"holding {NAMESPACES} network namespaces", _net_remedy):
+        while len(fds) < NAMESPACES:
+            kernel.unshare()
+            fds.append(kernel.open_own_namespace())
+    return ""
+
+
 def _descriptors() -> str:
     fds: list[int] = []
     with _step(f"opening {DESCRIPTORS} descriptors", f"ulimit -n {DESCRIPTORS * 4}"):
@@ -343,6 +354,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "loopback": _loopback,
     "sysctl": _sysctl,
     "descriptors": _descriptors,
+    "namespaces": _namespaces,
     "ptrace": _ptrace,
     "pidfd": _pidfd,
     **{name: partial(_link, name) for name in LINKS},

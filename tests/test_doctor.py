@@ -57,16 +57,20 @@ def test_a_capability_dropped(name: str) -> None:
     assert f"--cap-add {name.upper()}" in found["remedy"]
 
 
-@pytest.mark.parametrize(("name", "limit"), [("netns", "max_net_namespaces"), ("userns", "max_user_namespaces")])
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("netns", "max_net_namespaces"), ("userns", "max_user_namespaces"), ("namespaces", "max_net_namespaces")],
+)
 def test_a_limit_of_namespaces(name: str, limit: str) -> None:
     user = ("unshare", "-Ur")
-    found = look(name, under=user, first=f"echo 0 > /proc/sys/user/{limit}")[name]
+    few = 3 if name == "namespaces" else 0
+    found = look(name, under=user, first=f"echo {few} > /proc/sys/user/{limit}")[name]
     assert not found["ok"]
     assert "ENOSPC" in found["cause"]
     remedy = found["remedy"].partition(",")[0]
     assert remedy == f"sysctl -w user.{limit}=10000"
     number = remedy.partition("=")[2]
-    undone = f"echo 0 > /proc/sys/user/{limit} && echo {number} > /proc/sys/user/{limit}"
+    undone = f"echo {few} > /proc/sys/user/{limit} && echo {number} > /proc/sys/user/{limit}"
     assert look(name, under=user, first=undone)[name]["ok"]
 
 
@@ -89,6 +93,7 @@ def test_a_read_only_proc_sys() -> None:
     assert "EROFS" in found["cause"]
     remedy = found["remedy"].partition(",")[0] + "," + found["remedy"].split(",")[1]
     assert remedy == "mount -o remount,rw /proc/sys"
+    assert look("sysctl", under=mounts, first=f"{read_only} && {remedy}")["sysctl"]["ok"]
 
 
 def test_few_descriptors() -> None:
@@ -155,3 +160,25 @@ def test_the_header(pytester: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     root = "rootless, pytest itself *" if kernel.is_in_user_namespace_of_pytest() else "as root"
     result.stdout.fnmatch_lines([f"netns: {root}"])
+
+
+@pytest.mark.parametrize("fixture", ["netns", "make_netns", "netns_pair", "netns_factory"])
+def test_a_test_that_cannot_run_says_why(pytester: pytest.Pytester, fixture: str) -> None:
+    call = "" if fixture in ("netns", "netns_pair") else "()"
+    pytester.makepyfile(f"""
+        import pytest
+        @pytest.mark.parametrize("n", range(2))
+        def test_it(n, {fixture}):
+            {fixture}{call}
+    """)
+    without = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"', "sh"]
+    command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    cause = "this machine lacks netns: unshare(CLONE_NEWNET): ENOSPC (No space left on device); sysctl -w user.max_net"
+    done = subprocess.run(command, cwd=pytester.path, check=False, stdout=subprocess.PIPE, text=True)
+    assert " 2 skipped in " in done.stdout.splitlines()[-1]
+    assert f"2 x {cause}" in done.stdout
+    done = subprocess.run(
+        [*command, "--netns-strict"], cwd=pytester.path, check=False, stdout=subprocess.PIPE, text=True
+    )
+    assert " 2 failed in " in done.stdout.splitlines()[-1] or " 2 errors in " in done.stdout.splitlines()[-1]
+    assert cause in done.stdout
