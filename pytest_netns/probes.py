@@ -299,7 +299,7 @@ def _sysctl() -> str:
 
 def _namespaces() -> str:
     _enter_net()
-    fds = []
+    fds: list[int] = []
     with _step(f"holding {NAMESPACES} network namespaces", _net_remedy):
         while len(fds) < NAMESPACES:
             kernel.unshare()

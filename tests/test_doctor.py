@@ -58,12 +58,11 @@ def test_a_capability_dropped(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"),
-    [("netns", "max_net_namespaces"), ("userns", "max_user_namespaces"), ("namespaces", "max_net_namespaces")],
+    ("name", "limit", "few"),
+    [("netns", "max_net_namespaces", 0), ("userns", "max_user_namespaces", 0), ("namespaces", "max_net_namespaces", 3)],
 )
-def test_a_limit_of_namespaces(name: str, limit: str) -> None:
+def test_a_limit_of_namespaces(name: str, limit: str, few: int) -> None:
     user = ("unshare", "-Ur")
-    few = 3 if name == "namespaces" else 0
     found = look(name, under=user, first=f"echo {few} > /proc/sys/user/{limit}")[name]
     assert not found["ok"]
     assert "ENOSPC" in found["cause"]
