@@ -7,7 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from .errors import NetNSTimeoutError
+from .errors import NetNSTimeoutError, NetNSUnsupportedError
 
 if TYPE_CHECKING:
     from .namespace import NetNS
@@ -28,6 +28,8 @@ TIMEOUT = 5.0  # seconds for an address or a carrier to be ready; it takes up to
 def join(left: NetNS, right: NetNS) -> None:
     """Join two namespaces by a veth link, ``eth0`` on each side, with addresses, up, and with carrier.
 
+    IPv6 addresses are there where the kernel has IPv6.
+
     :raises NetNSTimeoutError: there is no carrier.
     """
     # Made in both places at once: to make it in one and to move an end takes forty times as long.
@@ -35,20 +37,35 @@ def join(left: NetNS, right: NetNS) -> None:
     # peer is taken for one without a peer, and the news of its carrier waits for a second (net/core/link_watch.c).
     peer = {"ifname": IFNAME, "net_ns_fd": right.fileno()}
     left.ipr.link("add", ifname=IFNAME, index=LEFT_INDEX, kind="veth", peer=peer)
+    has_ipv6 = _has_ipv6(left)
     for ns, ipv4, ipv6 in zip((left, right), IPV4, IPV6, strict=True):
         index = ns.ipr.link_lookup(ifname=IFNAME)[0]
         ns.ipr.addr("add", index=index, address=ipv4, prefixlen=IPV4_PREFIX)
-        with _news(ns, RTMGRP_IPV6_IFADDR) as news:
-            ns.ipr.addr("add", index=index, address=ipv6, prefixlen=IPV6_PREFIX, flags=IFA_F_NODAD)
-            # A work queue has the link join the address's multicast group, without which it hears no neighbour ask for
-            # it, and then sends the news (net/ipv6/addrconf.c, addrconf_dad_begin).
-            address = socket.inet_pton(socket.AF_INET6, ipv6)
-            deadline = time.monotonic() + TIMEOUT
-            while address not in _receive(news, deadline, f"{ns}: {ipv6} is not ready after {TIMEOUT:g} s"):
-                pass
+        if has_ipv6:
+            _add_ipv6(ns, index, ipv6)
         ns.ipr.link("set", index=index, state="up")
     for ns in (left, right):
         wait_until_up(ns, IFNAME)
+
+
+def _has_ipv6(ns: NetNS) -> bool:
+    """Whether the kernel has IPv6, which it may have as a module that the first socket loads, or not at all."""
+    try:
+        ns.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except NetNSUnsupportedError:
+        return False
+    return True
+
+
+def _add_ipv6(ns: NetNS, index: int, ipv6: str) -> None:
+    with _news(ns, RTMGRP_IPV6_IFADDR) as news:
+        ns.ipr.addr("add", index=index, address=ipv6, prefixlen=IPV6_PREFIX, flags=IFA_F_NODAD)
+        # A work queue has the link join the address's multicast group, without which it hears no neighbour ask for
+        # it, and then sends the news (net/ipv6/addrconf.c, addrconf_dad_begin).
+        address = socket.inet_pton(socket.AF_INET6, ipv6)
+        deadline = time.monotonic() + TIMEOUT
+        while address not in _receive(news, deadline, f"{ns}: {ipv6} is not ready after {TIMEOUT:g} s"):
+            pass
 
 
 def wait_until_up(ns: NetNS, ifname: str, timeout: float = TIMEOUT) -> None:

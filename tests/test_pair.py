@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from helpers import links
 
-from pytest_netns import NetNS, NetNSTimeoutError
+from pytest_netns import MakeNetNS, NetNS, NetNSTimeoutError, NetNSUnsupportedError
 from pytest_netns.pair import join, wait_until_up
 
 FAMILIES = {
@@ -79,3 +80,18 @@ def test_the_news_of_the_carrier_does_not_wait(netns_pair: tuple[NetNS, NetNS]) 
         eth0 = next(link for link in ns.ipr.link("dump") if link.get("ifname") == "eth0")
         assert eth0.get("operstate") == "UP"
         assert eth0["index"] != eth0.get("link")
+
+
+def test_a_kernel_without_ipv6(netns: NetNS, make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = NetNS.socket
+
+    def without_ipv6(ns: NetNS, family: int = socket.AF_INET, *args: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise NetNSUnsupportedError(errno.EAFNOSUPPORT, "as without IPv6")
+        return original(ns, family, *args)
+
+    monkeypatch.setattr(NetNS, "socket", without_ipv6)
+    other = make_netns()
+    join(netns, other)
+    with other.create_server(("192.0.2.2", 80)), netns.create_connection(("192.0.2.2", 80)):
+        pass
