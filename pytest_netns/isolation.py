@@ -5,23 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import inside, kernel
 from .helpers import Helpers
 from .pools import Pools
 
+if TYPE_CHECKING:
+    from .namespace import NetNS
+
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
-
-
-class Place(Protocol):
-    """A namespace to be in."""
-
-    def fileno(self) -> int:
-        """Return a descriptor of it."""
-
-    def enter(self) -> contextlib.AbstractContextManager[None]:
-        """Move the calling thread into it for the length of a block."""
 
 
 class Isolation:
@@ -31,22 +24,23 @@ class Isolation:
         self._home = kernel.open_own_namespace()
         self._pools = Pools()
         self.helpers = Helpers(self.at_home, self._place_of_thread)
-        self._place: Place | None = None
+        self.place: NetNS | None = None
+        """The namespace that the main thread is inside, but for what is done at home."""
 
     def close(self) -> None:
         self.helpers.close()
         os.close(self._home)
 
     @contextlib.contextmanager
-    def inside(self, place: Place) -> Iterator[None]:
+    def inside(self, place: NetNS) -> Iterator[None]:
         """Be inside a namespace for the length of a block, with the threads of pools that were born inside another."""
         with place.enter():
-            self._place = place
+            self.place = place
             self._pools.follow(place.fileno())
             try:
                 yield
             finally:
-                self._place = None
+                self.place = None
         self._pools.leave(kernel.namespace_id(place.fileno()), self._home)
 
     @contextlib.contextmanager
@@ -60,10 +54,10 @@ class Isolation:
         try:
             yield
         finally:
-            inside.enter(place, self._place)
+            inside.enter(place, self.place)
 
     def _place_of_thread(self) -> int | None:
-        place = self._place
+        place = self.place
         if place is None or kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(place.fileno()):
             return None
         return place.fileno()

@@ -82,7 +82,7 @@ class NetNS:
         name: str | None,
         child_mode: str | None,
         child_timeout: float,
-        thread_timeout: float,
+        thread_timeout: float | None,
         on_closed: Callable[[], object],
         on_output: Callable[[str, str], object],
     ) -> None:

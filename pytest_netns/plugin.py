@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -173,6 +173,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_isolated(item: pytest.Item) -> bool:
     return ISOLATED in getattr(item, "fixturenames", ())
+
+
+def _is_judged(item: pytest.Item) -> bool:
+    """Whether a test asks for a namespace, and so has to leave everything as it was."""
+    uses_fixtures = not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    return uses_fixtures or item.get_closest_marker(ISOLATE) is not None
 
 
 def _wrong_requirements(item: pytest.Item) -> str:
@@ -360,7 +366,7 @@ def _mode_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     if callspec is not None and CHILD_MODE in callspec.params:
         return check_mode(callspec.params[CHILD_MODE])
-    if not _is_isolated(item) and FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if not _is_judged(item):
         return None
     return item.config.stash[settings_key].child_modes[0]
 
@@ -424,8 +430,12 @@ def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNet
 
 
 @pytest.fixture
-def netns(netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[NetNS]:
+def netns(request: pytest.FixtureRequest, netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[NetNS]:
     """A network namespace made for this test: loopback up, closed at the end of the test."""
+    isolation = request.config.stash.get(isolation_key, None)
+    if isolation is not None and isolation.place is not None:  # asked for by getfixturevalue()
+        yield isolation.place
+        return
     with _make_netns("netns") as ns:
         yield ns
 
@@ -441,9 +451,15 @@ def _isolation_of(config: pytest.Config) -> Isolation:
 
 
 @pytest.fixture
-def _netns_isolated(pytestconfig: pytest.Config, netns: NetNS) -> Iterator[None]:
-    with _isolation_of(pytestconfig).inside(netns):
-        yield
+def _netns_isolated(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[None]:
+    isolation = _isolation_of(request.config)
+    if _is_judged(request.node):
+        with isolation.inside(request.getfixturevalue("netns")):
+            yield
+    else:
+        # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
+        with _make_netns("isolated", judged=False) as ns, isolation.inside(ns):
+            yield
 
 
 @pytest.fixture

@@ -55,8 +55,12 @@ class Session:
         sysctl: Mapping[str, str | int] | None = None,
         child_mode: str | None = None,
         child_timeout: float | None = None,
+        judged: bool = True,
     ) -> NetNS:
-        """Make a namespace; see :class:`MakeNetNS`."""
+        """Make a namespace; see :class:`MakeNetNS`.
+
+        :param judged: whether what keeps it after it is closed is waited for, and then an error.
+        """
         modes, key = self.modes, next(self._keys)
         if child_mode is not None:
             check_mode(child_mode)
@@ -67,6 +71,7 @@ class Session:
         label = label or name or f"netns{key}"
         what = f"namespace {label!r}"
         fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
+        on_closed = functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)) if judged else _nothing
         ns = NetNS(
             modes,
             key,
@@ -75,9 +80,9 @@ class Session:
             name=name,
             child_mode=child_mode,
             child_timeout=timeout,
-            thread_timeout=self._thread_timeout,
+            thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
-            on_closed=functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)),
+            on_closed=on_closed,
         )
         self._open[key] = ns
         self._names[ns._id] = label
@@ -115,6 +120,10 @@ class Session:
             self.close_namespaces()
         finally:
             self.modes.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager

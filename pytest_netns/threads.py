@@ -79,10 +79,11 @@ class Threads:
     :param ns: returns the descriptor of the namespace, or raises where it is closed.
     :param identity: what identifies it, as of ``kernel.namespace_id``.
     :param what: how to call it in an error.
-    :param timeout: how long a thread may take to end after the namespace is closed, in seconds.
+    :param timeout: how long a thread may take to end after the namespace is closed, in seconds; with ``None`` it need
+        not end, and nothing is said.
     """
 
-    def __init__(self, ns: Callable[[], int], identity: tuple[int, int], what: object, timeout: float) -> None:
+    def __init__(self, ns: Callable[[], int], identity: tuple[int, int], what: object, timeout: float | None) -> None:
         self._ns = ns
         self._identity = identity
         self._what = what
@@ -115,6 +116,8 @@ class Threads:
         if self.entered or threads:
             threads |= threads_in(self._identity)
         threads.discard(threading.current_thread())
+        if self._timeout is None:
+            return []
         deadline = time.monotonic() + self._timeout
         return [thread for thread in threads if not self._ends(thread, deadline)]
 

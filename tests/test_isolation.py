@@ -342,16 +342,43 @@ def test_the_way_back_from_a_run_in_this_process(pytester: pytest.Pytester) -> N
         assert Path("/proc/thread-self/ns/net").readlink() == home
 
 
-def test_who_keeps_a_namespace_is_named(pytester: pytest.Pytester) -> None:
-    suite = """
-        kept = []
+LEAVING = """
+    kept = []
+    go_on = threading.Event()
 
-        def test_socket():
-            kept.append(socket.socket())
-    """
-    result = run(pytester, suite, "--netns-isolate=test")
-    result.assert_outcomes(passed=1, errors=1)
+    @pytest.fixture(scope="session", autouse=True)
+    def end():
+        yield
+        go_on.set()
+
+    {mark}
+    def test_socket():
+        kept.append(socket.socket())
+
+    {mark}
+    def test_thread():
+        threading.Thread(target=go_on.wait).start()
+"""
+
+
+def test_what_is_left_is_named_where_the_test_asks_for_it(pytester: pytest.Pytester) -> None:
+    result = run(pytester, LEAVING.format(mark="@pytest.mark.netns_isolate"), "-o", "netns_thread_timeout=0.1")
+    assert result.parseoutcomes()["errors"] >= 2
     result.stdout.fnmatch_lines(["*descriptor * is open: socket:*"])
+    result.stdout.fnmatch_lines(["*thread * still runs *"])
+
+
+def test_a_suite_that_knows_nothing_is_not_judged(pytester: pytest.Pytester) -> None:
+    result = run(pytester, LEAVING.format(mark=""), "--netns-isolate=test", "-o", "netns_thread_timeout=1000")
+    result.assert_outcomes(passed=2, warnings=0)
+
+
+def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester) -> None:
+    suite = """
+        def test_late(request):
+            assert place() == request.getfixturevalue("netns").inode
+    """
+    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=1)
 
 
 def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
