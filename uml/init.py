@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 RB_AUTOBOOT, RB_POWER_OFF = 0x01234567, 0x4321FEDC  # reboot(2)
+DESCRIPTORS = 65536  # as many as a usual machine allows; the kernel's own default is 1024
 MODULES = "/usr/lib/uml/modules"
 MOUNTS = (
     ("proc", "proc", "/proc"),
@@ -35,6 +37,9 @@ def main(directory: str, *arguments: str) -> None:
             os.symlink(f"/proc/self/fd{number}", f"/dev/{name}")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         Path("/run/tmp").mkdir()
+        # A module of tunnels adds a link of its own to each new namespace, if nobody tells it not to.
+        Path("/proc/sys/net/core/fb_tunnels_only_for_init_net").write_text("2")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
         command = [sys.executable, "-m", "pytest", *arguments]
         status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
     finally:
