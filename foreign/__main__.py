@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TIME_LIMIT = 600  # seconds for one run of a suite
-PLUGINS = ["pytest-xdist", "pytest-asyncio", "pytest-timeout"]
+PLUGINS = ["pytest-xdist", "pytest-asyncio", "pytest-cov", "pytest-timeout"]  # the suites name them in their options
 OPTIONS = ["-q", "-p", "no:cacheprovider", "--timeout=60", "-o", "asyncio_default_fixture_loop_scope=function"]
 WAYS = {
     "alone": [],
@@ -89,7 +89,7 @@ def unpack(suite: Suite, place: Path) -> tuple[Path, Path]:
     """Return a Python that has what the suite needs, and the folder of its source."""
     venv.create(place / "venv", with_pip=True)
     python = place / "venv" / "bin" / "python"
-    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "--quiet", "--quiet", "--disable-pip-version-check"]
     release = f"{suite.name}=={suite.version}"
     subprocess.run([*pip, "install", "--editable", str(ROOT), *PLUGINS, *suite.needs, release], check=True)
     subprocess.run([*pip, "download", "--no-deps", "--no-binary=:all:", "--dest", str(place), release], check=True)
@@ -122,7 +122,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m foreign", description=sys.modules["foreign"].__doc__)
     parser.add_argument("suites", nargs="*", choices=[[], *(suite.name for suite in SUITES)], metavar="NAME")
     names = parser.parse_args().suites
-    return 0 if all([judge(suite) for suite in SUITES if not names or suite.name in names]) else 1
+    verdicts = [judge(suite) for suite in SUITES if not names or suite.name in names]
+    return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,12 +72,14 @@ def start(place: Path) -> Iterator[Start]:
         pytest.skip("there is no Python that an ordinary user may run")
     started: list[subprocess.Popen[str]] = []
 
-    def start(suite: str, *options: str, under: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:
+    def start(
+        suite: str, *options: str, under: Sequence[str] = (), user: Sequence[str] = UNPRIVILEGED, **env: str
+    ) -> subprocess.Popen[str]:
         (place / "home" / "test_suite.py").write_text(textwrap.dedent(suite))
         process = subprocess.Popen(
             [
                 *under,
-                *UNPRIVILEGED,
+                *user,
                 pythons[0],
                 "-m",
                 "pytest",

