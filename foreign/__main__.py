@@ -51,12 +51,6 @@ SUITES = (
         ("tests/net", "tests/web"),
         without=(("tests/net/test_tcp.py::test_tcp_lookup_failure", "asks a name server, and wants its refusal"),),
     ),
-    Suite(
-        "pyro5",
-        "5.17",
-        ("tests",),
-        without=(("tests/test_naming.py::TestNameServer", "broadcasts, for which loopback is no interface"),),
-    ),
 )
 
 

@@ -105,7 +105,7 @@ _NEXT_STEP = {
     errno.EPERM: "run pytest as root or with CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW",
     errno.EACCES: "check the permissions, or run pytest as root",
     errno.EEXIST: "choose another name, or remove what has it (ip netns del) if nothing uses it any more",
-    errno.EROFS: "make it writable where you may (mount -o remount,rw /proc/sys); containers mount it read-only",
+    errno.EROFS: "make it writable where you may (mount -o remount,bind,rw /proc/sys); containers mount it read-only",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or close sockets and namespaces earlier",
     errno.ENFILE: "raise the system's limit of open files (sysctl fs.file-max)",
     errno.ENOSPC: "raise the limit of namespaces (sysctl user.max_net_namespaces), or close namespaces earlier",

@@ -291,7 +291,7 @@ def _nft() -> str:
 def _sysctl() -> str:
     _enter_net()
     path = "/proc/sys/net/ipv4/ip_forward"
-    remedy = f"mount -o remount,rw /proc/sys, or {CONTAINER} --security-opt systempaths=unconfined"
+    remedy = f"mount -o remount,bind,rw /proc/sys, or {CONTAINER} --security-opt systempaths=unconfined"
     with _step(f"writing {path}", remedy), open(path, "w") as file:
         file.write("1")
     return ""

@@ -95,6 +95,11 @@ class Session:
                 raise
         return ns
 
+    @property
+    def has_made_one(self) -> bool:
+        """Whether a namespace could be made."""
+        return bool(self._names)
+
     def name_of(self, identity: tuple[int, int]) -> str | None:
         """Return what a namespace is called, or was when it was open."""
         return self._names.get(identity)

@@ -90,8 +90,8 @@ def test_a_read_only_proc_sys() -> None:
     found = look("sysctl", under=mounts, first=read_only)["sysctl"]
     assert not found["ok"]
     assert "EROFS" in found["cause"]
-    remedy = found["remedy"].partition(",")[0] + "," + found["remedy"].split(",")[1]
-    assert remedy == "mount -o remount,rw /proc/sys"
+    remedy = found["remedy"].partition(", or ")[0]
+    assert remedy == "mount -o remount,bind,rw /proc/sys"
     assert look("sysctl", under=mounts, first=f"{read_only} && {remedy}")["sysctl"]["ok"]
 
 
