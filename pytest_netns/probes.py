@@ -96,8 +96,17 @@ def _refused(number: int) -> str:
     if number == errno.ENOSYS or (_has("sys_admin") and _status("Seccomp:") == "2"):
         return f"lift the seccomp filter ({CONTAINER} --security-opt seccomp=unconfined)"
     if not _has("sys_admin"):
-        return f"run pytest as root (sudo), or in a container with: {CONTAINER}"
+        return f"{_rootless()}run pytest as root (sudo), or in a container with: {CONTAINER}"
     return f"lift what forbids it, such as AppArmor or SELinux ({CONTAINER})"
+
+
+def _rootless() -> str:
+    """Return the remedy that takes no privilege, where the machine allows it; this probe is over then."""
+    try:
+        _enter_user()
+    except Failure:
+        return ""
+    return "give --netns-userns=process, "
 
 
 def _user_remedy(number: int) -> str:
@@ -154,7 +163,7 @@ def _enter_net() -> str:
 def _capability(name: str) -> str:
     if not _has(name):
         option = f"docker/podman run --cap-add {name.upper()}"
-        raise Failure(f"CAP_{name.upper()} is not effective", f"run pytest as root (sudo), or {option}")
+        raise Failure(f"CAP_{name.upper()} is not effective", f"{_rootless()}run pytest as root (sudo), or {option}")
     return ""
 
 

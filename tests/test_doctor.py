@@ -51,10 +51,15 @@ def test_a_link_as_ip_sees_it(kind: str) -> None:
 @pytest.mark.parametrize("name", ["sys_admin", "net_admin", "net_raw"])
 def test_a_capability_dropped(name: str) -> None:
     assert look(name)[name]["ok"]
-    found = look(name, under=("setpriv", f"--bounding-set=-{name}", f"--inh-caps=-{name}"))[name]
+    without = ("setpriv", f"--bounding-set=-{name}", f"--inh-caps=-{name}")
+    found = look(name, under=without)[name]
     assert not found["ok"]
     assert f"CAP_{name.upper()}" in found["cause"]
     assert f"--cap-add {name.upper()}" in found["remedy"]
+    assert found["remedy"].startswith("give --netns-userns=process, ")
+    # Which is right: there it has all capabilities.
+    within = ("unshare", "--user", "--map-root-user")
+    assert look(name, under=(*without, *within))[name]["ok"]
 
 
 @pytest.mark.parametrize(
