@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from .errors import (
 from .settings import DOCTOR, Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from .doctor import Doctor
     from .guard import Guard, State
     from .isolation import Isolation
@@ -94,16 +97,34 @@ def _go(config: pytest.Config, settings: Settings) -> None:
 
     given = config.known_args_namespace
     remote = [spec for spec in getattr(given, "tx", None) or () if not spec.partition("*")[2].startswith("popen")]
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    is_worker = _is_worker()
     is_controller = not is_worker and bool(getattr(given, "tx", None) or getattr(given, "numprocesses", None))
     try:
-        home = way.go(settings, is_controller=is_controller, has_remote_workers=bool(remote) and not is_worker)
+        home = way.go(
+            settings,
+            is_controller=is_controller,
+            is_worker=is_worker,
+            has_remote_workers=bool(remote) and not is_worker,
+        )
     except (NetNSError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     if home is not None:
         config.add_cleanup(lambda: os.close(home))
         config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
     _note_what_is_wanted(config)
+
+
+def _is_worker() -> bool:
+    """Whether this process is a worker of pytest-xdist, at a time when its config does not say so yet.
+
+    Not by the environment, which the runs that a test of a worker starts inherit.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "__channelexec__":  # what execnet runs for xdist
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _note_what_is_wanted(config: pytest.Config) -> None:

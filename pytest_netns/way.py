@@ -28,7 +28,7 @@ def text(settings: Settings) -> str:
     isolation = {
         "off": "",
         "test": ", each test inside one of its own",
-        "worker": f", {'this worker' if 'PYTEST_XDIST_WORKER' in os.environ else 'each process'} inside one of its own",
+        "worker": ", each process that runs tests inside one of its own",
     }
     return _privilege(settings) + isolation[settings.isolate]
 
@@ -58,10 +58,11 @@ def where_without_network(settings: Settings, *, is_isolated: bool) -> str:
     return ""
 
 
-def go(settings: Settings, *, is_controller: bool, has_remote_workers: bool) -> int | None:
+def go(settings: Settings, *, is_controller: bool, is_worker: bool, has_remote_workers: bool) -> int | None:
     """Go the way that the settings ask for, as far as the process itself has to.
 
     :param is_controller: other processes run the tests.
+    :param is_worker: it is one of those.
     :param has_remote_workers: some of them are not started as children here.
     :return: a descriptor of the namespace that the main thread has left, owned by the caller, if it has left one.
     :raises NetNSError: it cannot be gone.
@@ -70,7 +71,7 @@ def go(settings: Settings, *, is_controller: bool, has_remote_workers: bool) -> 
         settings.userns == "auto" and settings.isolate != "off" and not is_privileged()
     )
     if inside and not kernel.is_in_user_namespace_of_pytest():
-        _enter_user_namespace(settings, has_remote_workers)
+        _enter_user_namespace(settings, is_worker, has_remote_workers)
     if settings.isolate == "off":
         return None
     if not is_privileged():
@@ -85,14 +86,14 @@ def go(settings: Settings, *, is_controller: bool, has_remote_workers: bool) -> 
     return move_into_new()
 
 
-def _enter_user_namespace(settings: Settings, has_remote_workers: bool) -> None:
+def _enter_user_namespace(settings: Settings, is_worker: bool, has_remote_workers: bool) -> None:
     asked = "--netns-userns=process" if settings.userns == "process" else f"--netns-isolate={settings.isolate}"
     if has_remote_workers:
         raise NetNSError(
             f"{asked}: without root, pytest goes into a user namespace, from which no remote worker can be reached; "
             "start the run on the machine of the worker, or give --netns-userns=resident"
         )
-    if "PYTEST_XDIST_WORKER" in os.environ and len(os.listdir("/proc/self/task")) > 1:
+    if is_worker:
         raise NetNSError(
             f"{asked}: without root, pytest goes into a user namespace, which a remote worker cannot, since it has "
             "threads (unshare(2)); give --netns-userns=resident, or let root run the worker"

@@ -107,6 +107,6 @@ def test_a_remote_worker_in_a_user_namespace_of_its_resident_child(remote: Run) 
 
 
 def test_from_inside_a_user_namespace_they_are_out_of_reach(remote: Run) -> None:
-    done = remote("--netns-userns=process", PYTEST_NETNS_USERNS="")
+    done = remote("--netns-userns=process", PYTEST_NETNS_USERNS="")  # in no user namespace yet
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "from which no remote worker can be reached" in done.stderr

@@ -196,7 +196,7 @@ def test_it_comes_too_late_in_a_process_with_threads_and_says_so(pytester: pytes
         "import sys, threading, pytest; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
         "sys.exit(pytest.main(['-p', 'no:cacheprovider', '--netns-userns=process']))"
     )
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTEST_XDIST_WORKER", kernel.ENTERED)}
+    env = {name: value for name, value in os.environ.items() if name != kernel.ENTERED}
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, env=env)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "the process has 2 threads" in done.stderr
