@@ -23,7 +23,13 @@ class Wanted:
         self._found: dict[str, None] = {}
         self._is_open = True
         # It cannot be taken away again (sys.addaudithook), so at the end it is left deaf.
-        sys.addaudithook(self._hear)
+        hear, events = self._hear, EVENTS
+
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
+            if event in events:  # no more than that for the twenty events of an empty test
+                hear(event, arguments)
+
+        sys.addaudithook(hook)
 
     def close(self) -> None:
         self._is_open = False
@@ -32,7 +38,7 @@ class Wanted:
         self._found.clear()
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in EVENTS and self._is_open:
+        if self._is_open:
             text = _text(event, arguments)
             if text is not None and len(self._found) < NOTED:
                 self._found[text] = None
