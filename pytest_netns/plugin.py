@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .isolation import Isolation
     from .namespace import MakeNetNS, NetNS
     from .session import Session
-    from .wanted import Wanted
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -46,7 +45,6 @@ before_key: pytest.StashKey[State] = pytest.StashKey()
 """What there was before the test that runs."""
 gone_key = pytest.StashKey[bool]()
 isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
-wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
@@ -111,7 +109,6 @@ def _go(config: pytest.Config, settings: Settings) -> None:
     if home is not None:
         config.add_cleanup(lambda: os.close(home))
         config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
-    _note_what_is_wanted(config)
 
 
 def _is_worker() -> bool:
@@ -125,14 +122,6 @@ def _is_worker() -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _note_what_is_wanted(config: pytest.Config) -> None:
-    if wanted_key not in config.stash:
-        from .wanted import Wanted
-
-        config.stash[wanted_key] = wanted = Wanted()
-        config.add_cleanup(wanted.close)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -249,8 +238,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    if wanted_key in item.config.stash:
-        item.config.stash[wanted_key].clear()
     if _is_isolated(item):
         _isolation_of(item.config)  # before the guard looks, since it stays
     mode = _mode_of(item)
@@ -319,18 +306,24 @@ def _not_judged_if_it_fails(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
-    if report.failed and wanted_key in item.config.stash:
-        from . import way
-
-        note = item.config.stash[wanted_key].note(report.longreprtext)
-        where = way.where_without_network(item.config.stash[settings_key], is_isolated=_is_isolated(item))
-        if note and where:
-            report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
+    if report.failed and call.excinfo is not None:
+        _add_what_was_wanted(item, report, call.excinfo.value)
     return report
+
+
+def _add_what_was_wanted(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
+    from . import wanted, way
+
+    where = way.where_without_network(item.config.stash[settings_key], is_isolated=_is_isolated(item))
+    note = wanted.note(report.longreprtext, error) if where else ""
+    if note:
+        report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
 
 
 def _add_outputs(item: pytest.Item) -> None:
@@ -466,7 +459,6 @@ def _isolation_of(config: pytest.Config) -> Isolation:
     if isolation_key not in config.stash:
         from .isolation import Isolation
 
-        _note_what_is_wanted(config)
         config.stash[isolation_key] = isolation = Isolation()
         config.add_cleanup(isolation.close)
     return config.stash[isolation_key]

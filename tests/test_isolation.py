@@ -288,29 +288,56 @@ def test_worker(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("isolate", ["test", "worker"])
 def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
     suite = """
+        import asyncio
+
         def test_address():
             socket.create_connection(("192.0.2.7", 4711))
+
+        def test_literal():
+            with socket.socket() as sock:
+                sock.connect(
+                    ("192.0.2.8", 4711)
+                )
 
         def test_name():
             socket.create_connection(("host.example", 4712))
 
-        def test_command():
-            subprocess.run(["ip", "route", "get", "192.0.2.8"], check=True, text=True)
+        class Client:
+            host, port = "2001:db8::7", 53
+            def __init__(self):
+                self.address = (self.host, self.port)
+            def send(self):
+                if socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"", self.address):
+                    return
 
-        def test_udp_six():
-            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"", ("2001:db8::7", 53))
+        def test_attribute():
+            Client().send()
+
+        def test_cause():
+            try:
+                socket.getaddrinfo("other.example", 80)
+            except OSError as error:
+                raise ValueError("no data") from error
+
+        def test_asyncio():
+            asyncio.run(asyncio.open_connection("192.0.2.9", 4711))
+
+        def test_command():
+            done = subprocess.run(["ip", "route", "get", "192.0.2.8"], capture_output=True, text=True)
+            assert not done.returncode, done.stderr
 
         def test_another_reason():
             socket.create_connection(("127.0.0.1", 4713))
     """
     result = run(pytester, suite, f"--netns-isolate={isolate}")
-    result.assert_outcomes(failed=5)
-    note = f"this test ran inside *, as --netns-isolate={isolate} has it: nothing outside can be reached; it wanted"
-    notes = [line for line in result.outlines if line.startswith("this test ran inside")]
+    result.assert_outcomes(failed=8)
+    note = f"this test ran inside *, as --netns-isolate={isolate} has it: nothing outside can be reached; "
+    wanted = ("192.0.2.7 port 4711", "192.0.2.8 port 4711", "the name host.example", "2001:db8::7 port 53")
+    wanted += ("the name other.example", "192.0.2.9 port 4711")
     result.stdout.fnmatch_lines(
-        [f"{note} 192.0.2.7 port 4711", f"{note} the name host.example", f"{note} 2001:db8::7 port 53"]
+        [f"{note}it wanted {what}" for what in wanted] + [f"{note}see above for what it wanted"]
     )
-    assert len(notes) == 3
+    assert sum(line.startswith("this test ran inside") for line in result.outlines) == 7
 
 
 def test_what_is_no_python_test_is_inside_for_its_call(pytester: pytest.Pytester) -> None:
