@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     if linux is None or missing:
         print(f"there is no {' and no '.join(missing)}; apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the kernel is ended then, too
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         init = directory / "init"
