@@ -172,8 +172,8 @@ class Guard:
                 continue
             try:
                 place = kernel.namespace_id(f"/proc/{pid}/ns/net")
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it has ended
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # it has ended, or ends
             if place != home:
                 found.append((helper, pid, place))
         return found

@@ -163,8 +163,8 @@ def namespace_of(native_id: int) -> tuple[int, int] | None:
     """Return what identifies the namespace of a thread of this process, or ``None`` if it has ended."""
     try:
         return kernel.namespace_id(f"/proc/self/task/{native_id}/ns/net")
-    except FileNotFoundError:
-        return None  # it has ended
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # it has ended, or ends: then it has no memory any more, and may not be looked into (ptrace(2))
 
 
 def is_idle_in_a_pool(thread: threading.Thread) -> bool:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from helpers import descriptors, eventually, namespace_inodes
 
-from pytest_netns import NetNS, NetNSClosedError, NetNSLeakError
+from pytest_netns import NetNS, NetNSClosedError, NetNSLeakError, kernel
 from pytest_netns.session import Session
+from pytest_netns.threads import namespace_of
 
 MakeNetNS = Callable[..., NetNS]
 NOT_LONG = 0.2  # seconds to wait for a thread that is certain not to end
@@ -257,3 +258,14 @@ def test_a_thread_that_waits_in_a_pool_of_others_is_no_leak(pytester: pytest.Pyt
     pytester.makepyfile(POOLS)
     result = pytester.runpytest_subprocess("-o", "netns_thread_timeout=0.2", "-Werror::ResourceWarning")
     result.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError, PermissionError])
+def test_a_thread_that_just_ends_is_nowhere(error: type[OSError], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux 6.1 says EACCES for one that has given up its memory and is still listed."""
+
+    def refuse(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(kernel, "namespace_id", refuse)
+    assert namespace_of(threading.get_native_id()) is None
