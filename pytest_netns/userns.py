@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import pwd
-import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -26,7 +25,7 @@ def enter() -> None:
 
     :raises NetNSError: it may not, or has threads.
     """
-    who = _user()
+    who = User()
     undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))
     step = "enter a user namespace"
     try:
@@ -49,7 +48,7 @@ def enter() -> None:
     os.environ[kernel.ENTERED] = str(kernel.namespace_id("/proc/self/ns/user")[1])
 
 
-class _user:  # noqa: N801
+class User:
     """Who runs pytest, as seen from outside."""
 
     def __init__(self) -> None:
@@ -86,7 +85,7 @@ def _copy_of(directory: str) -> Iterator[str]:
     try:
         kernel.mount("tmpfs", copy, 0, kind="tmpfs")
         try:
-            for entry in os.scandir(directory):
+            for entry in list(os.scandir(directory)):
                 target = f"{copy}/{entry.name}"
                 if entry.is_symlink():
                     os.symlink(os.readlink(entry.path), target)
@@ -101,4 +100,4 @@ def _copy_of(directory: str) -> Iterator[str]:
             kernel.unmount(copy)
             raise
     finally:
-        shutil.rmtree(copy, ignore_errors=True)
+        os.rmdir(copy)  # not with what is in it: that is the directory's own, if the mount is still there
