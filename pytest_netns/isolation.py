@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import inside, kernel
+from .errors import from_errno
 from .helpers import Helpers
 from .pools import Pools
 
@@ -23,64 +24,72 @@ class Isolation:
     def __init__(self) -> None:
         self._home = kernel.open_own_namespace()
         self._pools = Pools()
-        self.helpers = Helpers(self.at_home, self._place_of_thread)
+        self._helpers = Helpers(self.at_home, self._inside)
+        self._fd = -1  # of the namespace, also if the test closes its own
         self.place: NetNS | None = None
-        """The namespace that the main thread is inside, but for what is done at home."""
+        """The namespace of the test that runs, if it is isolated."""
 
     def close(self) -> None:
-        self.helpers.close()
+        self._helpers.close()
         os.close(self._home)
 
     @contextlib.contextmanager
     def inside(self, place: NetNS) -> Iterator[None]:
         """Be inside a namespace for the length of a block, with the threads of pools that were born inside another."""
-        with place.enter():
+        with contextlib.ExitStack() as undo:
+            self._fd = os.dup(place.fileno())
+            undo.callback(self._forget)
+            undo.callback(self._pools.leave, kernel.namespace_id(self._fd), self._home)
+            undo.enter_context(place.enter())
             self.place = place
-            self._pools.follow(place.fileno())
-            try:
-                yield
-            finally:
-                self.place = None
-        self._pools.leave(kernel.namespace_id(place.fileno()), self._home)
+            self._pools.follow(self._fd)
+            yield
+
+    def _forget(self) -> None:
+        fd, self._fd, self.place = self._fd, -1, None
+        os.close(fd)
 
     @contextlib.contextmanager
     def at_home(self) -> Iterator[None]:
         """Be outside for the length of a block, if the calling thread is inside."""
-        place = self._place_of_thread()
-        if place is None:
+        fd = self._inside()
+        if fd is None:
             yield
             return
         inside.enter(self._home, "the way out of the test's namespace")
         try:
             yield
         finally:
-            inside.enter(place, self.place)
+            inside.enter(fd, self.place)
 
-    def _place_of_thread(self) -> int | None:
-        place = self.place
-        if place is None or kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(place.fileno()):
+    def _inside(self) -> int | None:
+        """Return a descriptor of the namespace of the test, if the calling thread is inside."""
+        if self._fd < 0 or kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._fd):
             return None
-        return place.fileno()
+        return self._fd
 
 
 def move_into_new() -> int:
     """Move the calling thread into a namespace of its own, with loopback up.
 
     :return: a descriptor of the one it comes from, owned by the caller.
-    :raises OSError: it may not.
+    :raises NetNSError: it may not; then it is where it was.
     """
-    home = kernel.open_own_namespace()
-    try:
-        kernel.unshare()
-        kernel.set_link_up("lo")
-    except BaseException:
-        os.close(home)
-        raise
+    with contextlib.ExitStack() as undo:
+        try:
+            home = kernel.open_own_namespace()
+            undo.callback(os.close, home)
+            kernel.unshare()
+            undo.callback(kernel.setns, home)
+            kernel.set_link_up("lo")
+        except OSError as error:
+            raise from_errno(error.errno or 0, "cannot move into a namespace of its own") from error
+        undo.pop_all()
     return home
 
 
 @contextlib.contextmanager
-def in_new() -> Iterator[Any]:
+def in_new() -> Iterator[None]:
     """Be inside a namespace that nobody knows, for the length of a block."""
     home = move_into_new()
     try:

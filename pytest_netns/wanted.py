@@ -41,7 +41,10 @@ def _chain_of(error: BaseException) -> Iterator[BaseException]:
         if one is not None and id(one) not in seen:
             seen[id(one)] = one
             yield one
-            left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]  # those of a group
+            left += [one.__cause__, one.__context__]
+            members = getattr(one, "exceptions", ())
+            if isinstance(members, (tuple, list)):  # of a group, or of others that call something so
+                left += [member for member in members if isinstance(member, BaseException)]
 
 
 def _wanted_by(error: BaseException) -> Iterator[str]:
@@ -70,7 +73,7 @@ def _calls(frame: FrameType, number: int) -> Iterator[ast.Call]:
         try:
             # The head of a block is no statement without one.
             tree = ast.parse(f"{source} pass" if source.endswith(":") else source)
-        except SyntaxError:
+        except (SyntaxError, ValueError):  # ValueError: a null byte, before Python 3.12
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CALLS:
@@ -100,4 +103,4 @@ def _text(arguments: list[Any]) -> str | None:
         ipaddress.ip_address(host)
     except ValueError:
         return f"the name {host}"
-    return f"{host} port {port}"
+    return host if port is None else f"{host} port {port}"

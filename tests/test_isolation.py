@@ -319,6 +319,15 @@ def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None
             except OSError as error:
                 raise ValueError("no data") from error
 
+        class Odd(ValueError):
+            exceptions = "none", 3
+
+        def test_odd():
+            try:
+                socket.gethostbyname("third.example")
+            except OSError:
+                raise Odd
+
         def test_asyncio():
             asyncio.run(asyncio.open_connection("192.0.2.9", 4711))
 
@@ -330,14 +339,14 @@ def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None
             socket.create_connection(("127.0.0.1", 4713))
     """
     result = run(pytester, suite, f"--netns-isolate={isolate}")
-    result.assert_outcomes(failed=8)
+    result.assert_outcomes(failed=9)
     note = f"this test ran inside *, as --netns-isolate={isolate} has it: nothing outside can be reached; "
     wanted = ["192.0.2.7 port 4711", "192.0.2.8 port 4711", "the name host.example", "2001:db8::7 port 53"]
-    wanted += ["the name other.example", "192.0.2.9 port 4711"]
+    wanted += ["the name other.example", "the name third.example", "192.0.2.9 port 4711"]
     result.stdout.fnmatch_lines(
         [f"{note}it wanted {what}" for what in wanted] + [f"{note}see above for what it wanted"]
     )
-    assert sum(line.startswith("this test ran inside") for line in result.outlines) == 7
+    assert sum(line.startswith("this test ran inside") for line in result.outlines) == 8
 
 
 def test_what_is_no_python_test_is_inside_for_its_call(pytester: pytest.Pytester) -> None:
@@ -398,6 +407,26 @@ def test_what_is_left_is_named_where_the_test_asks_for_it(pytester: pytest.Pytes
 def test_a_suite_that_knows_nothing_is_not_judged(pytester: pytest.Pytester) -> None:
     result = run(pytester, LEAVING.format(mark=""), "--netns-isolate=test", "-o", "netns_thread_timeout=1000")
     result.assert_outcomes(passed=2, warnings=0)
+
+
+def test_a_test_that_closes_its_namespace(pytester: pytest.Pytester) -> None:
+    suite = """
+        @pytest.fixture(scope="module")
+        def wide():
+            assert place() == HOME
+
+        @pytest.mark.netns_isolate
+        def test_closes(netns, request):
+            inode = netns.inode
+            netns.close()
+            assert place() == inode
+            request.getfixturevalue("wide")
+            assert place() == inode
+
+        def test_after():
+            assert place() == HOME
+    """
+    run(pytester, suite).assert_outcomes(passed=2)
 
 
 def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester) -> None:
