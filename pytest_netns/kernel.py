@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 12, 13, 21  # <linux/capability.h>
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000  # <linux/sched.h>
 NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 0x20, 0x1000, 0x2000, 0x4000  # <linux/mount.h>
@@ -156,9 +157,21 @@ def map_to_root(uid: int, gid: int) -> None:
             opened.write(text.encode())
 
 
+def user_namespace() -> int:
+    """Return the inode of the user namespace of this process."""
+    return namespace_id("/proc/self/ns/user")[1]
+
+
 def is_in_user_namespace_of_pytest() -> bool:
     """Whether this process is in a user namespace that pytest, or a parent of this process, has made and entered."""
-    return os.environ.get(ENTERED) == str(namespace_id("/proc/self/ns/user")[1])
+    return os.environ.get(ENTERED) == str(user_namespace())
+
+
+def has_capability(number: int) -> bool:
+    """Whether this process has a capability in effect (capabilities(7))."""
+    with open("/proc/self/status", "rb") as file:
+        effective = next(int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:"))
+    return bool(effective >> number & 1)
 
 
 def uid_outside() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,6 @@ from .errors import (
 from .settings import DOCTOR, Settings, add_options, parse_modes
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from .doctor import Doctor
     from .guard import Guard, State
     from .isolation import Isolation
@@ -93,35 +90,13 @@ def _go(config: pytest.Config, settings: Settings) -> None:
     config.stash[gone_key] = True
     from . import inside, way
 
-    given = config.known_args_namespace
-    remote = [spec for spec in getattr(given, "tx", None) or () if not spec.partition("*")[2].startswith("popen")]
-    is_worker = _is_worker()
-    is_controller = not is_worker and bool(getattr(given, "tx", None) or getattr(given, "numprocesses", None))
     try:
-        home = way.go(
-            settings,
-            is_controller=is_controller,
-            is_worker=is_worker,
-            has_remote_workers=bool(remote) and not is_worker,
-        )
-    except (NetNSError, OSError) as error:
+        home = way.go(settings, config.known_args_namespace)
+    except NetNSError as error:
         raise pytest.UsageError(str(error)) from None
     if home is not None:
         config.add_cleanup(lambda: os.close(home))
         config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
-
-
-def _is_worker() -> bool:
-    """Whether this process is a worker of pytest-xdist, at a time when its config does not say so yet.
-
-    Not by the environment, which the runs that a test of a worker starts inherit.
-    """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__") == "__channelexec__":  # what execnet runs for xdist
-            return True
-        frame = frame.f_back
-    return False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -261,18 +236,16 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
-    isolation = request.config.stash.get(isolation_key, None)
-    before_test = request.config.stash.get(before_key, None)
-    if fixturedef.scope == "function" or (isolation is None and before_test is None):
+    if fixturedef.scope == "function":
         return (yield)
-    from .guard import State
-
     # What a fixture of a wider scope makes is meant to outlive the test.
     with contextlib.ExitStack() as undo:
-        if isolation is not None:
-            undo.enter_context(isolation.at_home())
-        if before_test is not None:
-            undo.callback(before_test.allow, State.now())
+        if isolation_key in request.config.stash:
+            undo.enter_context(request.config.stash[isolation_key].at_home())
+        if before_key in request.config.stash:
+            from .guard import State
+
+            undo.callback(request.config.stash[before_key].allow, State.now())
         return (yield)
 
 

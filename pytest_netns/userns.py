@@ -45,7 +45,7 @@ def enter() -> None:
     who.keep()
     with contextlib.suppress(OSError):  # then a name is refused when one is asked for
         _make_names_directory()
-    os.environ[kernel.ENTERED] = str(kernel.namespace_id("/proc/self/ns/user")[1])
+    os.environ[kernel.ENTERED] = str(kernel.user_namespace())
 
 
 class User:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from . import kernel
 from .errors import NetNSError
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from types import FrameType
+
     from .settings import Settings
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
-
-CAP_SYS_ADMIN = 21  # <linux/capability.h>
-
-
-def is_privileged() -> bool:
-    """Whether this process has the capability to make network namespaces, and to go into them."""
-    with open("/proc/self/status", "rb") as file:
-        capabilities = next(int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:"))
-    return bool(capabilities >> CAP_SYS_ADMIN & 1)
 
 
 def text(settings: Settings) -> str:
@@ -38,7 +33,7 @@ def _privilege(settings: Settings) -> str:
         return "rootless, pytest itself in a user namespace and without a network"
     if settings.userns == "resident":
         return "in a user namespace of the resident child, as --netns-userns has it"
-    if is_privileged():
+    if kernel.has_capability(kernel.CAP_SYS_ADMIN):
         return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
     if settings.userns == "auto":
         return "rootless, in a user namespace of the resident child"
@@ -58,46 +53,71 @@ def where_without_network(settings: Settings, *, is_isolated: bool) -> str:
     return ""
 
 
-def go(settings: Settings, *, is_controller: bool, is_worker: bool, has_remote_workers: bool) -> int | None:
+def go(settings: Settings, given: Namespace) -> int | None:
     """Go the way that the settings ask for, as far as the process itself has to.
 
-    :param is_controller: other processes run the tests.
-    :param is_worker: it is one of those.
-    :param has_remote_workers: some of them are not started as children here.
+    :param given: the command line, as pytest has parsed it.
     :return: a descriptor of the namespace that the main thread has left, owned by the caller, if it has left one.
     :raises NetNSError: it cannot be gone.
     """
-    inside = settings.userns == "process" or (
-        settings.userns == "auto" and settings.isolate != "off" and not is_privileged()
-    )
-    if inside and not kernel.is_in_user_namespace_of_pytest():
-        _enter_user_namespace(settings, is_worker, has_remote_workers)
+    if _needs_user_namespace(settings) and not kernel.is_in_user_namespace_of_pytest():
+        _enter_user_namespace(settings, given)
     if settings.isolate == "off":
         return None
-    if not is_privileged():
+    if not kernel.has_capability(kernel.CAP_SYS_ADMIN):
         raise NetNSError(
             f"--netns-isolate={settings.isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
             f"its own, and --netns-userns={settings.userns} makes none; valid here are: auto, process"
         )
-    if settings.isolate == "test" or is_controller:
+    if settings.isolate == "test" or (_has_workers(given) and not _is_worker()):
         return None
     from .isolation import move_into_new
 
     return move_into_new()
 
 
-def _enter_user_namespace(settings: Settings, is_worker: bool, has_remote_workers: bool) -> None:
+def _needs_user_namespace(settings: Settings) -> bool:
+    if settings.userns == "auto":
+        return settings.isolate != "off" and not kernel.has_capability(kernel.CAP_SYS_ADMIN)
+    return settings.userns == "process"
+
+
+def _enter_user_namespace(settings: Settings, given: Namespace) -> None:
     asked = "--netns-userns=process" if settings.userns == "process" else f"--netns-isolate={settings.isolate}"
-    if has_remote_workers:
-        raise NetNSError(
-            f"{asked}: without root, pytest goes into a user namespace, from which no remote worker can be reached; "
-            "start the run on the machine of the worker, or give --netns-userns=resident"
-        )
-    if is_worker:
+    if _is_worker():
         raise NetNSError(
             f"{asked}: without root, pytest goes into a user namespace, which a remote worker cannot, since it has "
             "threads (unshare(2)); give --netns-userns=resident, or let root run the worker"
         )
+    if not all(_is_local(spec) for spec in getattr(given, "tx", None) or ()):
+        raise NetNSError(
+            f"{asked}: without root, pytest goes into a user namespace, from which no remote worker can be reached; "
+            "start the run on the machine of the worker, or give --netns-userns=resident"
+        )
     from . import userns
 
     userns.enter()
+
+
+# What pytest-xdist does, at a time when its own hooks have not run yet.
+
+
+def _has_workers(given: Namespace) -> bool:
+    """Whether others run the tests: by ``-n``, ``-d``, or ``--dist`` (with ``--tx``)."""
+    is_distributed = getattr(given, "distload", False) or getattr(given, "dist", "no") != "no"
+    return bool(getattr(given, "numprocesses", None)) or is_distributed
+
+
+def _is_local(spec: str) -> bool:
+    """Whether workers are children of this process: ``popen``, ``3*popen//python=...``."""
+    return spec.rpartition("*")[2].startswith("popen")
+
+
+def _is_worker() -> bool:
+    """Whether this process is a worker, by what runs it; what a test of a worker starts inherits the environment."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "__channelexec__":  # what execnet was sent to run
+            return True
+        frame = frame.f_back
+    return False

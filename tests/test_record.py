@@ -20,7 +20,6 @@ from pytest_netns.child.record import (
     machine,
     open_record,
     undo_dead,
-    user_namespace,
 )
 from pytest_netns.namespace import MakeNetNS, NetNS
 
@@ -146,9 +145,9 @@ def test_owners_are_known_by_pid_and_start(named: NetNS, entry: Entry) -> None:
     alive, start = os.getpid(), kernel.start_time(os.getpid())
     assert start is not None
     files = {
-        f"{machine()}-{alive}-{start}-1-{user_namespace()}": True,
-        f"{machine()}-{alive}-{start - 1}-1-{user_namespace()}": False,  # another process that had our pid
-        f"{machine()}-{dead.pid}-1-1-{user_namespace()}": False,
+        f"{machine()}-{alive}-{start}-1-{kernel.user_namespace()}": True,
+        f"{machine()}-{alive}-{start - 1}-1-{kernel.user_namespace()}": False,  # another process that had our pid
+        f"{machine()}-{dead.pid}-1-1-{kernel.user_namespace()}": False,
         f"another-boot-{dead.pid}-1-1-1": True,
         # One in another user namespace, into whose processes only the outermost can look.
         f"{machine()}-{dead.pid}-1-1-1": kernel.is_in_user_namespace_of_pytest(),

@@ -84,7 +84,7 @@ def passes(run: subprocess.Popen[str], number: int) -> str:
     return out
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n2",), ("-d", "--tx", "popen", "--tx", "2*popen")])
 def test_a_suite(start: Start, workers: tuple[str, ...]) -> None:
     out = passes(start(SUITE, "--netns-userns=process", *workers), 12)
     assert "netns: rootless, pytest itself in a user namespace and without a network" in out

@@ -145,11 +145,6 @@ def machine() -> str:
         return f"{file.read(8)}-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
-def user_namespace() -> int:
-    """Return the inode of the user namespace of this process."""
-    return kernel.namespace_id("/proc/self/ns/user")[1]
-
-
 def open_record(owner: int, number: int) -> Record | None:
     """Undo what dead parents have left, and return the record of this one.
 
@@ -161,7 +156,7 @@ def open_record(owner: int, number: int) -> Record | None:
     place = undo_the_dead()
     if place is None or started is None:
         return None
-    return Record(f"{place}/{machine()}-{owner}-{started}-{number}-{user_namespace()}")
+    return Record(f"{place}/{machine()}-{owner}-{started}-{number}-{kernel.user_namespace()}")
 
 
 def undo_the_dead() -> str | None:
@@ -171,7 +166,7 @@ def undo_the_dead() -> str | None:
         prefix = machine()
         # Who is in a user namespace cannot look into processes of others (ptrace(2)). pytest has undone those before it
         # went in there.
-        own = user_namespace() if kernel.is_in_user_namespace_of_pytest() else None
+        own = kernel.user_namespace() if kernel.is_in_user_namespace_of_pytest() else None
         for file in os.listdir(place):
             if file.startswith(f"{prefix}-"):
                 pid, start, _, userns = file.removeprefix(f"{prefix}-").split("-")
