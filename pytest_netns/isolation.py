@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import inside, kernel
 from .errors import from_errno
-from .helpers import Helpers
+from .mphelpers import Helpers
 from .pools import Pools
 
 if TYPE_CHECKING:

@@ -19,24 +19,23 @@ from .errors import (
     NetNSPermissionError,
     NetNSUnsupportedError,
 )
-from .settings import DOCTOR, Settings, add_options, parse_modes
+from .requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
+from .settings import DOCTOR, Settings, add_options, parse_modes, settings_key
 
 if TYPE_CHECKING:
-    from .doctor import Doctor
     from .guard import Guard, State
     from .isolation import Isolation
     from .namespace import MakeNetNS, NetNS
     from .session import Session
 
+__all__ = ["pytest_netns_require", "pytest_terminal_summary"]  # hooks of requirements.py
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-settings_key = pytest.StashKey[Settings]()
 mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs."""
 undo_key = pytest.StashKey[contextlib.ExitStack]()
 guard_key: pytest.StashKey[Guard] = pytest.StashKey()
 session_key: pytest.StashKey[Session] = pytest.StashKey()
-doctor_key: pytest.StashKey[Doctor] = pytest.StashKey()
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
 before_key: pytest.StashKey[State] = pytest.StashKey()
 """What there was before the test that runs."""
@@ -45,10 +44,8 @@ isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
-REQUIRES = "netns_requires"
 ISOLATE = "netns_isolate"
 ISOLATED = "_netns_isolated"
-LACKS = "this machine lacks "  # how the reason of a skip for the machine's sake begins
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,7 +113,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    wrong = _wrong_requirements(metafunc.definition)
+    wrong = wrong_requirements(metafunc.definition)
     if wrong:
         raise pytest.Collector.CollectError(wrong)  # as in _modes_of()
     marker = metafunc.definition.get_closest_marker(CHILD_MODE)
@@ -133,7 +130,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    wrong = _wrong_requirements(item)
+    wrong = wrong_requirements(item)
     if wrong:  # a method of unittest.TestCase, which is not generated
         raise pytest.UsageError(wrong)
     is_parametrised = not isinstance(item, pytest.Function) or hasattr(item, "callspec")
@@ -164,51 +161,6 @@ def _is_judged(item: pytest.Item) -> bool:
     """Whether a test asks for a namespace, and so has to leave everything as it was."""
     uses_fixtures = not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
     return uses_fixtures or item.get_closest_marker(ISOLATE) is not None
-
-
-def _wrong_requirements(item: pytest.Item) -> str:
-    for mark in item.iter_markers(REQUIRES):
-        from .doctor import unknown_names
-
-        wrong = unknown_names([*mark.args, *mark.kwargs])
-        if wrong:
-            return f"{item.nodeid}: @pytest.mark.{REQUIRES}: {wrong}"
-    return ""
-
-
-# Not in the wrapper below: a skip there would keep other plugins from setting up what they tear down.
-@pytest.hookimpl(specname="pytest_runtest_setup", tryfirst=True)
-def pytest_netns_require(item: pytest.Item) -> None:
-    names = [name for mark in item.iter_markers(REQUIRES) for name in mark.args]
-    if not names:
-        return
-    _require(item.config, names)
-
-
-def _require(config: pytest.Config, names: list[str]) -> None:
-    """Skip the test where the machine lacks something, or fail it under --netns-strict."""
-    from .doctor import Doctor
-
-    doctor = config.stash.setdefault(doctor_key, Doctor())
-    lacking = [str(finding) for finding in doctor.look(names) if not finding.ok]
-    if lacking:
-        text = f"{LACKS}{'; '.join(lacking)}"
-        if config.stash[settings_key].strict:
-            pytest.fail(text, pytrace=False)
-        pytest.skip(text)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    counts: dict[str, int] = {}
-    for report in terminalreporter.getreports("skipped"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-        if reason.startswith(f"Skipped: {LACKS}"):
-            counts[reason] = counts.get(reason, 0) + 1
-    if counts:
-        terminalreporter.section("skipped for the sake of the machine")
-        for reason, count in counts.items():
-            terminalreporter.line(f"{count} x {reason.removeprefix('Skipped: ')}")
-        terminalreporter.line("--netns-strict lets them fail; --netns-doctor says more")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -411,7 +363,7 @@ def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNet
             return _netns_session.namespace(label, **options)
         except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):
             if not _netns_session.has_made_one:
-                _require(pytestconfig, ["netns"])  # says why none can be made at all
+                require(pytestconfig, ["netns"])  # says why none can be made at all
             raise
 
     return make

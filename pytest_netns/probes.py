@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from . import kernel
+from . import kernel, remedies
 from .errors import errno_name
+from .remedies import CONTAINER
 
 TIME_LIMIT = 10.0  # seconds for one probe; on a machine that is not stuck they take some milliseconds
-CAPABILITIES = {"net_admin": 12, "net_raw": 13, "sys_admin": 21}  # <linux/capability.h>
+CAPABILITIES = {"net_admin": kernel.CAP_NET_ADMIN, "net_raw": kernel.CAP_NET_RAW, "sys_admin": kernel.CAP_SYS_ADMIN}
 LINKS: dict[str, dict[str, Any]] = {
     "veth": {"peer": "probe1"},
     "bridge": {},
@@ -51,7 +52,6 @@ TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000  # <linux/if_t
 NETLINK_NETFILTER, NFT_MSG_GETGEN = 12, 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
 DESCRIPTORS = 256  # what a session with a few dozen namespaces and their sockets needs
 NAMESPACES = 16  # what a test with a few hosts needs, in each of a few workers
-CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
 
 
 class Failure(Exception):
@@ -75,95 +75,39 @@ def _step(what: str, remedy: Callable[[int], str] | str) -> Iterator[None]:
         raise Failure(f"{what}: {errno_name(number)}", text) from None
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _status(field: str) -> str:
-    return next((line.split()[1] for line in _read("/proc/self/status").splitlines() if line.startswith(field)), "0")
-
-
-def _has(capability: str) -> bool:
-    return bool(int(_status("CapEff:"), 16) >> CAPABILITIES[capability] & 1)
-
-
-def _refused(number: int) -> str:
-    """Return the remedy for a step that takes privileges which the process may or may not have."""
-    if number == errno.ENOSYS or (_has("sys_admin") and _status("Seccomp:") == "2"):
-        return f"lift the seccomp filter ({CONTAINER} --security-opt seccomp=unconfined)"
-    if not _has("sys_admin"):
-        return f"{_rootless()}run pytest as root (sudo), or in a container with: {CONTAINER}"
-    return f"lift what forbids it, such as AppArmor or SELinux ({CONTAINER})"
-
-
-def _rootless() -> str:
-    """Return the remedy that takes no privilege, where the machine allows it; this probe is over then."""
-    try:
-        _enter_user()
-    except Failure:
-        return ""
-    return "give --netns-userns=process, "
-
-
-def _user_remedy(number: int) -> str:
-    if number in (errno.ENOSPC, errno.EUSERS):
-        return "sysctl -w user.max_user_namespaces=10000, here and in the user namespaces around this one"
-    if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
-        return "sysctl -w kernel.unprivileged_userns_clone=1"
-    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    if number == errno.EINVAL:
-        return "use a kernel with CONFIG_USER_NS"
-    if _status("Seccomp:") == "2":
-        return "lift the seccomp filter (docker/podman run --security-opt seccomp=unconfined)"
-    return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
-
-
-def _net_remedy(number: int) -> str:
-    if number == errno.ENOSPC:
-        return "sysctl -w user.max_net_namespaces=10000, here and in the user namespaces around this one"
-    if number == errno.EINVAL:
-        return "use a kernel with CONFIG_NET_NS"
-    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.getuid():
-        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return _refused(number)
-
-
 def _enter_user() -> None:
     ids = os.geteuid(), os.getegid()
     # To map root, the process needs a capability itself (user_namespaces(7), CAP_SETFCAP since Linux 5.12).
-    remedy = _user_remedy if ids[0] or _has("sys_admin") else f"give root its capabilities: {CONTAINER}"
-    with _step("unshare(CLONE_NEWUSER)", _user_remedy):
+    has_all = kernel.has_capability(kernel.CAP_SYS_ADMIN)
+    remedy = remedies.for_user_namespace if ids[0] or has_all else f"give root its capabilities: {CONTAINER}"
+    with _step("unshare(CLONE_NEWUSER)", remedies.for_user_namespace):
         kernel.unshare(kernel.CLONE_NEWUSER)
     with _step("mapping the user", remedy):
-        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {ids[0]} 1"), ("gid_map", f"0 {ids[1]} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
+        kernel.map_to_root(*ids)
 
 
 def _enter_net() -> str:
     """Move into a network namespace, through a user namespace where it must be; say which way it went."""
-    if _has("sys_admin"):
-        with _step("unshare(CLONE_NEWNET)", _net_remedy):
+    if kernel.has_capability(kernel.CAP_SYS_ADMIN):
+        with _step("unshare(CLONE_NEWNET)", remedies.for_net_namespace):
             kernel.unshare()
         return "with CAP_SYS_ADMIN"
     try:
         _enter_user()
     except Failure as failure:
         raise Failure(f"no CAP_SYS_ADMIN, and no user namespace instead: {failure.cause}", failure.remedy) from None
-    with _step("unshare(CLONE_NEWNET) in a user namespace", _net_remedy):
+    with _step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
         kernel.unshare()
     return "rootless, through a user namespace"
 
 
 def _capability(name: str) -> str:
-    if not _has(name):
+    if not kernel.has_capability(CAPABILITIES[name]):
         option = f"docker/podman run --cap-add {name.upper()}"
-        raise Failure(f"CAP_{name.upper()} is not effective", f"{_rootless()}run pytest as root (sudo), or {option}")
+        raise Failure(
+            f"CAP_{name.upper()} is not effective",
+            f"{remedies.without_privilege()}run pytest as root (sudo), or {option}",
+        )
     return ""
 
 
@@ -177,10 +121,10 @@ def _setns() -> str:
     way = _enter_net()
     inside = kernel.open_own_namespace()
     if way.startswith("rootless"):  # the way home is barred, so the namespace is entered from another one of ours
-        with _step("unshare(CLONE_NEWNET) in a user namespace", _net_remedy):
+        with _step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
             kernel.unshare()
         home = kernel.open_own_namespace()
-    with _step("setns(CLONE_NEWNET)", _refused):
+    with _step("setns(CLONE_NEWNET)", remedies.for_refusal):
         kernel.setns(inside)
         kernel.setns(home)
     return ""
@@ -197,7 +141,7 @@ def _thread() -> str:
 
     _enter_net()
     inside = kernel.open_own_namespace()
-    with _step("setns(CLONE_NEWNET) in a thread", _refused):
+    with _step("setns(CLONE_NEWNET) in a thread", remedies.for_refusal):
         thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
@@ -208,11 +152,11 @@ def _thread() -> str:
 
 def _mount() -> str:
     name = f"pytest-netns-doctor-{os.getpid()}"
-    with _step("unshare(CLONE_NEWNS)", _refused):
+    with _step("unshare(CLONE_NEWNS)", remedies.for_refusal):
         kernel.unshare(kernel.CLONE_NEWNS)  # so that a mount of ours goes with this process
-    with _step("making the mounts private", _refused):
+    with _step("making the mounts private", remedies.for_refusal):
         kernel.mount("", "/", kernel.MS_PRIVATE | kernel.MS_REC)
-    with _step("mounting a name under /run/netns", _refused):
+    with _step("mounting a name under /run/netns", remedies.for_refusal):
         kernel.bind_name(name)
         kernel.unbind_name(name)
     return ""
@@ -220,7 +164,7 @@ def _mount() -> str:
 
 def _loopback() -> str:
     _enter_net()
-    with _step("bringing loopback up", _refused):
+    with _step("bringing loopback up", remedies.for_refusal):
         kernel.set_link_up("lo")
     with _step("sending over loopback", "use a kernel with CONFIG_INET"), socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.settimeout(TIME_LIMIT / 2)
@@ -234,7 +178,11 @@ def _load(kind: str) -> Callable[[int], str]:
     module = MODULES.get(kind, f"sch_{kind}" if kind in QDISCS else kind)
 
     def remedy(number: int) -> str:
-        return _refused(number) if number in (errno.EPERM, errno.EACCES) else f"modprobe {module} (as root, outside)"
+        return (
+            remedies.for_refusal(number)
+            if number in (errno.EPERM, errno.EACCES)
+            else f"modprobe {module} (as root, outside)"
+        )
 
     return remedy
 
@@ -271,7 +219,7 @@ def _tuntap(flag: int) -> str:
     _enter_net()
     with _step("opening /dev/net/tun", "modprobe tun (as root, outside), or docker/podman run --device /dev/net/tun"):
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-    with _step("adding a link (TUNSETIFF)", _refused):
+    with _step("adding a link (TUNSETIFF)", remedies.for_refusal):
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"probe0", flag | IFF_NO_PI))
     return ""
 
@@ -309,7 +257,7 @@ def _sysctl() -> str:
 def _namespaces() -> str:
     _enter_net()
     fds: list[int] = []
-    with _step(f"holding {NAMESPACES} network namespaces", _net_remedy):
+    with _step(f"holding {NAMESPACES} network namespaces", remedies.for_net_namespace):
         while len(fds) < NAMESPACES:
             kernel.unshare()
             fds.append(kernel.open_own_namespace())

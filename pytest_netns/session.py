@@ -71,7 +71,9 @@ class Session:
         label = label or name or f"netns{key}"
         what = f"namespace {label!r}"
         fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
-        on_closed = functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)) if judged else _nothing
+        on_closed = (
+            functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)) if judged else lambda: None
+        )
         ns = NetNS(
             modes,
             key,
@@ -125,10 +127,6 @@ class Session:
             self.close_namespaces()
         finally:
             self.modes.close()
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextlib.contextmanager

@@ -178,3 +178,6 @@ def _parse_seconds(where: str, text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise pytest.UsageError(f"{where}: {text!r} is not a number of seconds above 0, such as 10 or 0.5")
     return seconds
+
+
+settings_key = pytest.StashKey[Settings]()

@@ -17,12 +17,13 @@ PACKAGE = Path(pytest_netns.__file__).parent
 # From the top to the bottom; modules of one line are of one layer and do not import each other.
 LAYERS = [
     "plugin",
+    "requirements",
     "settings",
     "way",
     "session pair isolation userns",
     "doctor",
     "probes",
-    "namespace guard helpers pools wanted",
+    "namespace guard mphelpers pools remedies wanted",
     "remains",
     "netlink processes sockets sysctl threads",
     "holders through",
@@ -38,7 +39,7 @@ LAYERS = [
 SIDEWAYS = {("child.mp", "child.fork"), ("child.resident", "child.program")}
 # Who alone may import what is not ours.
 ONLY = {
-    "pytest": {"plugin", "settings"},
+    "pytest": {"plugin", "requirements", "settings"},
     "pyroute2": {"netlink"},
     "ctypes": {"kernel"},
     "asyncio": {"netlink"},

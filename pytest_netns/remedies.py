@@ -1,0 +1,66 @@
+"""What to do about a step that failed on this machine, told from its errno and from what the kernel says of itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from . import kernel
+
+CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _status(field: str) -> str:
+    return next((line.split()[1] for line in _read("/proc/self/status").splitlines() if line.startswith(field)), "0")
+
+
+def for_refusal(number: int) -> str:
+    """Return the remedy for a step that takes privileges which the process may or may not have."""
+    if number == errno.ENOSYS or (kernel.has_capability(kernel.CAP_SYS_ADMIN) and _status("Seccomp:") == "2"):
+        return f"lift the seccomp filter ({CONTAINER} --security-opt seccomp=unconfined)"
+    if not kernel.has_capability(kernel.CAP_SYS_ADMIN):
+        return f"{without_privilege()}run pytest as root (sudo), or in a container with: {CONTAINER}"
+    return f"lift what forbids it, such as AppArmor or SELinux ({CONTAINER})"
+
+
+def without_privilege() -> str:
+    """Return the remedy that takes none, where the machine allows it; this process is somewhere else then."""
+    try:
+        kernel.become_root_in_a_user_namespace()
+    except OSError:
+        return ""
+    return "give --netns-userns=process, "
+
+
+def for_user_namespace(number: int) -> str:
+    """Return what to do where none can be made."""
+    if number in (errno.ENOSPC, errno.EUSERS):
+        return "sysctl -w user.max_user_namespaces=10000, here and in the user namespaces around this one"
+    if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
+        return "sysctl -w kernel.unprivileged_userns_clone=1"
+    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    if number == errno.EINVAL:
+        return "use a kernel with CONFIG_USER_NS"
+    if _status("Seccomp:") == "2":
+        return "lift the seccomp filter (docker/podman run --security-opt seccomp=unconfined)"
+    return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
+
+
+def for_net_namespace(number: int) -> str:
+    """Return what to do where none can be made."""
+    if number == errno.ENOSPC:
+        return "sysctl -w user.max_net_namespaces=10000, here and in the user namespaces around this one"
+    if number == errno.EINVAL:
+        return "use a kernel with CONFIG_NET_NS"
+    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.getuid():
+        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    return for_refusal(number)
