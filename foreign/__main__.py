@@ -68,7 +68,6 @@ def run(python: Path, suite: Suite, folder: Path, options: list[str]) -> tuple[d
     report.unlink(missing_ok=True)
     deselected = [f"--deselect={test}" for test, _ in suite.without]
     command = [str(python), "-m", "pytest", *OPTIONS, *options, *deselected, f"--junit-xml={report}", *suite.tests]
-    # The plugin itself is the one beside this file, not the one that is installed somewhere.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON"))}
     began = time.monotonic()
     done = subprocess.run(

@@ -103,11 +103,8 @@ def _enter_net() -> str:
 
 def _capability(name: str) -> str:
     if not kernel.has_capability(CAPABILITIES[name]):
-        option = f"docker/podman run --cap-add {name.upper()}"
-        raise Failure(
-            f"CAP_{name.upper()} is not effective",
-            f"{remedies.without_privilege()}run pytest as root (sudo), or {option}",
-        )
+        remedy = f"run pytest as root (sudo), or docker/podman run --cap-add {name.upper()}"
+        raise Failure(f"CAP_{name.upper()} is not effective", f"{remedies.without_privilege()}{remedy}")
     return ""
 
 

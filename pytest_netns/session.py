@@ -71,9 +71,7 @@ class Session:
         label = label or name or f"netns{key}"
         what = f"namespace {label!r}"
         fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
-        on_closed = (
-            functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd)) if judged else lambda: None
-        )
+        on_closed = functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd))
         ns = NetNS(
             modes,
             key,
@@ -84,7 +82,7 @@ class Session:
             child_timeout=timeout,
             thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
-            on_closed=on_closed,
+            on_closed=on_closed if judged else lambda: None,
         )
         self._open[key] = ns
         self._names[ns._id] = label

@@ -180,9 +180,11 @@ def test_off_says_what_is_missing(start: Start) -> None:
     assert "cannot create a namespace without privilege, nor a user namespace that gives it: EPERM" in out
 
 
+@pytest.mark.parametrize("userns", ["resident", "process"])
 @pytest.mark.parametrize("both", [False, True])
-def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool) -> None:
-    run = start(LAB)
+def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool, userns: str) -> None:
+    option = f"--netns-userns={userns}"
+    run = start(LAB, option)
     report = place / "home" / "report"
     eventually(lambda: report.exists() or run.poll() is not None, "the lab is up")
     assert report.exists(), run.communicate()[0]
@@ -196,7 +198,7 @@ def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool) -> None:
     if both:
         eventually(lambda: not is_running(pids["resident"]), "the resident child is dead")
         assert is_running(pids["child"])
-        assert start(LAB, "-k", "test_after").wait() == 0
+        assert start(LAB, "-k", "test_after", option).wait() == 0
     eventually(lambda: not any(is_running(pid) for pid in pids.values()), "nothing is left")
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers import eventually, is_running
-from ordinary_user import LAB, UID, Start, needs_root, place, start
+from ordinary_user import UID, Start, needs_root, place, start
 
 from pytest_netns import kernel
 
@@ -142,26 +139,6 @@ def test_the_marker_says_what_to_do(start: Start) -> None:
     out, _ = start("import pytest\n\n@pytest.mark.netns_isolate\ndef test_it(): pass").communicate()
     assert "1 error" in out.splitlines()[-1]
     assert "--netns-userns=process" in out
-
-
-@pytest.mark.parametrize("both", [False, True])
-def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool) -> None:
-    run = start(LAB, "--netns-userns=process")
-    report = place / "home" / "report"
-    eventually(lambda: report.exists() or run.poll() is not None, "the lab is up")
-    assert report.exists(), run.communicate()[0]
-    pids = json.loads(report.read_text())
-    report.unlink()
-    for pid in (pids["pytest"], pids["resident"])[: 1 + both]:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in (pids["pytest"], pids["resident"])[: 1 + both]:
-        os.kill(pid, signal.SIGKILL)
-    run.wait()
-    if both:
-        eventually(lambda: not is_running(pids["resident"]), "the resident child is dead")
-        assert is_running(pids["child"])
-        assert start(LAB, "-k", "test_after", "--netns-userns=process").wait() == 0
-    eventually(lambda: not any(is_running(pid) for pid in pids.values()), "nothing is left")
 
 
 def test_threads_bar_it(start: Start) -> None:
