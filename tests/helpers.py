@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_netns import NetNS, kernel
+from pytest_netns.child.observer import Observer
+from pytest_netns.session import Session
+
 needs_another_user = pytest.mark.skipif(
     Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
 )
@@ -43,20 +47,30 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def namespace_inodes() -> set[int]:
-    """Return the network namespaces of all processes, and those that a process has open."""
-    found = set()
-    for process in Path("/proc").iterdir():
-        if not process.name.isdecimal():
-            continue
+def is_gone(session: Session, ns: NetNS) -> bool:
+    """Whether the kernel has taken a closed namespace down. Its inode may be that of another by then."""
+    return ns._key not in session.modes.resident.still_there()
+
+
+class Watch:
+    """Tells whether one of these namespaces is still there, until it is closed itself."""
+
+    def __init__(self, *paths: str) -> None:
+        home = kernel.open_own_namespace()
         try:
-            found.add((process / "ns/net").stat().st_ino)
-            for fd in (process / "fd").iterdir():
-                if os.readlink(fd).startswith("net:["):
-                    found.add(fd.stat().st_ino)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it has ended, or is none of ours
-    return found
+            self._observer = Observer(home)
+            for number, path in enumerate(paths):
+                fd = os.open(path, os.O_RDONLY)
+                self._observer.watch(number, fd)
+                os.close(fd)
+        finally:
+            os.close(home)
+
+    def there(self) -> set[int]:
+        return self._observer.there()
+
+    def close(self) -> None:
+        self._observer.close()
 
 
 def named_namespaces() -> set[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from helpers import eventually, is_running, links, named_namespaces, names_mounted, namespace_inodes
+from helpers import Watch, eventually, is_running, links, named_namespaces, names_mounted
 
 LAB = """
 import json, os, signal, subprocess, sys
@@ -33,7 +33,7 @@ def test_lab(make_netns, _netns_session):
     pids.append(int(Path("daemon").read_text()))
     report = dict(
         pytest=os.getpid(), resident=_netns_session.modes.resident.pid, pids=pids,
-        inodes=[ns.inode for ns in spaces], names=[ns.name for ns in spaces if ns.name],
+        paths=[str(ns.path) for ns in spaces], names=[ns.name for ns in spaces if ns.name],
     )
     Path("report.tmp").write_text(json.dumps(report))
     os.rename("report.tmp", "report.json")
@@ -52,13 +52,16 @@ class Lab:
     pytest: int
     resident: int
     pids: list[int]
-    inodes: list[int]
+    paths: list[str]
     names: list[str]
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(*self.paths)
 
     def is_gone(self) -> bool:
         return not (
             any(is_running(pid) for pid in [*self.pids, self.resident])
-            or namespace_inodes() & set(self.inodes)
+            or self.watch.there()
             or named_namespaces() & set(self.names)
             or any(name in mount for mount in names_mounted() for name in self.names)
         )
@@ -67,6 +70,7 @@ class Lab:
 @pytest.fixture
 def start_lab(pytester: pytest.Pytester) -> Iterator[Callable[..., Lab]]:
     runs: list[subprocess.Popen[str]] = []
+    labs: list[Lab] = []
 
     def start(*options: str) -> Lab:
         pytester.makepyfile(LAB)
@@ -77,12 +81,15 @@ def start_lab(pytester: pytest.Pytester) -> Iterator[Callable[..., Lab]]:
         eventually(lambda: report.exists() or run.poll() is not None, "the lab is up")
         assert report.exists(), run.communicate()[0]
         lab = Lab(run, **json.loads(report.read_text()))
-        assert namespace_inodes() >= set(lab.inodes)
+        labs.append(lab)
+        assert len(lab.watch.there()) == 20
         assert named_namespaces() >= set(lab.names)
         assert len(lab.names) == 10
         return lab
 
     yield start
+    for lab in labs:
+        lab.watch.close()
     for run in runs:
         with run:
             run.kill()

@@ -70,8 +70,8 @@ def test_its_size_and_descriptors_are_flat(session: Session) -> None:
     fds, pages = state()
     for _ in range(3):
         work()
-    # It is told to forget a namespace, and does not answer.
-    eventually(lambda: state()[0] <= fds, "all namespaces are forgotten")
+    # It is told to forget a namespace, and does not answer; and one that it makes ahead may not have been there yet.
+    eventually(lambda: state()[0] <= fds + 1, "all namespaces are forgotten")
     assert state()[1] <= pages + 16
 
 

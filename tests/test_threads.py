@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from helpers import descriptors, eventually, namespace_inodes
+from helpers import descriptors, eventually, is_gone
 
 from pytest_netns import NetNS, NetNSClosedError, NetNSLeakError, kernel
 from pytest_netns.session import Session
@@ -152,7 +152,7 @@ def test_a_thread_that_does_not_end_is_named(session: Session, how: str) -> None
         future.result()
     else:
         thread.join()
-    eventually(lambda: ns.inode not in namespace_inodes(), "nothing holds the namespace any more")
+    eventually(lambda: is_gone(session, ns), "nothing holds the namespace any more")
 
 
 def test_the_descriptors_of_a_thread_that_does_not_end_are_closed(session: Session) -> None:

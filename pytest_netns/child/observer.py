@@ -34,6 +34,9 @@ class Observer:
         finally:
             kernel.setns(home)
 
+    def close(self) -> None:
+        self._netlink.close()
+
     def watch(self, number: int, fd: int) -> None:
         """Give a namespace a number, from 0 to 2**31 - 1."""
         attributes = ATTRIBUTE.pack(8, NETNSA_NSID, number) + ATTRIBUTE.pack(8, NETNSA_FD, fd)
