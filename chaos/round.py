@@ -165,7 +165,7 @@ class Round:
 
     def _look(self, links: set[str]) -> list[str]:
         left = [f"process {pid} ({command_of(pid)})" for pid in self._processes()]
-        left += [f"name {path.name}" for path in Path(kernel.NAMES_DIR).glob(f"{self._token}*")]
+        left += [f"name {path.name}" for path in self._names()]
         left += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if self._token in line]
         inodes = {int(inode) for inode in self._told("namespaces")}
         for pid in filter(str.isdecimal, os.listdir("/proc")):
@@ -179,6 +179,9 @@ class Round:
         left += [f"record {path.name}" for path in records if path.name.split("-")[2] in pids]
         return left + [f"link {name}" for name in set(os.listdir("/sys/class/net")) - links]
 
+    def _names(self) -> list[Path]:
+        return list(Path(kernel.NAMES_DIR).glob(f"{self._token}*"))
+
     def _processes(self) -> list[int]:
         return [int(pid) for pid in filter(str.isdecimal, os.listdir("/proc")) if self._is_ours(pid)]
 
@@ -190,10 +193,12 @@ class Round:
         return is_ours and kernel.start_time(int(pid)) is not None
 
     def _clean_up(self, run: subprocess.Popen[bytes]) -> None:
-        """End what a round has left that failed."""
+        """End what a round has left that failed, or that killed nothing."""
         for pid in self._processes():
             os.kill(pid, signal.SIGKILL)
         run.wait()
+        for path in self._names():
+            kernel.unbind_name(path.name)
 
 
 def _children_of(pid: int) -> set[int]:
