@@ -168,3 +168,6 @@ def _kill_fork_server() -> None:
     pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
+        # Until it has ended, multiprocessing takes it for one that runs, and asks it again. It is to reap it, too.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
