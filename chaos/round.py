@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from pytest_netns import kernel
+from pytest_netns import kernel, names
 from pytest_netns.holders import command_of
 
 KINDS = ["controller", "worker", "resident child", "mode child", "command"]
@@ -180,7 +180,7 @@ class Round:
         return left + [f"link {name}" for name in set(os.listdir("/sys/class/net")) - links]
 
     def _names(self) -> list[Path]:
-        return list(Path(kernel.NAMES_DIR).glob(f"{self._token}*"))
+        return list(Path(names.DIRECTORY).glob(f"{self._token}*"))
 
     def _processes(self) -> list[int]:
         return [int(pid) for pid in filter(str.isdecimal, os.listdir("/proc")) if self._is_ours(pid)]
@@ -198,7 +198,7 @@ class Round:
             os.kill(pid, signal.SIGKILL)
         run.wait()
         for path in self._names():
-            kernel.unbind_name(path.name)
+            names.remove(path.name, lambda path: True)
 
 
 def _children_of(pid: int) -> set[int]:

@@ -34,7 +34,6 @@ IFNAMSIZ = 16
 SYS_PIDFD_GETFD = 438  # the same on all machines: <asm-generic/unistd.h>
 SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
 
-NAMES_DIR = "/run/netns"  # ip-netns(8)
 ENTERED = "PYTEST_NETNS_USERNS"
 """The variable that tells children, such as xdist's workers, the inode of the user namespace that pytest is in."""
 
@@ -280,50 +279,3 @@ def processes_in(inhabited: set[tuple[int, int]]) -> Iterator[int]:
                 yield int(entry)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it ended meanwhile, is a zombie, or belongs to another user and so is not in a namespace of ours
-
-
-def bind_name(name: str) -> None:
-    """Give the calling thread's namespace a name, in the way of ip-netns(8).
-
-    :raises FileExistsError: the name is taken.
-    """
-    os.makedirs(NAMES_DIR, mode=0o755, exist_ok=True)
-    directory = os.open(NAMES_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # iproute2 takes this lock too: two that make the directory a mount at once would pile mounts up.
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        _share_names_directory()
-    finally:
-        os.close(directory)
-    path = f"{NAMES_DIR}/{name}"
-    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
-    try:
-        mount("/proc/thread-self/ns/net", path, MS_BIND)
-    except BaseException:
-        os.unlink(path)
-        raise
-
-
-def _share_names_directory() -> None:
-    # Without a shared mount, a name would not show in other mount namespaces, and removing it there would not free it.
-    try:
-        mount("", NAMES_DIR, MS_SHARED | MS_REC)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # EINVAL: it is no mount point yet
-            raise
-        mount(NAMES_DIR, NAMES_DIR, MS_BIND | MS_REC)
-        mount("", NAMES_DIR, MS_SHARED | MS_REC)
-
-
-def unbind_name(name: str) -> None:
-    """Take a name away; one that is gone already is no error."""
-    path = f"{NAMES_DIR}/{name}"
-    try:
-        unmount(path)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOENT):  # not a mount point, or not there
-            raise
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from . import kernel, remedies
+from . import kernel, names, remedies
 from .errors import errno_name
 from .remedies import CONTAINER
 
@@ -154,8 +154,8 @@ def _mount() -> str:
     with _step("making the mounts private", remedies.for_refusal):
         kernel.mount("", "/", kernel.MS_PRIVATE | kernel.MS_REC)
     with _step("mounting a name under /run/netns", remedies.for_refusal):
-        kernel.bind_name(name)
-        kernel.unbind_name(name)
+        names.bind(name)
+        names.remove(name, lambda path: True)
     return ""
 
 

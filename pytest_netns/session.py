@@ -7,7 +7,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
-from . import kernel
+from . import kernel, names
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .namespace import NetNS
@@ -163,6 +163,6 @@ def check_name(name: str) -> str:
     """
     if not name or "/" in name or "\0" in name or name in (".", "..") or len(name) > 200:
         raise ValueError(
-            f"{name!r} cannot be a name under {kernel.NAMES_DIR}: it is one file name of at most 200 characters"
+            f"{name!r} cannot be a name under {names.DIRECTORY}: it is one file name of at most 200 characters"
         )
     return name

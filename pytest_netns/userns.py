@@ -6,16 +6,12 @@ import contextlib
 import errno
 import os
 import pwd
-import tempfile
-from collections.abc import Iterator
 
-from . import kernel
+from . import kernel, names
 from .child.record import undo_the_dead
 from .errors import NetNSError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
-
-RUN = os.path.dirname(kernel.NAMES_DIR)
 
 
 def enter() -> None:
@@ -44,7 +40,7 @@ def enter() -> None:
         raise from_errno(error.errno or 0, f"cannot {step}", remedy="pytest --netns-doctor says why") from error
     who.keep()
     with contextlib.suppress(OSError):  # then a name is refused when one is asked for
-        _make_names_directory()
+        names.make_own_directory()
     os.environ[kernel.ENTERED] = str(kernel.user_namespace())
 
 
@@ -64,40 +60,3 @@ class User:
             os.environ["LOGNAME"] = self._name
         if self._home is not None:
             os.environ.setdefault("HOME", self._home)
-
-
-def _make_names_directory() -> None:
-    """Mount a directory of names that is ours, and vanishes with the processes that see it."""
-    kernel.mount("", "/", kernel.MS_SLAVE | kernel.MS_REC)
-    if not os.path.isdir(kernel.NAMES_DIR):
-        with _copy_of(RUN) as copy:
-            os.mkdir(f"{copy}/{os.path.basename(kernel.NAMES_DIR)}")
-            # Read-only, as it was for this user: who keeps something there is to keep it where others find it.
-            kernel.mount("", copy, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)
-            kernel.mount(copy, RUN, kernel.MS_MOVE)
-    kernel.mount("tmpfs", kernel.NAMES_DIR, 0, kind="tmpfs")
-
-
-@contextlib.contextmanager
-def _copy_of(directory: str) -> Iterator[str]:
-    """Mount a directory of a temporary name with what is in another, as mounts of the same files."""
-    copy = tempfile.mkdtemp()
-    try:
-        kernel.mount("tmpfs", copy, 0, kind="tmpfs")
-        try:
-            for entry in list(os.scandir(directory)):
-                target = f"{copy}/{entry.name}"
-                if entry.is_symlink():
-                    os.symlink(os.readlink(entry.path), target)
-                    continue
-                if entry.is_dir():
-                    os.mkdir(target)
-                else:
-                    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
-                kernel.mount(entry.path, target, kernel.MS_BIND | kernel.MS_REC)
-            yield copy
-        except BaseException:
-            kernel.unmount(copy)
-            raise
-    finally:
-        os.rmdir(copy)  # not with what is in it: that is the directory's own, if the mount is still there

@@ -12,7 +12,6 @@ import pytest
 
 from pytest_netns import NetNS, kernel
 from pytest_netns.child.observer import Observer
-from pytest_netns.session import Session
 
 needs_another_user = pytest.mark.skipif(
     Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
@@ -47,9 +46,9 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def is_gone(session: Session, ns: NetNS) -> bool:
+def is_gone(ns: NetNS) -> bool:
     """Whether the kernel has taken a closed namespace down. Its inode may be that of another by then."""
-    return ns._key not in session.modes.resident.still_there()
+    return ns._key not in ns._modes.resident.still_there()
 
 
 class Watch:

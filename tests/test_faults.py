@@ -27,6 +27,7 @@ from pytest_netns import (
     NetNSPermissionError,
     NetNSTimeoutError,
     NetNSUnsupportedError,
+    names,
 )
 from pytest_netns.child import resident, task
 from pytest_netns.child.answer import OK
@@ -256,6 +257,23 @@ def test_a_name_that_cannot_be_bound_leaves_no_file(session: Session, sabotaging
     with pytest.raises(NetNSError):
         session.namespace(name=name, child_timeout=NOT_LONG if action == "hang" else 60)
     assert name not in os.listdir("/run/netns")
+
+
+@pytest.mark.parametrize("action", ["kill", "hang"])
+def test_a_name_that_cannot_be_removed_at_first(session: Session, sabotaging: Sabotage, action: str) -> None:
+    ns = session.namespace(name=f"faults-{os.getpid()}", child_timeout=NOT_LONG if action == "hang" else 60)
+    sabotaging("resident", "umount", f"{action} once")
+    ns.close()
+    assert ns.name not in os.listdir("/run/netns")
+
+
+def test_a_name_that_cannot_be_removed(session: Session, sabotaging: Sabotage) -> None:
+    ns = session.namespace(name=f"faults-{os.getpid()}")
+    sabotaging("resident", "umount", "kill")
+    with pytest.raises(ChildDiedError):
+        ns.close()
+    assert ns.name in os.listdir("/run/netns")
+    names.remove(str(ns.name), lambda path: True)
 
 
 def test_a_name_that_is_taken(make_netns: Callable[..., NetNS]) -> None:

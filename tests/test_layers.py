@@ -32,7 +32,7 @@ LAYERS = [
     "child.task child.program",
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
-    "child fdpass",
+    "child fdpass names",
     "kernel errors",
 ]
 # Within a layer, these go by the side.
@@ -45,7 +45,7 @@ ONLY = {
     "asyncio": {"netlink"},
 }
 RESIDENT = {
-    *("kernel", "fdpass", "errors", "child"),
+    *("kernel", "fdpass", "names", "errors", "child"),
     *(f"child.{name}" for name in ("answer", "observer", "program", "record", "undo", "__main__")),
 }
 DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split()}

@@ -15,7 +15,6 @@ import pytest
 from helpers import eventually, is_gone, named_namespaces, names_mounted, output
 
 from pytest_netns import NetNS, NetNSClosedError, NetNSError
-from pytest_netns.session import Session
 
 MakeNetNS = Callable[..., NetNS]
 
@@ -63,11 +62,11 @@ def test_a_name_that_another_has_removed_is_no_error(make_netns: MakeNetNS) -> N
     ns.close()
 
 
-def test_a_namespace_ends_with_its_last_descriptor(make_netns: MakeNetNS, _netns_session: Session) -> None:
+def test_a_namespace_ends_with_its_last_descriptor(make_netns: MakeNetNS) -> None:
     ns = make_netns()
     ns.socket()
     ns.close()
-    eventually(lambda: is_gone(_netns_session, ns), "nobody holds the namespace")
+    eventually(lambda: is_gone(ns), "nobody holds the namespace")
 
 
 def test_loopback_can_stay_down(make_netns: MakeNetNS) -> None:

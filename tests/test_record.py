@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import is_running, named_namespaces, needs_another_user
 
-from pytest_netns import kernel
+from pytest_netns import kernel, names
 from pytest_netns.child.record import (
     SLOT,
     Entry,
@@ -114,7 +114,7 @@ def test_a_name_that_another_has_now_is_left_alone(tmp_path: Path, named: NetNS,
 @pytest.mark.parametrize(("age", "is_left"), [(0, True), (60, False)])
 def test_a_file_that_has_not_become_a_name(tmp_path: Path, age: int, is_left: bool, named: NetNS) -> None:
     name = f"{named.name}-bare"
-    path = Path(kernel.NAMES_DIR, name)
+    path = Path(names.DIRECTORY, name)
     path.touch()
     try:
         os.utime(path, (path.stat().st_mtime - age,) * 2)

@@ -152,7 +152,7 @@ def test_a_thread_that_does_not_end_is_named(session: Session, how: str) -> None
         future.result()
     else:
         thread.join()
-    eventually(lambda: is_gone(session, ns), "nothing holds the namespace any more")
+    eventually(lambda: is_gone(ns), "nothing holds the namespace any more")
 
 
 def test_the_descriptors_of_a_thread_that_does_not_end_are_closed(session: Session) -> None:

@@ -22,7 +22,7 @@ import select
 import signal
 import socket
 
-from .. import fdpass, kernel
+from .. import fdpass, kernel, names
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .observer import Observer, hasten_the_end
 from .record import Entry, Record, open_record
@@ -72,7 +72,7 @@ class Namespace:
 
     def undo(self) -> None:
         if self.name is not None:
-            kernel.unbind_name(self.name)
+            names.remove(self.name, lambda path: kernel.namespace_id(path) == kernel.namespace_id(self.fd))
             self.name = None
         fd, self.fd = self.fd, -1
         if fd >= 0:
@@ -224,7 +224,7 @@ class Resident:
         self.enter(key)
         try:
             with Step(f"bind the name {name}"):
-                kernel.bind_name(name)
+                names.bind(name)
         finally:
             self.go_home()
         self.namespaces[key].name = name

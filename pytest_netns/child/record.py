@@ -5,9 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import time
 
-from .. import kernel
+from .. import kernel, names
 from .undo import Failed, kill_processes
 
 TYPE_CHECKING = False
@@ -194,21 +193,9 @@ def undo_dead(path: str) -> None:
         )
         for entry in left:
             if entry.name is not None:
-                remove_name(entry)
+                names.remove(entry.name, entry.is_at, BARE_FILE_AGE)
         os.unlink(path)
     except (OSError, Failed):
         return  # BlockingIOError: its resident child lives and is at it. With the others, the next start tries again.
     finally:
         os.close(fd)
-
-
-def remove_name(entry: Entry) -> None:
-    """Remove the name of a dead parent's namespace, or the file that was about to become it."""
-    path = f"{kernel.NAMES_DIR}/{entry.name}"
-    try:
-        status = os.stat(path)
-        is_bare = status.st_dev == os.stat(kernel.NAMES_DIR).st_dev
-    except FileNotFoundError:
-        return
-    if entry.is_at(path) or (is_bare and time.time() - status.st_mtime > BARE_FILE_AGE):
-        kernel.unbind_name(entry.name or "")

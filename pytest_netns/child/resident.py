@@ -217,19 +217,25 @@ class Resident:
     def bind(self, key: int, name: str, what: str, timeout: float) -> None:
         """Give a namespace a name under /run/netns."""
         fd, _ = self._namespaces[key]
+        self._namespaces[key] = (fd, name)  # before it is there: a child that takes over may find it half made
         try:
             self._ask(program.request(program.BIND, key, name), timeout, what)
         except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
-            _remove_half_bound(name, fd)
             raise
-        self._namespaces[key] = (fd, name)
+        except BaseException:
+            self._namespaces[key] = (fd, None)
+            raise
 
     def forget(self, key: int, what: str, timeout: float) -> None:
         """Let the child let go of a namespace and remove its name."""
         _, name = self._namespaces.get(key, (None, None))
         try:
             if name is not None:
-                self._ask(program.request(program.FORGET, key), timeout, what)
+                request = program.request(program.FORGET, key)
+                try:
+                    self._ask(request, timeout, what)
+                except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
+                    self._ask(request, timeout, what)  # of the child that takes over: the name must not stay
             elif self._process is not None:
                 with contextlib.suppress(Gone):  # then it holds nothing any more
                     self._process.tell(program.FORGET, key)
@@ -334,13 +340,3 @@ class Resident:
                 os.close(userns)
             if process is not None:
                 process.close(self._timeout)
-
-
-def _remove_half_bound(name: str, fd: int) -> None:
-    """Remove what a child has left that died as it bound a name: the mount, if of our namespace, or a bare file."""
-    path = f"{kernel.NAMES_DIR}/{name}"
-    with contextlib.suppress(FileNotFoundError):
-        is_ours = kernel.namespace_id(path) == kernel.namespace_id(fd)
-        is_bare = os.stat(path).st_dev == os.stat(kernel.NAMES_DIR).st_dev
-        if is_ours or is_bare:
-            kernel.unbind_name(name)

@@ -1,0 +1,117 @@
+"""The names of network namespaces, in the way of ip-netns(8): files under /run/netns that they are mounted on.
+
+The resident child imports this module too, so it stays with what the standard library gives cheaply.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from . import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DIRECTORY = "/run/netns"  # ip-netns(8)
+RUN = os.path.dirname(DIRECTORY)
+
+
+def bind(name: str) -> None:
+    """Give the calling thread's namespace a name.
+
+    :raises FileExistsError: the name is taken.
+    """
+    os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+    directory = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # iproute2 takes this lock too: two that make the directory a mount at once would pile mounts up.
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        _share_directory()
+    finally:
+        os.close(directory)
+    path = f"{DIRECTORY}/{name}"
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    try:
+        kernel.mount("/proc/thread-self/ns/net", path, kernel.MS_BIND)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _share_directory() -> None:
+    # Without a shared mount, a name would not show in other mount namespaces, and removing it there would not free it.
+    try:
+        kernel.mount("", DIRECTORY, kernel.MS_SHARED | kernel.MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: it is no mount point yet
+            raise
+        kernel.mount(DIRECTORY, DIRECTORY, kernel.MS_BIND | kernel.MS_REC)
+        kernel.mount("", DIRECTORY, kernel.MS_SHARED | kernel.MS_REC)
+
+
+def remove(name: str, is_ours: Callable[[str], bool], age: float = 0.0) -> None:
+    """Take a name away if it is ours; one that is gone already is no error.
+
+    :param is_ours: whether the namespace that a path leads to is the one that had the name.
+    :param age: how old a file, in seconds, has to be that is no name yet, for nobody to be about to make one of it.
+    """
+    path = f"{DIRECTORY}/{name}"
+    try:
+        status = os.stat(path)
+        is_bare = status.st_dev == os.stat(DIRECTORY).st_dev
+        if is_ours(path) or (is_bare and time.time() - status.st_mtime >= age):
+            _unmount(path)
+            os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _unmount(path: str) -> None:
+    try:
+        kernel.unmount(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it is no mount point
+            raise
+
+
+def make_own_directory() -> None:
+    """Mount a directory of names that only this mount namespace has, and that vanishes with it.
+
+    It takes a mount namespace of a user namespace of our own, where /run is not ours to write to.
+    """
+    kernel.mount("", "/", kernel.MS_SLAVE | kernel.MS_REC)
+    if os.path.isdir(DIRECTORY):
+        kernel.mount("tmpfs", DIRECTORY, 0, kind="tmpfs")
+        return
+    below = os.open(RUN, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        kernel.mount("tmpfs", RUN, 0, kind="tmpfs")
+        try:
+            _mirror(below)
+            os.mkdir(DIRECTORY)
+            # Read-only, as it was for this user: who keeps something there is to keep it where others find it.
+            kernel.mount("", RUN, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)
+            kernel.mount("tmpfs", DIRECTORY, 0, kind="tmpfs")
+        except BaseException:
+            kernel.unmount(RUN)
+            raise
+    finally:
+        os.close(below)
+
+
+def _mirror(below: int) -> None:
+    """Show in /run what is in the directory that a mount there has covered, as mounts of the same files."""
+    for entry in list(os.scandir(below)):
+        source, target = f"/proc/self/fd/{below}/{entry.name}", f"{RUN}/{entry.name}"
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.name, dir_fd=below), target)
+            continue
+        if entry.is_dir():
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
+        kernel.mount(source, target, kernel.MS_BIND | kernel.MS_REC)
