@@ -35,7 +35,9 @@ SYS_PIDFD_GETFD = 438  # the same on all machines: <asm-generic/unistd.h>
 SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
 
 ENTERED = "PYTEST_NETNS_USERNS"
-"""The variable that tells children, such as xdist's workers, the inode of the user namespace that pytest is in."""
+"""The variable that tells children, such as xdist's workers, the inodes of the user namespace that pytest has entered,
+and of the one that it comes from."""
+INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode, <linux/nsfs.h>
 
 
 @functools.cache
@@ -161,9 +163,15 @@ def user_namespace() -> int:
     return namespace_id("/proc/self/ns/user")[1]
 
 
+def user_namespace_before() -> int | None:
+    """Return the inode of the user namespace that pytest comes from, where this process is in one it has entered."""
+    entered, _, before = os.environ.get(ENTERED, "").partition(" ")
+    return int(before) if entered == str(user_namespace()) else None
+
+
 def is_in_user_namespace_of_pytest() -> bool:
     """Whether this process is in a user namespace that pytest, or a parent of this process, has made and entered."""
-    return os.environ.get(ENTERED) == str(user_namespace())
+    return user_namespace_before() is not None
 
 
 def has_capability(number: int) -> bool:

@@ -21,7 +21,7 @@ def enter() -> None:
 
     :raises NetNSError: it may not, or has threads.
     """
-    who = User()
+    who, before = User(), kernel.user_namespace()
     undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))
     step = "enter a user namespace"
     try:
@@ -41,7 +41,7 @@ def enter() -> None:
     who.keep()
     with contextlib.suppress(OSError):  # then a name is refused when one is asked for
         names.make_own_directory()
-    os.environ[kernel.ENTERED] = str(kernel.user_namespace())
+    os.environ[kernel.ENTERED] = f"{kernel.user_namespace()} {before}"
 
 
 class User:

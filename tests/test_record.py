@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from helpers import is_running, named_namespaces, needs_another_user
+from helpers import is_running, named_namespaces, needs_another_user, output
 
 from pytest_netns import kernel, names
 from pytest_netns.child.record import (
@@ -149,8 +150,10 @@ def test_owners_are_known_by_pid_and_start(named: NetNS, entry: Entry) -> None:
         f"{machine()}-{alive}-{start - 1}-1-{kernel.user_namespace()}": False,  # another process that had our pid
         f"{machine()}-{dead.pid}-1-1-{kernel.user_namespace()}": False,
         f"another-boot-{dead.pid}-1-1-1": True,
+        # pytest came from here into another user namespace.
+        f"{machine()}-{dead.pid}-1-1-1-{kernel.user_namespace()}": False,
         # One in another user namespace, into whose processes only the outermost can look.
-        f"{machine()}-{dead.pid}-1-1-1": kernel.is_in_user_namespace_of_pytest(),
+        f"{machine()}-{dead.pid}-1-1-1": kernel.user_namespace() != kernel.INITIAL_USER_NAMESPACE,
     }
     try:
         for file in files:
@@ -162,6 +165,26 @@ def test_owners_are_known_by_pid_and_start(named: NetNS, entry: Entry) -> None:
     finally:
         for file in files:
             Path(place, file).unlink(missing_ok=True)
+
+
+IN_A_USER_NAMESPACE = """
+import os, sys
+from pytest_netns import kernel
+from pytest_netns.child.record import directory, machine, undo_the_dead
+
+kernel.mount("tmpfs", "/run", 0, kind="tmpfs")
+outside, own = sys.argv[1], str(kernel.user_namespace())
+for within in (outside, own, f"{own}-{outside}", f"1-{own}"):
+    open(f"{directory()}/{machine()}-{os.getpid()}-1-1-{within}", "w").close()  # of a dead one, as it started at 1
+undo_the_dead()
+print(*(file.rpartition("-")[2] for file in os.listdir(directory())))
+"""
+
+
+def test_the_record_of_another_user_namespace_is_left_to_those_who_can_undo_it() -> None:
+    """From inside, the processes outside cannot be looked into, so none would be found, and the record be removed."""
+    outside = str(kernel.user_namespace())
+    assert output("unshare", "-Urm", sys.executable, "-c", IN_A_USER_NAMESPACE, outside).split() == [outside]
 
 
 def test_a_session_that_ends_leaves_no_record(pytester: pytest.Pytester) -> None:

@@ -155,7 +155,9 @@ def open_record(owner: int, number: int) -> Record | None:
     place = undo_the_dead()
     if place is None or started is None:
         return None
-    return Record(f"{place}/{machine()}-{owner}-{started}-{number}-{kernel.user_namespace()}")
+    within = [kernel.user_namespace(), kernel.user_namespace_before()]
+    places = "-".join(str(inode) for inode in within if inode is not None)
+    return Record(f"{place}/{machine()}-{owner}-{started}-{number}-{places}")
 
 
 def undo_the_dead() -> str | None:
@@ -163,13 +165,13 @@ def undo_the_dead() -> str | None:
     place = directory()
     if place is not None:
         prefix = machine()
-        # Who is in a user namespace cannot look into processes of others (ptrace(2)). pytest has undone those before it
-        # went in there.
-        own = kernel.user_namespace() if kernel.is_in_user_namespace_of_pytest() else None
+        own = kernel.user_namespace()
         for file in os.listdir(place):
             if file.startswith(f"{prefix}-"):
-                pid, start, _, userns = file.removeprefix(f"{prefix}-").split("-")
-                if own in (None, int(userns)) and kernel.start_time(int(pid)) != int(start):
+                pid, start, _, *within = file.removeprefix(f"{prefix}-").split("-")
+                # Who is in another user namespace could not look into the processes (ptrace(2)), and would find none.
+                may_look = own == kernel.INITIAL_USER_NAMESPACE or str(own) in within
+                if may_look and kernel.start_time(int(pid)) != int(start):
                     undo_dead(f"{place}/{file}")
     return place
 
