@@ -106,7 +106,7 @@ class NetNS:
         self._undo.callback(self._sockets.close)
         self._threads = Threads(self._checked_fd, self._id, self, thread_timeout)
         self._undo.callback(self._end_threads_and_netlink)
-        self._processes = Processes(fd, self, on_output)
+        self._processes = Processes(fd, self, lambda: modes.resident.mounts, on_output)
         self._undo.callback(self._processes.close)
 
     # Identity

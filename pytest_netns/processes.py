@@ -37,11 +37,16 @@ class Processes:
 
     :param ns: a descriptor of the namespace, which stays open as long as this object is used.
     :param what: how to call it in an error.
+    :param mounts: returns a descriptor of the mount namespace that commands of another user namespace join, if there is
+        one.
     :param on_output: told, as a command is ended, what it is and what it wrote to a pipe that nobody has read.
     """
 
-    def __init__(self, ns: int, what: object, on_output: Callable[[str, str], object]) -> None:
+    def __init__(
+        self, ns: int, what: object, mounts: Callable[[], int | None], on_output: Callable[[str, str], object]
+    ) -> None:
         self._ns = ns
+        self._mounts = mounts
         self._what = what
         self._on_output = on_output
         self._started: list[subprocess.Popen[Any]] = []
@@ -68,7 +73,7 @@ class Processes:
     def _make_starter(self) -> ThreadPoolExecutor:
         starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
         if kernel.is_owned_below(self._ns):
-            self._through = Through(self._ns)
+            self._through = Through(self._ns, self._mounts)
             return starter
         try:
             starter.submit(inside.enter, self._ns, self._what).result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import kernel
@@ -20,9 +20,10 @@ class Through:
     A process of one thread can (setns(2)), so it is left to one that then becomes the command.
 
     :param ns: a descriptor of the namespace, which stays open as long as this object is used.
+    :param mounts: returns a descriptor of the mount namespace to join, if there is one.
     """
 
-    def __init__(self, ns: int) -> None:
+    def __init__(self, ns: int, mounts: Callable[[], int | None]) -> None:
         nsenter = shutil.which("nsenter")
         if nsenter is None:
             raise NetNSUnsupportedError(
@@ -31,6 +32,7 @@ class Through:
             )
         self._nsenter = nsenter
         self._ns = ns
+        self._mounts = mounts
         self._owner = kernel.owner_of(ns)
 
     def descriptors(self) -> set[int]:
@@ -54,6 +56,11 @@ class Through:
         _check(command[0], kwargs.get("env"), kwargs.get("cwd"))
         here = f"/proc/{os.getpid()}/fd"
         namespaces = [f"--user={here}/{self._owner}", f"--net={here}/{self._ns}"]
+        mounts = self._mounts()
+        if mounts is not None:
+            namespaces.append(f"--mount={here}/{mounts}")
+            # Who joins a mount namespace is in its root directory then (setns(2)).
+            command = ["/bin/sh", "-c", 'cd -- "$0" && exec "$@"', os.path.abspath(kwargs.get("cwd") or "."), *command]
         return [self._nsenter, "--preserve-credentials", *namespaces, "--", *command], kwargs
 
 

@@ -112,6 +112,15 @@ def start(place: Path) -> Iterator[Start]:
             process.kill()
 
 
+def denied(system_call: str) -> list[str]:
+    """Return what to put before a command so that it may not do a system call (see ``sabotage.py``)."""
+    program = (
+        "import os, sys; sys.path.append(sys.argv[1]); import sabotage; "
+        "sabotage.deny(sabotage.SYSTEM_CALLS[sys.argv[2]], 'EPERM'); os.execvp(sys.argv[3], sys.argv[3:])"
+    )
+    return [sys.executable, "-c", program, str(Path(__file__).parent), system_call]
+
+
 def _may_run(python: str) -> bool:
     program = "import sys; raise SystemExit(sys.version_info < (3, 10))"
     command = ["sh", "-c", 'exec "$@"', "sh", python, "-c", program]

@@ -13,7 +13,7 @@ __all__ = ["place", "start"]  # fixtures
 
 PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "rootless.md"
 SUITE = '''
-    import os, socket, threading
+    import os, socket, subprocess, threading
     import pytest
 
     @pytest.mark.parametrize("family, kind, proto", [
@@ -66,16 +66,22 @@ SUITE = '''
         with netns.executor() as executor:
             executor.submit(os.getpid).result()
 
-    def test_6(make_netns):
-        """`name=`"""
-        make_netns(name="column")
+    def test_6(netns, make_netns):
+        """`name=`, for commands of `run` and `popen`"""
+        name = make_netns(name="column").name
+        netns.run(["ip", "netns", "exec", name, "true"], check=True)
+
+    def test_7(make_netns):
+        """`name=`, for the test and what it starts by itself"""
+        name = make_netns(name="column").name
+        subprocess.run(["ip", "netns", "exec", name, "true"], check=True)
 
     @pytest.mark.netns_isolate
-    def test_7():
+    def test_8():
         """the marker `netns_isolate`"""
         socket.create_server(("127.0.0.1", 80)).close()
 
-    def test_8():
+    def test_9():
         """pytest itself keeps its network"""
         assert os.stat("/proc/self/ns/net").st_ino == int(os.environ["OUTSIDE"])
 '''

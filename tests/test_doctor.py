@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from ordinary_user import denied
 
 from pytest_netns import kernel
 from pytest_netns.doctor import Doctor, valid_names
@@ -19,13 +20,9 @@ LOOK = (
     "import json, sys; from pytest_netns.doctor import Doctor; "
     "print(json.dumps([finding._asdict() for finding in Doctor().look(sys.argv[1:])]))"
 )
-DENY = (
-    "import os, sys; sys.path.append(sys.argv[1]); import sabotage; "
-    "sabotage.deny(sabotage.SYSTEM_CALLS[sys.argv[2]], 'EPERM'); os.execv(sys.argv[3], sys.argv[3:])"
-)
 
 
-def look(*names: str, under: tuple[str, ...] = (), first: str = "true") -> dict[str, dict[str, Any]]:
+def look(*names: str, under: Sequence[str] = (), first: str = "true") -> dict[str, dict[str, Any]]:
     """Return what the doctor finds in a process that a command has put under some restriction."""
     command = [*under, "sh", "-c", f'{first} && exec "$@"', "sh", sys.executable, "-c", LOOK, *names]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -83,7 +80,7 @@ def test_a_limit_of_namespaces(name: str, limit: str, few: int) -> None:
 )
 def test_a_seccomp_filter(step: str, name: str) -> None:
     assert look(name)[name]["ok"]
-    found = look(name, under=(sys.executable, "-c", DENY, str(Path(__file__).parent), step, "/usr/bin/env"))[name]
+    found = look(name, under=denied(step))[name]
     assert not found["ok"]
     assert "EPERM" in found["cause"]
     assert "seccomp=unconfined" in found["remedy"]

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import eventually, is_running
-from ordinary_user import LAB, Start, place, start
+from helpers import eventually, is_running, named_namespaces
+from ordinary_user import LAB, Start, denied, place, start
 
-from pytest_netns import NetNS, NetNSPermissionError, kernel
+from pytest_netns import NetNS, NetNSExistsError, NetNSPermissionError, kernel
 from pytest_netns.child import record
 from pytest_netns.pair import join
 from pytest_netns.session import Session
@@ -100,6 +100,48 @@ def test_another_resident_child_joins_the_user_namespace_of_the_first(session: S
     assert {os.stat(f"/proc/self/fd/{fd}").st_ino for fd in (ns.fileno(), other.fileno())} == {ns.inode, other.inode}
 
 
+def names_seen_by(ns: NetNS) -> list[str]:
+    done: subprocess.CompletedProcess[str] = ns.run(["ls", "/run/netns"], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_names_are_seen_by_commands_alone(session: Session, ns: NetNS) -> None:
+    named = session.namespace(name="lab")
+    assert names_seen_by(ns) == ["lab"]
+    assert "lab" not in named_namespaces()
+    with pytest.raises(NetNSExistsError):
+        session.namespace(name="lab")
+    assert names_seen_by(named) == ["lab"]
+    named.close()
+    assert names_seen_by(ns) == []
+    session.namespace(name="lab").close()
+
+
+def test_commands_that_see_names_are_where_they_should_be(session: Session, tmp_path: Path) -> None:
+    named = session.namespace(name="lab")
+    for cwd in (None, tmp_path, "tests"):
+        for shell in (False, True):
+            done = named.run("pwd" if shell else ["pwd", "-P"], cwd=cwd, shell=shell, stdout=subprocess.PIPE, text=True)
+            assert done.stdout.strip() == os.path.realpath(cwd or ".")
+    script = 'echo "$0" "$1"; exit 3'
+    done = named.run(["a name", "-c", script, "b  c", "-d"], executable="/bin/sh", stdout=subprocess.PIPE, text=True)
+    assert (done.stdout, done.returncode) == ("b  c -d\n", 3)
+    with pytest.raises(FileNotFoundError):
+        named.run(["no-such-command"])
+
+
+def test_another_resident_child_knows_the_names(session: Session, ns: NetNS) -> None:
+    named = session.namespace(name="lab")
+    pid = session.modes.resident.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    other = session.namespace(name="other")
+    assert sorted(names_seen_by(ns)) == ["lab", "other"]
+    named.close()
+    assert names_seen_by(ns) == ["other"]
+    other.close()
+
+
 def test_the_cookie_is_asked_by_way_of_the_user_namespace(ns: NetNS) -> None:
     with ns.enter():
         cookie = kernel.namespace_cookie()
@@ -163,8 +205,10 @@ SUITE = """
                 getattr(netns, way)()
 
     def test_a_name(make_netns):
-        with pytest.raises(PermissionError, match="cannot bind the name"):
-            make_netns(name="rootless")
+        ns = make_netns(name="rootless")
+        command = ["ip", "netns", "exec", ns.name, "readlink", "/proc/self/ns/net"]
+        done = make_netns().run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"net:[{ns.inode}]\\n"
 """
 
 
@@ -173,6 +217,12 @@ def test_a_suite_of_an_ordinary_user(start: Start) -> None:
     assert " passed" in out.splitlines()[-1], out
     assert "failed" not in out.splitlines()[-1], out
     assert "error" not in out.splitlines()[-1], out
+
+
+def test_without_mounts_only_names_are_missing(start: Start) -> None:
+    out, _ = start(SUITE, under=denied("mount")).communicate()
+    assert " 1 failed, " in out.splitlines()[-1], out
+    assert "cannot make a directory of names, without privilege over /run/netns: EPERM" in out
 
 
 def test_off_says_what_is_missing(start: Start) -> None:

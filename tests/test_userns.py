@@ -6,10 +6,9 @@ import os
 import pwd
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from ordinary_user import UID, Start, needs_root, place, start
+from ordinary_user import UID, Start, denied, needs_root, place, start
 
 from pytest_netns import kernel
 
@@ -105,12 +104,7 @@ def test_a_machine_that_has_no_run_netns(start: Start) -> None:
 
 
 def test_without_mounts_only_names_are_missing(start: Start) -> None:
-    here = Path(__file__).parent
-    deny = (
-        "import os, sys; sys.path.append(sys.argv[1]); import sabotage; "
-        "sabotage.deny(sabotage.SYSTEM_CALLS['mount'], 'EPERM'); os.execvp(sys.argv[2], sys.argv[2:])"
-    )
-    run = start(SUITE, "--netns-userns=process", under=(sys.executable, "-c", deny, str(here)))
+    run = start(SUITE, "--netns-userns=process", under=denied("mount"))
     out, _ = run.communicate()
     assert " 1 failed, 11 passed in" in out.splitlines()[-1], out
     assert "cannot bind the name rootless" in out

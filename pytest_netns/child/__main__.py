@@ -1,4 +1,4 @@
-"""Start the resident child: ``python -I -S <this file> CONTROL PARENT HOME RECORD``."""
+"""Start the resident child: ``python -I -S <this file> CONTROL PARENT HOME RECORD USERNS MOUNTS``."""
 
 import os
 import sys

@@ -42,6 +42,7 @@ FORGET = b"f"  # of a channel too
 # Verbs of a channel.
 CREATE = b"n"
 BIND = b"b"
+OWN_NAMES = b"o"
 STILL_THERE = b"t"
 SOCKETS = b"s"
 READ_SYSCTL = b"r"
@@ -83,9 +84,16 @@ class Resident:
     """Serves the requests of one parent until that parent is gone."""
 
     def __init__(
-        self, control: socket.socket, parent: int, home: int, record: Record | None, refused: OSError | None
+        self,
+        control: socket.socket,
+        parent: int,
+        home: int,
+        record: Record | None,
+        refused: OSError | None,
+        has_own_names: bool,
     ) -> None:
         self.control = control
+        self.has_own_names = has_own_names
         self.refused = refused
         self.record = record
         self.observer: Observer | None = None
@@ -103,6 +111,7 @@ class Resident:
         self.verbs: dict[bytes, Verb] = {
             CREATE: self.create,
             BIND: self.bind,
+            OWN_NAMES: self.own_names,
             FORGET: self.forget,
             STILL_THERE: self.still_there,
             SOCKETS: self.sockets,
@@ -176,7 +185,8 @@ class Resident:
     def put_on_record(self, key: int, name: str | None) -> None:
         if self.record is not None:
             with Step("record the namespace, for the case of a crash"):
-                self.record.put(self.namespaces[key].entry(key, name))
+                # Names of our own need nobody to remove them.
+                self.record.put(self.namespaces[key].entry(key, None if self.has_own_names else name))
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
@@ -229,6 +239,16 @@ class Resident:
             self.go_home()
         self.namespaces[key].name = name
         return OK, []
+
+    def own_names(self) -> tuple[bytes, list[int]]:
+        """Move, once, into a mount namespace with a directory of names of our own, and pass that."""
+        if not self.has_own_names:
+            with Step("make a directory of names, without privilege over /run/netns"):
+                kernel.unshare(kernel.CLONE_NEWNS)
+                names.make_own_directory()
+            self.has_own_names = True
+        with Step("open the mount namespace"):
+            return OK, [os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)]
 
     def forget(self, key: int) -> tuple[bytes, list[int]]:
         namespace = self.namespaces.pop(key, None)  # None where it could not be made
@@ -369,7 +389,7 @@ def may_make_namespaces() -> bool:
     return True
 
 
-def main(control: int, parent: int, home: int, record_number: int, userns: int) -> None:
+def main(control: int, parent: int, home: int, record_number: int, userns: int, mounts: int) -> None:
     """Run the resident child.
 
     :param control: its end of the control socket.
@@ -377,6 +397,7 @@ def main(control: int, parent: int, home: int, record_number: int, userns: int) 
     :param home: a descriptor of the namespace to be in between requests.
     :param record_number: tells its record from others of the parent; the child that replaces it gets the same.
     :param userns: a descriptor of the user namespace of the child before it, or whether to make one.
+    :param mounts: a descriptor of the mount namespace of the child before it, if that had names of its own, or -1.
     """
     # The parent's end is the only signal that counts: Ctrl-C and a job runner's SIGTERM reach the whole group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -387,8 +408,10 @@ def main(control: int, parent: int, home: int, record_number: int, userns: int) 
     gc.disable()  # there are no cycles to collect, and no pauses to take
     record = open_record(parent, record_number)  # as the user we are outside
     home, refused = find_home(home, userns)
+    if mounts >= 0:
+        kernel.setns(mounts, kernel.CLONE_NEWNS)
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
-    resident = Resident(channel, parent, home, record, refused)
+    resident = Resident(channel, parent, home, record, refused, has_own_names=mounts >= 0)
     resident.serve()
     # Not where it ends by an exception: then the parent lives, and starts another that takes over.
     resident.clean_up()

@@ -40,7 +40,7 @@ class Gone(Exception):
 class Process:
     """One resident child that runs, and the channels to it."""
 
-    def __init__(self, home: int, record_number: int, userns: int) -> None:
+    def __init__(self, home: int, record_number: int, userns: int, mounts: int) -> None:
         self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
         self._idle: list[tuple[socket.socket, float]] = []
         self._ended = False
@@ -49,11 +49,11 @@ class Process:
         with theirs:
             try:
                 self._popen = subprocess.Popen(
-                    [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns))],
+                    [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns, mounts))],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
-                    pass_fds=[fd for fd in (theirs.fileno(), home, userns) if fd >= 0],
+                    pass_fds=[fd for fd in (theirs.fileno(), home, userns, mounts) if fd >= 0],
                     cwd="/",  # it must keep no directory busy
                     start_new_session=True,  # what ends the process group of pytest must not end it first
                 )
@@ -170,12 +170,18 @@ class Resident:
     def __init__(self, home: int, timeout: float, userns: str = "auto") -> None:
         self._home = home
         self._userns = {"off": program.NEVER, "auto": program.IF_NEEDED, "resident": program.ALWAYS}[userns]
+        self._mounts = -1
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
         self._process: Process | None = None
         self._lock = threading.Lock()
         self._namespaces: dict[int, tuple[int, str | None]] = {}
+
+    @property
+    def mounts(self) -> int | None:
+        """A descriptor, not to be closed, of the mount namespace in which names are seen, if not in that of all."""
+        return None if self._mounts < 0 else self._mounts
 
     @property
     def pid(self) -> int | None:
@@ -186,8 +192,11 @@ class Resident:
     def descriptors(self) -> set[int]:
         """Return the descriptors that belong to the child that runs."""
         process = self._process
-        own = {self._userns} if self._userns >= 0 else set()
+        own = set(self._of_namespaces())
         return own if process is None else own | process.descriptors()
+
+    def _of_namespaces(self) -> list[int]:
+        return [fd for fd in (self._userns, self._mounts) if fd >= 0]
 
     # Namespaces
 
@@ -215,7 +224,9 @@ class Resident:
                 self._userns = kernel.owner_of(ns) if kernel.is_owned_below(ns) else program.NEVER
 
     def bind(self, key: int, name: str, what: str, timeout: float) -> None:
-        """Give a namespace a name under /run/netns."""
+        """Give a namespace a name under /run/netns, without privilege one that only the child and commands see."""
+        if self._userns >= 0:
+            self._own_names(timeout, what)
         fd, _ = self._namespaces[key]
         self._namespaces[key] = (fd, name)  # before it is there: a child that takes over may find it half made
         try:
@@ -225,6 +236,17 @@ class Resident:
         except BaseException:
             self._namespaces[key] = (fd, None)
             raise
+
+    def _own_names(self, timeout: float, what: str) -> None:
+        """Keep the mount namespace of the child with its names, for commands and the child that may replace it."""
+        if self._mounts >= 0:
+            return
+        _, (mounts,) = self._ask(program.request(program.OWN_NAMES), timeout, what)
+        with self._lock:
+            if self._mounts < 0:
+                self._mounts, mounts = mounts, -1
+        if mounts >= 0:  # another thread was faster
+            os.close(mounts)
 
     def forget(self, key: int, what: str, timeout: float) -> None:
         """Let the child let go of a namespace and remove its name."""
@@ -315,7 +337,7 @@ class Resident:
         with self._lock:
             if self._process is None:
                 try:
-                    self._process = Process(self._home, self._record_number, self._userns)
+                    self._process = Process(self._home, self._record_number, self._userns, self._mounts)
                 except OSError as error:
                     raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
                 for key, (fd, name) in list(self._namespaces.items()):
@@ -335,8 +357,7 @@ class Resident:
             return
         with self._lock:
             process, self._process = self._process, None
-            userns, self._userns = self._userns, program.NEVER
-            if userns >= 0:
-                os.close(userns)
+            fdpass.close_all(self._of_namespaces())
+            self._userns, self._mounts = program.NEVER, -1
             if process is not None:
                 process.close(self._timeout)
