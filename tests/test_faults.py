@@ -29,7 +29,7 @@ from pytest_netns import (
     NetNSUnsupportedError,
     names,
 )
-from pytest_netns.child import resident, task
+from pytest_netns.child import process, task
 from pytest_netns.child.answer import OK
 from pytest_netns.session import Session
 
@@ -55,7 +55,7 @@ def sabotaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sabo
     monkeypatch.setenv("SABOTAGE", str(order))
     monkeypatch.setenv("SABOTAGE_PACKAGE", str(Path(pytest_netns.__file__).parents[1]))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(sabotage.__file__).parent)]))
-    monkeypatch.setattr(resident, "COMMAND", (sys.executable, "-I", "-S", str(sabotage.__file__)))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-I", "-S", str(sabotage.__file__)))
 
     def set_order(mode: str = "", step: str = "", action: str = "") -> None:
         if mode == "mp:forkserver":
@@ -175,7 +175,7 @@ channel.send({junk!r})
 channel.recv(1)
 """)
     with monkeypatch.context() as patch:
-        patch.setattr(resident, "COMMAND", (sys.executable, "-I", "-S", str(program)))
+        patch.setattr(process, "COMMAND", (sys.executable, "-I", "-S", str(program)))
         with pytest.raises(NetNSError) as raised:
             ns.socket()
     assert isinstance(raised.value, ChildProtocolError if junk else ChildDiedError)

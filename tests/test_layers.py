@@ -29,14 +29,15 @@ LAYERS = [
     "holders through",
     "child.modes",
     "child.resident child.fork child.mp",
-    "child.task child.program",
+    "child.task child.process",
+    "child.program",
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names",
     "kernel errors",
 ]
 # Within a layer, these go by the side.
-SIDEWAYS = {("child.mp", "child.fork"), ("child.resident", "child.program")}
+SIDEWAYS = {("child.mp", "child.fork")}
 # Who alone may import what is not ours.
 ONLY = {
     "pytest": {"plugin", "requirements", "settings"},
