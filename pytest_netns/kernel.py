@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 12, 13, 21  # <linux/capability.h>
+CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 6, 7, 12, 13, 21  # <linux/capability.h>
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000  # <linux/sched.h>
 NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 0x20, 0x1000, 0x2000, 0x4000  # <linux/mount.h>
@@ -139,23 +139,6 @@ def enter(ns: int) -> None:
         finally:
             os.close(owner)
         setns(ns)
-
-
-def become_root_in_a_user_namespace() -> None:
-    """Move this process into a new user namespace, as root there and as who it is outside, and a network namespace.
-
-    It takes a process of one thread (unshare(2)).
-    """
-    uid, gid = os.geteuid(), os.getegid()
-    unshare(CLONE_NEWUSER | CLONE_NEWNET)
-    map_to_root(uid, gid)
-
-
-def map_to_root(uid: int, gid: int) -> None:
-    """Let a user and a group of outside be root in the user namespace of this process (user_namespaces(7))."""
-    for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        with open(f"/proc/self/{file}", "wb", buffering=0) as opened:
-            opened.write(text.encode())
 
 
 def user_namespace() -> int:

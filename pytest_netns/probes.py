@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from . import kernel, names, remedies
+from . import kernel, names, remedies, users
 from .errors import errno_name
 from .remedies import CONTAINER
 
@@ -83,7 +83,7 @@ def _enter_user() -> None:
     with _step("unshare(CLONE_NEWUSER)", remedies.for_user_namespace):
         kernel.unshare(kernel.CLONE_NEWUSER)
     with _step("mapping the user", remedy):
-        kernel.map_to_root(*ids)
+        users.map_to_root(*ids)
 
 
 def _enter_net() -> str:
@@ -110,6 +110,15 @@ def _capability(name: str) -> str:
 
 def _userns() -> str:
     _enter_user()
+    return ""
+
+
+def _users() -> str:
+    remedy = remedies.for_users()  # as who we are outside
+    with _step("becoming root in a user namespace", remedies.for_user_namespace):
+        users.become_root(0)
+    if users.is_root_alone():
+        raise Failure("root is alone in a user namespace, so nothing that runs there can give up root", remedy)
     return ""
 
 
@@ -302,6 +311,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "netns": _enter_net,
     **{name: partial(_capability, name) for name in ("sys_admin", "net_admin", "net_raw")},
     "userns": _userns,
+    "users": _users,
     "setns": _setns,
     "thread": _thread,
     "mount": _mount,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
+import shutil
 
-from . import kernel
+from . import kernel, users
 
 CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
 
@@ -34,7 +36,7 @@ def for_refusal(number: int) -> str:
 def without_privilege() -> str:
     """Return the remedy that takes none, where the machine allows it; this process is somewhere else then."""
     try:
-        kernel.become_root_in_a_user_namespace()
+        users.become_root(kernel.CLONE_NEWNET)
     except OSError:
         return ""
     return "give --netns-userns=process, "
@@ -53,6 +55,24 @@ def for_user_namespace(number: int) -> str:
     if _status("Seccomp:") == "2":
         return "lift the seccomp filter (docker/podman run --security-opt seccomp=unconfined)"
     return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
+
+
+def for_users() -> str:
+    """Return what to do where nobody is lent to this user."""
+    uid = os.geteuid()
+    if uid == 0:
+        return "give root CAP_SETUID and CAP_SETGID (docker/podman run --cap-add SETUID --cap-add SETGID)"
+    missing = [tool for tool in ("newuidmap", "newgidmap") if shutil.which(tool) is None]
+    if missing:
+        return f"install {' and '.join(missing)} (apt-get install uidmap)"
+    return f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_name_of(uid)} (as root, outside)"
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a uid that has no name, as in containers
+        return str(uid)
 
 
 def for_net_namespace(number: int) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import pwd
 
-from . import kernel, names
+from . import kernel, names, users
 from .child.record import undo_the_dead
 from .errors import NetNSError, from_errno
 
@@ -21,22 +20,20 @@ def enter() -> None:
 
     :raises NetNSError: it may not, or has threads.
     """
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        raise NetNSError(
+            f"cannot enter a user namespace: the process has {threads} threads, and unshare(2) takes one of a single "
+            "thread; load what starts threads after the plugins, from a conftest.py, or start pytest by unshare -Urn"
+        )
     who, before = User(), kernel.user_namespace()
     undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))
-    step = "enter a user namespace"
+    step = "become root in a user namespace"
     try:
-        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
-        step = "become root in the user namespace"
-        kernel.map_to_root(*who.ids)
+        users.become_root(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
         step = "bring lo up"
         kernel.set_link_up("lo")
     except OSError as error:
-        threads = len(os.listdir("/proc/self/task"))
-        if error.errno == errno.EINVAL and threads > 1:
-            raise NetNSError(
-                f"cannot {step}: the process has {threads} threads, and unshare(2) takes one of a single thread; load "
-                "what starts threads after the plugins, from a conftest.py, or start pytest by unshare -Urn"
-            ) from None
         raise from_errno(error.errno or 0, f"cannot {step}", remedy="pytest --netns-doctor says why") from error
     who.keep()
     with contextlib.suppress(OSError):  # then a name is refused when one is asked for
@@ -48,10 +45,10 @@ class User:
     """Who runs pytest, as seen from outside."""
 
     def __init__(self) -> None:
-        self.ids = os.geteuid(), os.getegid()
-        self._name, self._home = str(self.ids[0]), None
+        uid = os.geteuid()
+        self._name, self._home = str(uid), None
         with contextlib.suppress(KeyError):  # a uid that has no name, as in containers
-            entry = pwd.getpwuid(self.ids[0])
+            entry = pwd.getpwuid(uid)
             self._name, self._home = entry.pw_name, entry.pw_dir
 
     def keep(self) -> None:

@@ -446,7 +446,7 @@ def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch)
     command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-isolate=test"]
     for userns, text in (
         ("resident", "--netns-userns=resident makes none; valid here are: auto, process"),
-        ("auto", "cannot become root in the user namespace: EPERM (Operation not permitted); pytest --netns-doctor"),
+        ("auto", "cannot become root in a user namespace: EPERM (Operation not permitted); pytest --netns-doctor"),
     ):
         done = subprocess.run([*command, f"--netns-userns={userns}"], check=False, capture_output=True, text=True)
         assert done.returncode == pytest.ExitCode.USAGE_ERROR

@@ -33,7 +33,7 @@ LAYERS = [
     "child.program",
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
-    "child fdpass names",
+    "child fdpass names users",
     "kernel errors",
 ]
 # Within a layer, these go by the side.
@@ -46,7 +46,7 @@ ONLY = {
     "asyncio": {"netlink"},
 }
 RESIDENT = {
-    *("kernel", "fdpass", "names", "errors", "child"),
+    *("kernel", "fdpass", "names", "users", "errors", "child"),
     *(f"child.{name}" for name in ("answer", "observer", "program", "record", "undo", "__main__")),
 }
 DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split()}

@@ -22,7 +22,7 @@ import select
 import signal
 import socket
 
-from .. import fdpass, kernel, names
+from .. import fdpass, kernel, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .observer import Observer, hasten_the_end
 from .record import Entry, Record, open_record
@@ -370,7 +370,7 @@ def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
         elif userns == ALWAYS or not may_make_namespaces():
             if userns == NEVER:
                 raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-            kernel.become_root_in_a_user_namespace()
+            users.become_root(kernel.CLONE_NEWNET)
     except OSError as refused:
         return home, refused
     try:
