@@ -50,6 +50,7 @@ QDISCS: dict[str, dict[str, Any]] = {
 MODULES = {"ingress": "sch_ingress", "gre": "ip_gre", "bond": "bonding", "vlan": "8021q"}
 TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000  # <linux/if_tun.h>
 NETLINK_NETFILTER, NFT_MSG_GETGEN = 12, 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
+ROOTLESS = "rootless"
 DESCRIPTORS = 256  # what a session with a few dozen namespaces and their sockets needs
 NAMESPACES = 16  # what a test with a few hosts needs, in each of a few workers
 
@@ -98,7 +99,7 @@ def _enter_net() -> str:
         raise Failure(f"no CAP_SYS_ADMIN, and no user namespace instead: {failure.cause}", failure.remedy) from None
     with _step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
         kernel.unshare()
-    return "rootless, through a user namespace"
+    return f"{ROOTLESS}, through a user namespace"
 
 
 def _capability(name: str) -> str:
@@ -126,7 +127,7 @@ def _setns() -> str:
     home = kernel.open_own_namespace()
     way = _enter_net()
     inside = kernel.open_own_namespace()
-    if way.startswith("rootless"):  # the way home is barred, so the namespace is entered from another one of ours
+    if way.startswith(ROOTLESS):  # the way home is barred, so the namespace is entered from another one of ours
         with _step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
             kernel.unshare()
         home = kernel.open_own_namespace()
@@ -158,14 +159,18 @@ def _thread() -> str:
 
 def _mount() -> str:
     name = f"pytest-netns-doctor-{os.getpid()}"
-    with _step("unshare(CLONE_NEWNS)", remedies.for_refusal):
+    rootless = _enter_net().startswith(ROOTLESS)
+    with _step("unshare(CLONE_NEWNS)", remedies.for_mount_namespace):
         kernel.unshare(kernel.CLONE_NEWNS)  # so that a mount of ours goes with this process
     with _step("making the mounts private", remedies.for_refusal):
         kernel.mount("", "/", kernel.MS_PRIVATE | kernel.MS_REC)
+    if rootless:
+        with _step("mounting a /run/netns of our own", remedies.for_refusal):
+            names.make_own_directory()
     with _step("mounting a name under /run/netns", remedies.for_refusal):
         names.bind(name)
         names.remove(name, lambda path: True)
-    return ""
+    return f"{ROOTLESS}, under a /run/netns of our own" if rootless else ""
 
 
 def _loopback() -> str:
@@ -223,7 +228,7 @@ def _lower(ipr: Any) -> int:
 
 def _tuntap(flag: int) -> str:
     _enter_net()
-    with _step("opening /dev/net/tun", "modprobe tun (as root, outside), or docker/podman run --device /dev/net/tun"):
+    with _step("opening /dev/net/tun", remedies.for_tun):
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     with _step("adding a link (TUNSETIFF)", remedies.for_refusal):
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"probe0", flag | IFF_NO_PI))

@@ -57,6 +57,20 @@ def for_user_namespace(number: int) -> str:
     return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
 
 
+def for_mount_namespace(number: int) -> str:
+    """Return what to do where none can be made."""
+    if number == errno.ENOSPC:
+        return "sysctl -w user.max_mnt_namespaces=10000, here and in the user namespaces around this one"
+    return for_refusal(number)
+
+
+def for_tun(number: int) -> str:
+    """Return what to do where it cannot be opened."""
+    if number in (errno.EACCES, errno.EPERM):
+        return "chmod 0666 /dev/net/tun (as root, outside)"
+    return "modprobe tun (as root, outside), or docker/podman run --device /dev/net/tun"
+
+
 def for_users() -> str:
     """Return what to do where nobody is lent to this user."""
     uid = os.geteuid()

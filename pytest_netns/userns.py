@@ -1,4 +1,4 @@
-"""The user namespace that pytest itself enters, with a network and a mount namespace that go with it."""
+"""The user namespace that pytest itself enters, with the network and the mounts that go with it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ def enter() -> None:
     undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))
     step = "become root in a user namespace"
     try:
-        users.become_root(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
+        users.become_root(kernel.CLONE_NEWNET)
         step = "bring lo up"
         kernel.set_link_up("lo")
     except OSError as error:
         raise from_errno(error.errno or 0, f"cannot {step}", remedy="pytest --netns-doctor says why") from error
     who.keep()
     with contextlib.suppress(OSError):  # then a name is refused when one is asked for
+        kernel.unshare(kernel.CLONE_NEWNS)
         names.make_own_directory()
     os.environ[kernel.ENTERED] = f"{kernel.user_namespace()} {before}"
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ordinary_user import denied
+from ordinary_user import Start, denied, needs_root, place, start
 
 from pytest_netns import kernel
 from pytest_netns.doctor import Doctor, valid_names
 
-pytest_plugins = ["pytester"]
+__all__ = ["place", "start"]  # fixtures
 
 LOOK = (
     "import json, sys; from pytest_netns.doctor import Doctor; "
@@ -61,7 +61,12 @@ def test_a_capability_dropped(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "limit", "few"),
-    [("netns", "max_net_namespaces", 0), ("userns", "max_user_namespaces", 0), ("namespaces", "max_net_namespaces", 3)],
+    [
+        ("netns", "max_net_namespaces", 0),
+        ("userns", "max_user_namespaces", 0),
+        ("mount", "max_mnt_namespaces", 0),
+        ("namespaces", "max_net_namespaces", 3),
+    ],
 )
 def test_a_limit_of_namespaces(name: str, limit: str, few: int) -> None:
     user = ("unshare", "-Ur")
@@ -95,6 +100,27 @@ def test_a_read_only_proc_sys() -> None:
     remedy = found["remedy"].partition(", or ")[0]
     assert remedy == "mount -o remount,bind,rw /proc/sys"
     assert look("sysctl", under=mounts, first=f"{read_only} && {remedy}")["sysctl"]["ok"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("node", "remedy", "undone"),
+    [
+        ("mknod -m 600 /dev/net/tun c 10 200", "chmod 0666 /dev/net/tun", "chmod 0666 /dev/net/tun"),
+        ("true", "modprobe tun", "mknod -m 666 /dev/net/tun c 10 200"),  # which is what that comes to
+    ],
+)
+def test_no_tun(start: Start, node: str, remedy: str, undone: str) -> None:
+    def find(script: str) -> dict[str, Any]:
+        under = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs none /dev/net && {script} && exec "$@"', "sh"]
+        out, _ = start("", "--netns-doctor=json", under=under).communicate()
+        found: dict[str, Any] = {found["name"]: found for found in json.loads(out)}["tun"]
+        return found
+
+    found = find(node)
+    assert not found["ok"]
+    assert found["remedy"].startswith(f"{remedy} (as root, outside)")
+    assert find(f"{node} && {undone}")["ok"]
 
 
 def test_few_descriptors() -> None:
