@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -194,9 +195,14 @@ class Round:
 
     def _clean_up(self, run: subprocess.Popen[bytes]) -> None:
         """End what a round has left that failed, or that killed nothing."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGKILL)
+        run.kill()
         run.wait()
+        deadline = time.monotonic() + LIMIT
+        while (pids := self._processes()) and time.monotonic() < deadline:  # they start others meanwhile
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(PAUSE)
         for path in self._names():
             names.remove(path.name, lambda path: True)
 
