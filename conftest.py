@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import pytest
+
+from pytest_netns import NetNSPermissionError, inside, kernel
 
 pytest_plugins = ["pytester"]
 
@@ -42,6 +44,22 @@ def _children() -> set[str]:
     return found - helpers
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Expect it of a test that needs a thread inside a namespace, where none can be, that it fails by being told so."""
+    report = yield
+    if call.excinfo and _says_no_thread(call.excinfo.value) and not kernel.has_capability(kernel.CAP_SYS_ADMIN):
+        report.outcome = "skipped"
+        report.wasxfail = "a thread cannot be inside here, and that was said"
+    return report
+
+
+def _says_no_thread(error: BaseException | None) -> bool:
+    while error is not None and not (isinstance(error, NetNSPermissionError) and inside.ELSEWHERE in str(error)):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "start" in getattr(item, "fixturenames", ()):  # of tests/ordinary_user.py
@@ -61,6 +79,8 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     assert os.stat("/proc/thread-self/ns/net").st_ino == home
     assert set(threading.enumerate()) <= threads
     assert _children() <= children
+    if "_netns_session" in request.fixturenames:
+        descriptors |= dict.fromkeys(map(str, request.getfixturevalue("_netns_session").descriptors()), "the session's")
     left = {fd: target for fd, target in _descriptors().items() if fd not in descriptors}
     assert not left
 

@@ -193,7 +193,7 @@ class NetNS:
         """
         return handed_out.create_server(
             self.socket,
-            self.call,
+            self._look_up,
             address,
             family=family,
             backlog=backlog,
@@ -218,7 +218,7 @@ class NetNS:
         :raises OSError: as ``socket.create_connection``.
         """
         return handed_out.create_connection(
-            self.socket, self.call, address, timeout=timeout, source_address=source_address, all_errors=all_errors
+            self.socket, self._look_up, address, timeout=timeout, source_address=source_address, all_errors=all_errors
         )
 
     # Code
@@ -387,6 +387,13 @@ class NetNS:
         if fd < 0:
             raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
         return fd
+
+    def _look_up(self, *arguments: Any) -> list[Any]:
+        if kernel.is_owned_below(self._checked_fd()):
+            from .lookup import by_program
+
+            return by_program(self.run, *arguments)
+        return self.call(stdlib.getaddrinfo, *arguments)
 
     def _end_threads_and_netlink(self) -> None:
         netlink = self._netlink

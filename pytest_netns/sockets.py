@@ -89,13 +89,13 @@ def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
     return sock
 
 
-Inside = Callable[[Callable[[], Any]], Any]
-"""Runs a function inside the namespace, where names and links are looked up."""
+LookUp = Callable[..., list[Any]]
+"""Does what ``socket.getaddrinfo`` does with its first four arguments, inside the namespace."""
 
 
 def create_server(
     make: MakeSocket,
-    inside: Inside,
+    look_up: LookUp,
     address: Any,
     *,
     family: int,
@@ -113,7 +113,7 @@ def create_server(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dualstack_ipv6)
-        _bind(sock, inside, address)
+        _bind(sock, look_up, address)
         if backlog is None:
             sock.listen()
         else:
@@ -129,7 +129,7 @@ def create_server(
 
 def create_connection(
     make: MakeSocket,
-    inside: Inside,
+    look_up: LookUp,
     address: tuple[str, int],
     *,
     timeout: float | None | object,
@@ -138,7 +138,7 @@ def create_connection(
 ) -> socket.socket:
     """Do what ``socket.create_connection`` does, with sockets of ``make``."""
     errors: list[OSError] = []
-    for family, _, _, _, target in _look_up(inside, *address):
+    for family, _, _, _, target in _targets(look_up, *address):
         try:
             sock = make(family)
         except OSError as error:  # a kernel without IPv6, for example
@@ -148,7 +148,7 @@ def create_connection(
             if timeout is not DEFAULT_TIMEOUT:
                 sock.settimeout(timeout)  # type: ignore[arg-type]
             if source_address:
-                _bind(sock, inside, source_address)
+                _bind(sock, look_up, source_address)
             sock.connect(target)
             return sock
         except OSError as error:
@@ -170,20 +170,15 @@ def create_connection(
 DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
 
-def _look_up(inside: Inside, host: str, port: int) -> list[Any]:
-    found: list[Any]
-    if _is_plain(host):
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    else:
-        found = inside(lambda: socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-    return found
+def _targets(look_up: LookUp, host: str, port: int) -> list[Any]:
+    return (socket.getaddrinfo if _is_plain(host) else look_up)(host, port, 0, socket.SOCK_STREAM)
 
 
-def _bind(sock: socket.socket, inside: Inside, address: Any) -> None:
+def _bind(sock: socket.socket, look_up: LookUp, address: Any) -> None:
     if isinstance(address, tuple) and not _is_plain(address[0]):
-        inside(lambda: sock.bind(address))
-    else:
-        sock.bind(address)
+        host, *others = address
+        address = (look_up(host, None, sock.family, 0)[0][4][0], *others)  # the first, as bind() takes it
+    sock.bind(address)
 
 
 def _is_plain(host: object) -> bool:

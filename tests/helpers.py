@@ -16,6 +16,9 @@ from pytest_netns.child.observer import Observer
 needs_another_user = pytest.mark.skipif(
     Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
 )
+needs_privilege = pytest.mark.skipif(
+    not kernel.has_capability(kernel.CAP_SYS_ADMIN), reason="only the resident child may be inside, and sees names"
+)
 PATIENCE = 20.0  # seconds after which what should have happened is taken not to happen any more
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_netns import ChildCallError, NetNS, NetNSError, UnpicklableError
+from pytest_netns import ChildCallError, ChildModeError, NetNS, UnpicklableError
 from pytest_netns.child import CALL_MODES
 from pytest_netns.child.task import ChildTraceback
 
@@ -123,7 +123,7 @@ def test_it_passes_the_arguments_on(netns: NetNS, mode: str | None) -> None:
 @pytest.mark.parametrize("mode", [THREAD, "fork", "mp:fork", "mp:spawn"], ids=str)
 @pytest.mark.parametrize(
     "error",
-    [ValueError("bad", 7), OSError(errno.ENOENT, "gone", "file"), KeyboardInterrupt("^C"), NetNSError("ours")],
+    [ValueError("bad", 7), OSError(errno.ENOENT, "gone", "file"), KeyboardInterrupt("^C"), ChildModeError("ours")],
     ids=lambda error: type(error).__name__,
 )
 def test_what_the_function_raises_is_raised_here(netns: NetNS, mode: str | None, error: BaseException) -> None:

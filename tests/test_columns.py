@@ -76,12 +76,16 @@ SUITE = '''
         name = make_netns(name="column").name
         subprocess.run(["ip", "netns", "exec", name, "true"], check=True)
 
+    def test_8(netns):
+        """`path`, for a program that the test starts by itself"""
+        subprocess.run(["nsenter", f"--net={netns.path}", "true"], check=True)
+
     @pytest.mark.netns_isolate
-    def test_8():
+    def test_9():
         """the marker `netns_isolate`"""
         socket.create_server(("127.0.0.1", 80)).close()
 
-    def test_9():
+    def test_10():
         """pytest itself keeps its network"""
         assert os.stat("/proc/self/ns/net").st_ino == int(os.environ["OUTSIDE"])
 '''
@@ -102,7 +106,7 @@ def column(start: Start, user: Sequence[str], userns: str) -> list[str]:
     run = start(SUITE, "-rA", "--tb=line", f"--netns-userns={userns}", user=user, OUTSIDE=outside)
     out, _ = run.communicate()
     found: dict[int, set[str]] = {}
-    for outcome, number in re.findall(r"^(PASSED|FAILED|ERROR) test_suite.py::test_(\d)", out, re.MULTILINE):
+    for outcome, number in re.findall(r"^(PASSED|FAILED|ERROR) test_suite.py::test_(\d+)", out, re.MULTILINE):
         found.setdefault(int(number), set()).add(outcome)
     assert sorted(found) == list(range(len(FEATURES))), out
     return ["yes" if found[number] == {"PASSED"} else "no" for number in sorted(found)]

@@ -26,7 +26,7 @@ LAYERS = [
     "namespace guard mphelpers pools remedies wanted",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders through",
+    "holders lookup through",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",

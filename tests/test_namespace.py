@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyroute2
 import pytest
-from helpers import eventually, is_gone, named_namespaces, names_mounted, output
+from helpers import eventually, is_gone, named_namespaces, names_mounted, needs_privilege, output
 
 from pytest_netns import NetNS, NetNSClosedError, NetNSError
 
@@ -39,6 +39,7 @@ def test_labels(make_netns: MakeNetNS) -> None:
     assert make_netns(name=f"labels-{os.getpid()}").label.startswith(f"labels-{os.getpid()}")
 
 
+@needs_privilege
 def test_the_path_is_good_for_others(netns: NetNS) -> None:
     assert "lo" in output("nsenter", f"--net={netns.path}", "ip", "-o", "link")
     with pyroute2.IPRoute(netns=str(netns.path)) as ipr:
@@ -46,6 +47,7 @@ def test_the_path_is_good_for_others(netns: NetNS) -> None:
     assert netns.ipr.link_lookup(ifname="br0")
 
 
+@needs_privilege
 def test_a_name_is_seen_by_ip_netns_until_the_end(make_netns: MakeNetNS) -> None:
     ns = make_netns(name=f"named-{os.getpid()}")
     assert ns.name is not None
@@ -56,6 +58,7 @@ def test_a_name_is_seen_by_ip_netns_until_the_end(make_netns: MakeNetNS) -> None
     assert not any(ns.name in mount for mount in names_mounted())
 
 
+@needs_privilege
 def test_a_name_that_another_has_removed_is_no_error(make_netns: MakeNetNS) -> None:
     ns = make_netns(name=f"removed-{os.getpid()}")
     output("ip", "netns", "del", str(ns.name))
@@ -134,6 +137,7 @@ def test_enter_moves_the_thread_and_back(netns: NetNS, make_netns: MakeNetNS) ->
     assert here() == home
 
 
+@needs_privilege
 def test_enter_moves_the_calling_thread_only(netns: NetNS) -> None:
     home, seen = here(), []
     inside, seen_by_other = threading.Event(), threading.Event()
@@ -172,6 +176,7 @@ def test_a_child_started_from_inside_starts_at_home(netns: NetNS, make_netns: Ma
         assert os.stat(f"/proc/{pid}/ns/net").st_ino == here()
 
 
+@needs_privilege
 def test_a_forked_child_uses_and_closes_its_own_copies_only(make_netns: MakeNetNS) -> None:
     ns = make_netns(name=f"forked-{os.getpid()}")
     sock = ns.socket()

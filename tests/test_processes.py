@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import needs_another_user
+from helpers import needs_another_user, needs_privilege
 
 from pytest_netns import MakeNetNS, NetNS, NetNSPermissionError, kernel, processes
 
@@ -289,6 +289,7 @@ def test_commands_run_in_a_forked_child_too(netns: NetNS) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+@needs_privilege
 @needs_another_user
 def test_without_the_privilege_no_command_runs_elsewhere(netns: NetNS) -> None:
     os.seteuid(65534)

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import is_running
+from helpers import is_running, needs_privilege
 from test_processes import child_states, has_ended, sh
 
 from pytest_netns import MakeNetNS, NetNS, NetNSOSError, kernel, processes
@@ -46,7 +46,9 @@ DESCENDANTS = {
 
 
 @pytest.mark.usefixtures("term_timeout")
-@pytest.mark.parametrize("which", DESCENDANTS)
+@pytest.mark.parametrize(
+    "which", [pytest.param(name, marks=needs_privilege if "left the namespace" in name else ()) for name in DESCENDANTS]
+)
 def test_close_ends_descendants(make_netns: MakeNetNS, which: str) -> None:
     ns = make_netns()
     script, count = DESCENDANTS[which]

@@ -9,9 +9,10 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers import eventually, is_running, named_namespaces
+from helpers import eventually, is_running, named_namespaces, needs_privilege
 from ordinary_user import LAB, Start, denied, place, start
 
 from pytest_netns import NetNS, NetNSExistsError, NetNSPermissionError, kernel
@@ -39,6 +40,7 @@ def test_the_namespace_belongs_to_another_user_namespace(ns: NetNS) -> None:
     assert kernel.is_owned_below(ns.fileno())
 
 
+@needs_privilege
 def test_off_and_auto_make_none_for_the_privileged() -> None:
     for userns in ("off", "auto"):
         session = Session(userns=userns)
@@ -98,6 +100,22 @@ def test_another_resident_child_joins_the_user_namespace_of_the_first(session: S
     other = session.namespace("other")
     join(ns, other)
     assert {os.stat(f"/proc/self/fd/{fd}").st_ino for fd in (ns.fileno(), other.fileno())} == {ns.inode, other.inode}
+
+
+def test_host_names(ns: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "setns", None)  # as where no thread can be inside
+    ns.ipr.link("add", ifname="only-here", kind="bridge", state="up")
+    (index,) = ns.ipr.link_lookup(ifname="only-here")
+    ns.ipr.addr("add", index=index, address="fe80::1", prefixlen=64, flags=2)  # IFA_F_NODAD
+    with ns.create_server(("localhost", 80)):
+        hosts: list[Any] = ["localhost", b"localhost", "127.0.0.1"]
+        for host in hosts:
+            ns.create_connection((host, 80), source_address=("localhost", 0)).close()
+    with ns.create_server(("::", 80), family=socket.AF_INET6):
+        ns.create_connection(("fe80::1%only-here", 80)).close()
+    for act in (ns.create_server, ns.create_connection):
+        with pytest.raises(socket.gaierror):
+            act(("no-such-host.invalid", 80))
 
 
 def names_seen_by(ns: NetNS) -> list[str]:
