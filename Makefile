@@ -11,17 +11,18 @@ USERNS := --netns-userns=process
 ROOT := sudo
 endif
 
-.PHONY: help demo test test-uml foreign smoke lint format docs bench soak chaos clean
+.PHONY: help demo test test-resident test-uml foreign smoke lint format docs bench soak chaos clean
 help:
-	@echo "make demo      run the examples and show what they do"
-	@echo "make test      run the tests here, and a part of them on each other Python there is"
-	@echo "make test-uml  run a part of them on a second kernel, which has links that this one may lack"
-	@echo "make foreign   run suites of others, from the package index, with each test isolated"
-	@echo "make lint      check format, style and types"
-	@echo "make bench     measure against pyroute2, ip netns and the system calls themselves"
-	@echo "make soak      run 10,000 tests and see whether anything grows"
-	@echo "make chaos     kill something at random, 200 times, and see whether anything is left"
-	@echo "make docs      build the documentation into docs/_build/html"
+	@echo "make demo           run the examples and show what they do"
+	@echo "make test           run the tests here, and a part of them on each other Python there is"
+	@echo "make test-resident  run a part of them where only the resident child is in a user namespace"
+	@echo "make test-uml       run a part of them on a second kernel, which has links that this one may lack"
+	@echo "make foreign        run suites of others, from the package index, with each test isolated"
+	@echo "make lint           check format, style and types"
+	@echo "make bench          measure against pyroute2, ip netns and the system calls themselves"
+	@echo "make soak           run 10,000 tests and see whether anything grows"
+	@echo "make chaos          kill something at random, 200 times, and see whether anything is left"
+	@echo "make docs           build the documentation into docs/_build/html"
 
 .venv/examples: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -43,6 +44,13 @@ ifdef USERNS
 else
 	$(BIN)/python -m pytest -n 2
 endif
+
+# The core: what namespaces and sockets can do. A test that needs a thread inside is expected to be told that none can be.
+CORE_TESTS := kernel_features pair netlink namespace sysctl servers sockets sockets_async socket_lifetime processes \
+	processes_end values fdpass rootless call
+
+test-resident: .venv/dev
+	$(BIN)/python -m pytest -n 2 --netns-userns=resident $(CORE_TESTS:%=tests/test_%.py)
 
 # The first are what the second kernel is for; the others are the core, on another version of Linux.
 UML_TESTS := kernel_features pair netlink namespace sysctl servers threads call
