@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,11 @@ from helpers import PATIENCE, needs_another_user
 
 from pytest_netns import NetNS
 
+SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")  # an ordinary user looks in neither
 pytestmark = [
-    pytest.mark.skipif(not shutil.which("sshd"), reason="there is no sshd; .ci/run installs it"),
+    pytest.mark.skipif(SSHD is None, reason="there is no sshd; .ci/run installs it"),
     needs_another_user,  # sshd gives up its privileges
+    pytest.mark.skipif(not os.access("/etc/shadow", os.R_OK), reason="sshd cannot look up whether root may log in"),
 ]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SUITE = """
@@ -44,15 +46,12 @@ SUITE = """
 
 
 @pytest.fixture
-def remote(netns_pair: tuple[NetNS, NetNS], tmp_path: Path) -> Iterator[Run]:
+def remote(netns_pair: tuple[NetNS, NetNS], tmp_path: Path) -> Run:
     """Run pytest on one host, with two workers on the other."""
     pytest.importorskip("xdist")
     left, right = netns_pair
     for key in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / key], check=True)
-    separation = Path("/run/sshd")  # sshd does not start without it
-    is_ours = not separation.exists()
-    separation.mkdir(exist_ok=True)
     options = {
         "ListenAddress": "192.0.2.2",
         "HostKey": tmp_path / "host",
@@ -62,7 +61,10 @@ def remote(netns_pair: tuple[NetNS, NetNS], tmp_path: Path) -> Iterator[Run]:
         "PidFile": "none",
     }
     arguments = ["-D", "-f", "/dev/null", *(f"-o{key}={value}" for key, value in options.items())]
-    right.popen([str(shutil.which("sshd")), *arguments], stderr=subprocess.DEVNULL)
+    # It does not start without a directory, which is not to be left on the machine.
+    script = 'mount -t tmpfs -o mode=755 none /run && mkdir /run/sshd && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(SSHD)]
+    right.popen([*command, *arguments], stderr=subprocess.DEVNULL)
     _wait_for(left, ("192.0.2.2", 22))
     ssh = f"-q -i {tmp_path / 'user'} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@192.0.2.2"
     suite = tmp_path / "suite"
@@ -75,9 +77,7 @@ def remote(netns_pair: tuple[NetNS, NetNS], tmp_path: Path) -> Iterator[Run]:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:warnings", "-d", "--tx", worker]
         return left.run([*command, *arguments], cwd=suite, env=os.environ | env, text=True, capture_output=True)
 
-    yield run
-    if is_ours:
-        separation.rmdir()
+    return run
 
 
 def _wait_for(ns: NetNS, address: tuple[str, int]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ordinary_user import UID, UNPRIVILEGED, Start, needs_root, place, start
 
 __all__ = ["place", "start"]  # fixtures
 
-pytestmark = needs_root  # it plays all of them
 SUITE = """
     import os, subprocess
     from pathlib import Path
@@ -42,6 +43,23 @@ def lending(folder: Path, entry: str) -> Sequence[str]:
     return ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
 
 
+def users(start: Start, **how: Any) -> dict[str, object]:
+    """Return what the doctor says of users."""
+    out, _ = start("", "--netns-doctor=json", **how).communicate()
+    found: dict[str, object] = {found["name"]: found for found in json.loads(out)}["users"]
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root plays the others")
+@pytest.mark.parametrize("userns", WAYS)
+def test_who_is_lent_some(start: Start, userns: str) -> None:
+    if not users(start)["ok"]:
+        pytest.skip("nobody is lent to this user")
+    out, _ = start(SUITE, f"--netns-userns={userns}", "-k", "command").communicate()
+    assert " 1 passed" in out.splitlines()[-1], out
+
+
+@needs_root
 @pytest.mark.parametrize("userns", WAYS)
 def test_root_lends_its_own(start: Start, userns: str) -> None:
     own = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
@@ -53,6 +71,7 @@ def test_root_lends_its_own(start: Start, userns: str) -> None:
 needs_newuidmap = pytest.mark.skipif(not shutil.which("newuidmap"), reason="no newuidmap; .ci/run installs uidmap")
 
 
+@needs_root
 @needs_newuidmap
 @pytest.mark.parametrize("who", ["nobody", str(UID)])
 @pytest.mark.parametrize("userns", WAYS)
@@ -63,12 +82,11 @@ def test_an_ordinary_user_is_lent_some(start: Start, tmp_path: Path, userns: str
     assert " 2 passed" in out.splitlines()[-1], out
 
 
+@needs_root
 @needs_newuidmap
 def test_the_doctor_says_how_to_be_lent_some(start: Start, tmp_path: Path) -> None:
     def look(entry: str) -> dict[str, object]:
-        out, _ = start("", "--netns-doctor=json", under=lending(tmp_path, entry), user=ORDINARY).communicate()
-        found: dict[str, object] = {found["name"]: found for found in json.loads(out)}["users"]
-        return found
+        return users(start, under=lending(tmp_path, entry), user=ORDINARY)
 
     found = look("")
     assert not found["ok"]
@@ -78,14 +96,15 @@ def test_the_doctor_says_how_to_be_lent_some(start: Start, tmp_path: Path) -> No
     assert look("nobody:100000:65536\n")["ok"]  # what that command writes
 
 
+@needs_root
 def test_the_doctor_says_which_capabilities_root_lacks(start: Start) -> None:
     without = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-all"]
-    out, _ = start("", "--netns-doctor=json", user=without).communicate()
-    found = {found["name"]: found for found in json.loads(out)}["users"]
+    found = users(start, user=without)
     assert not found["ok"]
-    assert found["remedy"].startswith("give root CAP_SETUID and CAP_SETGID")
+    assert str(found["remedy"]).startswith("give root CAP_SETUID and CAP_SETGID")
 
 
+@needs_root
 @pytest.mark.parametrize("entry", ["", "nobody:300000\nnobody:x:y\n", "nobody:0:65536\n"])
 @pytest.mark.parametrize("user", [ORDINARY, UNPRIVILEGED])
 @pytest.mark.parametrize("userns", WAYS)
