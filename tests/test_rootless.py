@@ -265,7 +265,6 @@ def test_sigkill_leaves_nothing(start: Start, place: Path, both: bool, userns: s
     run.wait()
     if both:
         eventually(lambda: not is_running(pids["resident"]), "the resident child is dead")
-        assert is_running(pids["child"])
         assert start(LAB, "-k", "test_after", option).wait() == 0
     eventually(lambda: not any(is_running(pid) for pid in pids.values()), "nothing is left")
 
