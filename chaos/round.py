@@ -106,8 +106,6 @@ class Round:
             time.sleep(PAUSE)
 
     def _strike(self, run: subprocess.Popen[bytes]) -> None:
-        if run.poll() is not None:
-            raise Missed("the run had ended")
         looks: dict[str, Callable[[], list[int]]] = {
             "controller": lambda: [run.pid],
             "worker": self._running_tests,
@@ -116,19 +114,27 @@ class Round:
             "command": lambda: self._alive("commands"),
             DOUBLE: lambda: [run.pid],
         }
-        victims = looks[self.kind]()
+        while run.poll() is None:
+            if self._kill(looks[self.kind]()):
+                return
+            time.sleep(PAUSE)
+        raise Missed("the run had ended")
+
+    def _kill(self, victims: list[int]) -> bool:
+        """Kill one of these processes; return whether there was one that had not ended."""
         if not victims:
-            raise Missed("there was none")
+            return False
         pids = [self._random.choice(sorted(victims))]
-        if self.kind == DOUBLE:
-            pids += self._alive("residents")
+        try:
+            if self.kind == DOUBLE:
+                pids += self._alive("residents")
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)  # so that neither acts on the other's end
             for pid in pids:
-                os.kill(pid, signal.SIGSTOP)  # so that neither acts on the other's end
-        for pid in pids:
-            try:
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                raise Missed("it had ended") from None
+        except ProcessLookupError:
+            return False
+        return True
 
     def _alive(self, kind: str) -> list[int]:
         return [int(pid) for pid in set(self._told(kind)) if kernel.start_time(int(pid)) is not None]
