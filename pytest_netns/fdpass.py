@@ -15,9 +15,8 @@ import os
 import select
 import socket
 import struct
-import time
 
-from .kernel import SCM_MAX_FD
+from .kernel import SCM_MAX_FD, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def receive(
 ) -> tuple[bytes, list[int]]:
     """Receive one message.
 
-    :param deadline: when to give up, on the clock of ``time.monotonic``; with ``None``, each packet is waited for as
+    :param deadline: when to give up, on the clock of ``kernel.monotonic``; with ``None``, each packet is waited for as
         long as the channel itself allows (see :func:`limit`).
     :param sender: a descriptor that becomes readable when the sender ends, such as a pidfd. It matters where others may
         hold a copy of the sender's end, as a child has that was forked at the same time: then the socket tells nothing.
@@ -127,7 +126,7 @@ def receive(
 def _await_packet(channel: socket.socket, deadline: float | None, sender: int | None) -> None:
     left = None
     if deadline is not None:
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError
         channel.settimeout(left)

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,10 +196,10 @@ class Guard:
         return namespace_of(thread.native_id) == kernel.namespace_id(self._home)
 
     def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
-        deadline = time.monotonic() + self._timeout
+        deadline = kernel.monotonic() + self._timeout
         for thread in threads:
             if thread not in before.threads and thread is not threading.current_thread() and not self._rests(thread):
-                thread.join(max(0, deadline - time.monotonic()))
+                thread.join(max(0, deadline - kernel.monotonic()))
 
     def _place(self, identity: tuple[int, int]) -> str:
         name = None if self.owner is None else self.owner.name_of(identity)

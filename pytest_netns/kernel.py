@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 TYPE_CHECKING = False  # not from typing, whose import costs the resident child 5 ms and 1 MB
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ ENTERED = "PYTEST_NETNS_USERNS"
 """The variable that tells children, such as xdist's workers, the inodes of the user namespace that pytest has entered,
 and of the one that it comes from."""
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode, <linux/nsfs.h>
+
+monotonic = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+"""The clock of each deadline, in seconds. Not ``time.monotonic``: freezegun and time-machine stop that for a test, the
+former in each module that has imported it."""
+sleep = time.sleep  # kept from the start, since a test may replace that of the module
 
 
 @functools.cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
 from typing import TYPE_CHECKING
 
+from . import kernel
 from .errors import NetNSTimeoutError, NetNSUnsupportedError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _add_ipv6(ns: NetNS, index: int, ipv6: str) -> None:
         # A work queue has the link join the address's multicast group, without which it hears no neighbour ask for
         # it, and then sends the news (net/ipv6/addrconf.c, addrconf_dad_begin).
         address = socket.inet_pton(socket.AF_INET6, ipv6)
-        deadline = time.monotonic() + TIMEOUT
+        deadline = kernel.monotonic() + TIMEOUT
         while address not in _receive(news, deadline, f"{ns}: {ipv6} is not ready after {TIMEOUT:g} s"):
             pass
 
@@ -74,7 +74,7 @@ def wait_until_up(ns: NetNS, ifname: str, timeout: float = TIMEOUT) -> None:
     :param timeout: in seconds.
     :raises NetNSTimeoutError: it has none in time.
     """
-    deadline = time.monotonic() + timeout
+    deadline = kernel.monotonic() + timeout
     with _news(ns, RTMGRP_LINK) as news:  # before the look, so that no change falls between
         while ns.ipr.link("get", ifname=ifname)[0].get("operstate") != "UP":
             _receive(news, deadline, f"{ns}: {ifname} has no carrier after {timeout:g} s")
@@ -88,7 +88,7 @@ def _news(ns: NetNS, group: int) -> socket.socket:
 
 
 def _receive(news: socket.socket, deadline: float, failure: str) -> bytes:
-    news.settimeout(max(1e-6, deadline - time.monotonic()))
+    news.settimeout(max(1e-6, deadline - kernel.monotonic()))
     try:
         return news.recv(65536)
     except TimeoutError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,9 +42,9 @@ class Pools:
 
 def _move(threads: set[threading.Thread], ns: int) -> None:
     """Move threads of pools into a namespace, as far as they have nothing to do; of the others, the guard tells."""
-    deadline = time.monotonic() + PATIENCE
-    while not all(map(is_idle_in_a_pool, threads)) and time.monotonic() < deadline:
-        time.sleep(PAUSE)
+    deadline = kernel.monotonic() + PATIENCE
+    while not all(map(is_idle_in_a_pool, threads)) and kernel.monotonic() < deadline:
+        kernel.sleep(PAUSE)
     for idle, submit in (*_executors(threads), *_trio(threads)):
         move = _Move(threads, len(idle), ns)
         for _ in idle:

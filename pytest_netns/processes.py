@@ -11,7 +11,6 @@ import signal
 import subprocess
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -151,12 +150,12 @@ class Processes:
     def _end(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         self._signal(started, others, signal.SIGTERM)
         self._signal(started, others, signal.SIGCONT)  # one that is stopped would not hear it
-        deadline = time.monotonic() + TERM_TIMEOUT
+        deadline = kernel.monotonic() + TERM_TIMEOUT
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0, deadline - time.monotonic()))
-        while _running(others) and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+                process.wait(max(0, deadline - kernel.monotonic()))
+        while _running(others) and kernel.monotonic() < deadline:
+            kernel.sleep(PAUSE)
         self._kill(started, others)
 
     def _look(self, started: Iterable[subprocess.Popen[Any]], others: dict[int, int]) -> None:
@@ -183,21 +182,21 @@ class Processes:
                 os.kill(pid, number)
 
     def _kill(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
-        deadline = time.monotonic() + KILL_TIMEOUT
+        deadline = kernel.monotonic() + KILL_TIMEOUT
         stopped: set[int] | None = None
         for turn in itertools.count():
             self._look(started, others)  # they may have started more meanwhile
             left = [process.pid for process in started if process.poll() is None] + _running(others)
             if not left:
                 return
-            if time.monotonic() > deadline:
+            if kernel.monotonic() > deadline:
                 names = ", ".join(f"{pid} ({_command(pid)})" for pid in left)
                 raise NetNSOSError(errno.EBUSY, f"{self._what}: processes were killed and do not end: {names}")
             # Stopped before they are killed, so that none starts another between the look and its end.
             are_stopped = stopped == set(others) or turn >= STOP_ROUNDS
             self._signal(started, others, signal.SIGKILL if are_stopped else signal.SIGSTOP)
             stopped = set(others)
-            time.sleep(PAUSE)
+            kernel.sleep(PAUSE)
 
     def _take_output(self, process: subprocess.Popen[Any]) -> None:
         for name in ("stdin", "stdout", "stderr"):

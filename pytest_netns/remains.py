@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from . import kernel
 from .holders import holders_of
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -52,7 +52,7 @@ class Remains:
         """Take in a namespace that was closed."""
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # "<nodeid> (<phase>)"
         self._closed[key] = Closed(
-            f"{what}, closed in {test}," if test else f"{what}, closed,", identity, time.monotonic()
+            f"{what}, closed in {test}," if test else f"{what}, closed,", identity, kernel.monotonic()
         )
         self._batch.append(key)
 
@@ -68,7 +68,7 @@ class Remains:
 
     def kept(self) -> list[str]:
         """Return a text for each that something keeps, once; it asks at most once a second."""
-        now = time.monotonic()
+        now = kernel.monotonic()
         if now < self._next or not self._closed:
             return []
         self._next = now + EVERY
@@ -90,9 +90,9 @@ class Remains:
 
     def _look_until(self, seconds: float) -> list[str]:
         found = self._look()
-        deadline = time.monotonic() + seconds
-        while self._closed and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+        deadline = kernel.monotonic() + seconds
+        while self._closed and kernel.monotonic() < deadline:
+            kernel.sleep(PAUSE)
             found += self._look()
         return found
 

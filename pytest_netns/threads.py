@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -118,7 +117,7 @@ class Threads:
         threads.discard(threading.current_thread())
         if self._timeout is None:
             return []
-        deadline = time.monotonic() + self._timeout
+        deadline = kernel.monotonic() + self._timeout
         return [thread for thread in threads if not self._ends(thread, deadline)]
 
     def _ends(self, thread: threading.Thread, deadline: float) -> bool:
@@ -126,9 +125,9 @@ class Threads:
         while thread.is_alive():
             if is_idle_in_a_pool(thread) and not self._is_inside(thread):
                 return True  # nothing can give it a turn; what it has used is closed from here
-            if time.monotonic() >= deadline:
+            if kernel.monotonic() >= deadline:
                 return False
-            thread.join(min(PAUSE, max(0, deadline - time.monotonic())))
+            thread.join(min(PAUSE, max(0, deadline - kernel.monotonic())))
         return True
 
     def _is_inside(self, thread: threading.Thread) -> bool:

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -189,11 +188,11 @@ def receive_answer(
     waited: float | None = ns.child_timeout
     remedy = "if the machine is just slow, raise --netns-child-timeout"
     try:
-        answer = fdpass.receive(channel, time.monotonic() + ns.child_timeout, child.ending)
+        answer = fdpass.receive(channel, kernel.monotonic() + ns.child_timeout, child.ending)
         if call and answer[0] == BEGUN:
             waited, remedy = timeout, "give it a longer timeout, or none"
             channel.settimeout(None)
-            answer = fdpass.receive(channel, None if timeout is None else time.monotonic() + timeout, child.ending)
+            answer = fdpass.receive(channel, None if timeout is None else kernel.monotonic() + timeout, child.ending)
         return answer
     except (fdpass.Closed, ConnectionResetError):
         raise ChildDiedError(errno.ECHILD, f"{ns}: the {mode} child ended before it answered, {child.end()}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 from .. import kernel
 
@@ -38,7 +37,7 @@ def kill_processes(
                 kill(pid)
         if not found:
             return
-        time.sleep(PAUSE)
+        kernel.sleep(PAUSE)
     if inhabited:
         raise Failed
 
