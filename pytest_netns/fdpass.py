@@ -4,23 +4,34 @@ A message is one packet of a SOCK_SEQPACKET socket, or several: each packet begi
 one follows, or that this one stands instead of all that came before. So a message may carry any number of bytes and
 descriptors, and one that was cut is never taken for whole.
 ``socket.recv_fds`` ignores its flags (CPython gh-107898) and would leave descriptors inheritable, hence ``recvmsg``.
+
+A signal handler that raises, as those of Ctrl-C and pytest-timeout do, may do so after any call of the main thread:
+also after recvmsg(2), before what it returned is assigned. So descriptors need an owner before that call returns.
+CPython runs handlers after a call and at the head of a loop, but neither within a call of a function written in C nor
+between the other steps of a statement (ceval.c, CHECK_EVAL_BREAKER). Hence ``list.extend(map(...))``, which calls, and
+keeps the result, in one step.
 """
 
 from __future__ import annotations
 
 import array
 import errno
+import itertools
 import math
 import os
 import select
 import socket
 import struct
+from _socket import socketpair
 
-from .kernel import SCM_MAX_FD, monotonic
+from .kernel import SCM_MAX_FD, close_all, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
+
+    from typing_extensions import Self
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -31,6 +42,11 @@ _ANCILLARY = socket.CMSG_SPACE(SCM_MAX_FD * array.array("i").itemsize)
 _SEND_FLAGS, _RECEIVE_FLAGS = int(socket.MSG_NOSIGNAL), int(socket.MSG_CMSG_CLOEXEC)
 _CONTROL_CUT, _DATA_CUT = int(socket.MSG_CTRUNC), int(socket.MSG_TRUNC)
 _LEVEL, _RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
+_RECVMSG = (PACKET + 1,), (_ANCILLARY,), (_RECEIVE_FLAGS,)  # the arguments of one call, for map()
+_SOCKETPAIR = (int(socket.AF_UNIX),), (int(socket.SOCK_SEQPACKET),)
+
+Channel = socket.SocketType
+"""An end of a pair: the class beneath ``socket.socket``, which the patches of tests do not reach."""
 
 
 class Closed(Exception):
@@ -41,16 +57,60 @@ class Garbage(Exception):
     """What came is not a message."""
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Return two connected ends, both close-on-exec, blocking and owned by the caller."""
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+class Received:
+    """Owns the descriptors that messages bring, from the system call on, and closes those that are left at its end.
+
+    Who takes one assigns ``fds[0]`` to what is to own it, and deletes ``fds[0]`` in the next statement, without a call
+    in between. In the main thread, where a signal handler may raise as ``__exit__`` begins, close it at the end of a
+    ``try`` block, and once more where that fails.
+    """
+
+    __slots__ = ("fds", "packets", "sockets")
+
+    def __init__(self) -> None:
+        self.packets: list[Any] = []  # as recvmsg(2) returned them, until their descriptors are in fds
+        self.fds: list[int] = []
+        self.sockets: list[socket.socket] = []  # those that own one of the descriptors
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None or self.fds:
+            self.close(kind is not None)
+
+    def close(self, with_sockets: bool = True) -> None:
+        """Close the descriptors that no socket owns, and the sockets too."""
+        owned = {sock.fileno() for sock in self.sockets}
+        numbers = itertools.chain(self.fds, *map(_rights, self.packets))
+        left = [fd for fd in dict.fromkeys(numbers) if fd not in owned]
+        sockets = self.sockets
+        self.packets, self.fds, self.sockets = [], [], []
+        close_all(left)
+        if with_sockets:
+            for sock in sockets:
+                socket.SocketType.close(sock)
+
+    def take_socket(self, fd: int, proto: int = -1) -> socket.socket:
+        """Return a socket that owns one of the descriptors; it is closed with the others if the block fails.
+
+        :raises OSError: it is no socket.
+        """
+        sock = socket.socket.__new__(socket.socket)
+        self.sockets.append(sock)  # before it has the descriptor
+        sock.__init__(proto=proto, fileno=fd)  # type: ignore[misc]
+        return sock
+
+
+def pair(ends: list[Channel]) -> None:
+    """Add two connected ends to a list, both close-on-exec and blocking."""
+    ends.extend(itertools.chain.from_iterable(map(socketpair, *_SOCKETPAIR)))
     if socket.getdefaulttimeout() is not None:  # it is meant for the sockets of the test
-        for end in ends:
+        for end in ends[-2:]:
             end.settimeout(None)
-    return ends
 
 
-def limit(channel: socket.socket, timeout: float) -> None:
+def limit(channel: Channel, timeout: float) -> None:
     """Let the kernel bound each wait on a blocking channel (socket(7)): unlike ``settimeout``, it costs no system call.
 
     :param timeout: in seconds; a wait that is longer raises ``TimeoutError`` when receiving, ``BlockingIOError`` when
@@ -62,7 +122,7 @@ def limit(channel: socket.socket, timeout: float) -> None:
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
 
-def send(channel: socket.socket, payload: bytes, fds: Sequence[int] = (), *, instead: bool = False) -> None:
+def send(channel: Channel, payload: bytes, fds: Sequence[int] = (), *, instead: bool = False) -> None:
     """Send one message.
 
     :param payload: its bytes.
@@ -86,23 +146,22 @@ def send(channel: socket.socket, payload: bytes, fds: Sequence[int] = (), *, ins
         )
 
 
-def _send_packet(channel: socket.socket, mark: bytes, part: bytes, fds: Sequence[int]) -> None:
+def _send_packet(channel: Channel, mark: bytes, part: bytes, fds: Sequence[int]) -> None:
     if fds:
         channel.sendmsg([mark, part], [(_LEVEL, _RIGHTS, array.array("i", fds))], _SEND_FLAGS)
     else:
         channel.send(mark + part, _SEND_FLAGS)
 
 
-def receive(
-    channel: socket.socket, deadline: float | None = None, sender: int | None = None
-) -> tuple[bytes, list[int]]:
+def receive(channel: Channel, received: Received, deadline: float | None = None, sender: int | None = None) -> bytes:
     """Receive one message.
 
+    :param received: what owns its descriptors, which are close-on-exec.
     :param deadline: when to give up, on the clock of ``kernel.monotonic``; with ``None``, each packet is waited for as
         long as the channel itself allows (see :func:`limit`).
     :param sender: a descriptor that becomes readable when the sender ends, such as a pidfd. It matters where others may
         hold a copy of the sender's end, as a child has that was forked at the same time: then the socket tells nothing.
-    :return: its bytes, and its descriptors: close-on-exec, owned by the caller.
+    :return: its bytes.
     :raises Closed: the other side ended, after it had read all that was sent to it.
     :raises ConnectionResetError: it ended before that (net/unix/af_unix.c, unix_release_sock).
     :raises Garbage: what came is not a message.
@@ -110,20 +169,14 @@ def receive(
     :raises OSError: EMFILE where this process has no room for the descriptors.
     """
     parts: list[bytes] = []
-    fds: list[int] = []
-    try:
-        while True:
-            if deadline is not None or sender is not None:
-                _await_packet(channel, deadline, sender)
-            if _receive_packet(channel, parts, fds) != MORE:
-                break
-    except BaseException:
-        close_all(fds)
-        raise
-    return b"".join(parts), fds
+    while True:
+        if deadline is not None or sender is not None:
+            _await_packet(channel, deadline, sender)
+        if _receive_packet(channel, parts, received) != MORE:
+            return b"".join(parts)
 
 
-def _await_packet(channel: socket.socket, deadline: float | None, sender: int | None) -> None:
+def _await_packet(channel: Channel, deadline: float | None, sender: int | None) -> None:
     left = None
     if deadline is not None:
         left = deadline - monotonic()
@@ -144,16 +197,16 @@ def _await_packet(channel: socket.socket, deadline: float | None, sender: int | 
             raise Closed
 
 
-def _receive_packet(channel: socket.socket, parts: list[bytes], fds: list[int]) -> bytes:
+def _receive_packet(channel: Channel, parts: list[bytes], received: Received) -> bytes:
+    packets = received.packets
     try:
-        packet, ancillary, flags, _ = channel.recvmsg(PACKET + 1, _ANCILLARY, _RECEIVE_FLAGS)
+        packets.extend(map(channel.recvmsg, *_RECVMSG))
     except BlockingIOError:
         raise TimeoutError from None
-    for level, kind, data in ancillary:
-        if (level, kind) == (_LEVEL, _RIGHTS):
-            numbers = array.array("i")
-            numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
-            fds.extend(numbers)
+    packet, ancillary, flags, _ = packets[0]
+    if ancillary:
+        received.fds += _rights(packets[0])
+    del packets[:]
     if flags & _CONTROL_CUT:
         # There is room for all that a packet can carry: the kernel cut them since this process can hold no more.
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -161,17 +214,20 @@ def _receive_packet(channel: socket.socket, parts: list[bytes], fds: list[int]) 
         raise Garbage(f"a packet of more than {PACKET} bytes")
     if not packet:
         raise Closed
-    mark = packet[:1]
+    mark: bytes = packet[:1]
     if mark == INSTEAD:
         parts.clear()
-        close_all(fds)
+        close_all(received.fds)
     elif mark not in (LAST, MORE):
         raise Garbage(f"a packet that begins with {mark!r}")
     parts.append(packet[1:])
     return mark
 
 
-def close_all(fds: list[int]) -> None:
-    """Close descriptors and forget their numbers first, so that none can be closed twice."""
-    while fds:
-        os.close(fds.pop())
+def _rights(packet: Any) -> array.array[int]:
+    """Return the descriptors that came with a packet."""
+    numbers = array.array("i")
+    for level, kind, data in packet[1]:
+        if (level, kind) == (_LEVEL, _RIGHTS):
+            numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+    return numbers

@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 from . import kernel
 from .holders import command_of, namespace_of_socket, socket_text
+from .processes import helpers_of_multiprocessing
 from .remains import Remains
 from .threads import is_idle_in_a_pool, namespace_of, stack_of
 
@@ -56,17 +56,9 @@ def _descriptors() -> set[int]:
     return found
 
 
-def _helpers() -> list[tuple[Any, int]]:
-    """Return the fork server and the resource tracker of ``multiprocessing`` with their pids, where they run."""
-    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
-    found = (server, getattr(server, "_forkserver_pid", None)), (tracker, getattr(tracker, "_pid", None))
-    return [(helper, pid) for helper, pid in found if pid is not None]
-
-
 def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
     """Return their descriptors and pids, which outlive a test."""
-    found = _helpers()
+    found = helpers_of_multiprocessing()
     descriptors: set[Any] = {
         getattr(helper, "_forkserver_alive_fd", getattr(helper, "_fd", None)) for helper, _ in found
     }
@@ -107,7 +99,7 @@ class Guard:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._home = kernel.open_own_namespace()
-        self._earlier_helpers = {pid for _, pid in _helpers()}  # of a program that runs pytest.main()
+        self._earlier_helpers = {pid for _, pid in helpers_of_multiprocessing()}  # of a program that runs pytest.main()
         self.owner: Owner | None = None
 
     def close(self) -> None:
@@ -166,7 +158,7 @@ class Guard:
         """Return those helpers of ``multiprocessing`` that were started inside a namespace, which they then keep."""
         home = kernel.namespace_id(self._home)
         found = []
-        for helper, pid in _helpers():
+        for helper, pid in helpers_of_multiprocessing():
             if pid in self._earlier_helpers:
                 continue
             try:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import errno
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from . import kernel
@@ -22,30 +20,57 @@ ELSEWHERE = (
     "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with "
     "a child_mode such as 'fork'"
 )
+WAY_BACK = "the thread's own namespace, the way back from the other"
 
 
-@contextlib.contextmanager
-def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
-    """Move the calling thread into a namespace, and back at the end.
+class Entered:
+    """Has the calling thread in a namespace for the length of a block.
+
+    Not a generator: a signal handler that raises between its first part and the block would leave the thread inside.
 
     :param ns: returns a descriptor of the namespace, or raises where it is closed.
     :param what: how to call it in an error.
+    :param inside: has this object as long as a thread is inside by it: who closes the namespace is to end that, since a
+        signal handler may also raise as ``__exit__`` begins.
     """
-    try:
-        home = kernel.open_own_namespace()
-    except OSError as error:
-        raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
-    try:
-        if kernel.is_owned_below(ns()):
-            enter(ns(), what)  # says why not
-        enter(home, "the thread's own namespace, the way back from the other")
-        enter(ns(), what)
+
+    def __init__(self, ns: Callable[[], int], what: object, inside: list[Entered]) -> None:
+        self._ns = ns
+        self._what = what
+        self._inside = inside
+        self._original: list[int] = []
+        self.thread = 0
+
+    def __enter__(self) -> None:
+        self.thread = threading.get_ident()
+        self._inside.append(self)
         try:
-            yield
-        finally:
-            enter(home, "the thread's own namespace, the way back from the other")
-    finally:
-        os.close(home)
+            try:
+                original = kernel.open_own_namespace(self._original)
+            except OSError as error:
+                raise from_errno(error.errno or 0, f"{self._what}: cannot keep the way back") from error
+            if kernel.is_owned_below(self._ns()):
+                enter(self._ns(), self._what)  # says why not
+            enter(original, WAY_BACK)
+            enter(self._ns(), self._what)
+        except BaseException:
+            self.leave()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.leave()
+        except BaseException:  # a signal handler's, perhaps before it was done
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Go back to where the thread was; nothing, if it has."""
+        if self._original:
+            enter(self._original[0], WAY_BACK)
+            kernel.close_all(self._original)
+        if self in self._inside:
+            self._inside.remove(self)
 
 
 def enter(ns: int, what: object) -> None:

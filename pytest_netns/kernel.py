@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import functools
+import itertools
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 
 TYPE_CHECKING = False  # not from typing, whose import costs the resident child 5 ms and 1 MB
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from typing import Any
 
 CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 6, 7, 12, 13, 21  # <linux/capability.h>
@@ -43,7 +44,24 @@ INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode, <linux/nsfs.h>
 monotonic = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 """The clock of each deadline, in seconds. Not ``time.monotonic``: freezegun and time-machine stop that for a test, the
 former in each module that has imported it."""
+FOREVER = 1e9  # seconds
 sleep = time.sleep  # kept from the start, since a test may replace that of the module
+
+
+def keep(owner: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function of C and add what it returns to a list, in one step that no signal handler interrupts.
+
+    Else what a call has made, such as a descriptor or a child, is lost if a handler raises before it is assigned: see
+    ``fdpass``.
+    """
+    owner.extend(itertools.starmap(function, (arguments,)))
+
+
+def close_all(fds: list[int]) -> None:
+    """Close descriptors, whose numbers are forgotten first: in one step, so that none is closed twice, or never."""
+    closing = map(os.close, fds[:])
+    del fds[:]
+    any(closing)
 
 
 @functools.cache
@@ -104,31 +122,40 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def open_own_namespace() -> int:
+def open_own_namespace(fds: list[int] | None = None) -> int:
     """Return a new descriptor of the calling thread's network namespace.
 
     Not ``/proc/self``, which shows that of the main thread, nor ``/proc/1``, which may be unreadable.
+
+    :param fds: what is to own it, if not the caller.
     """
-    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    fds = [] if fds is None else fds
+    keep(fds, os.open, "/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    return fds[-1]
 
 
-def owner_of(ns: int) -> int:
-    """Return a new descriptor of the user namespace that owns a namespace (ioctl_ns(2), Linux 4.9)."""
-    fd = fcntl.ioctl(ns, NS_GET_USERNS)
-    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # it is so by itself since Linux 5.3
-    return fd
+def open_owner(ns: int, fds: list[int]) -> int:
+    """Return a new descriptor of the user namespace that owns a namespace (ioctl_ns(2), Linux 4.9).
+
+    :param fds: what is to own it.
+    """
+    keep(fds, fcntl.ioctl, ns, NS_GET_USERNS)
+    fcntl.fcntl(fds[-1], fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # it is so by itself since Linux 5.3
+    return fds[-1]
 
 
 def is_owned_below(ns: int) -> bool:
     """Whether a namespace belongs to a user namespace below the one this process is in."""
+    fds: list[int] = []
     try:
-        owner = owner_of(ns)
+        is_below = namespace_id(open_owner(ns, fds)) != namespace_id("/proc/self/ns/user")
+        close_all(fds)
     except PermissionError:
         return False  # it belongs to one above
-    try:
-        return namespace_id(owner) != namespace_id("/proc/self/ns/user")
-    finally:
-        os.close(owner)
+    except BaseException:
+        close_all(fds)
+        raise
+    return is_below
 
 
 def enter(ns: int) -> None:
@@ -139,11 +166,11 @@ def enter(ns: int) -> None:
     try:
         setns(ns)
     except PermissionError:
-        owner = owner_of(ns)
+        fds: list[int] = []
         try:
-            setns(owner, CLONE_NEWUSER)
+            setns(open_owner(ns, fds), CLONE_NEWUSER)
         finally:
-            os.close(owner)
+            close_all(fds)
         setns(ns)
 
 
@@ -201,8 +228,8 @@ def namespace_cookie() -> int:
 
 def start_time(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot, or ``None`` if it has ended."""
-    fields = _stat(pid)
-    return None if fields is None else int(fields[19])
+    fields = status_of(pid)
+    return None if fields is None or has_ended(pid, fields) else int(fields[19])
 
 
 def set_link_up(name: str) -> None:
@@ -211,6 +238,15 @@ def set_link_up(name: str) -> None:
         request = struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), 0)
         flags: int = struct.unpack_from("h", fcntl.ioctl(control, SIOCGIFFLAGS, request), IFNAMSIZ)[0]
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), flags | IFF_UP))
+
+
+def is_own_child(pid: int) -> bool:
+    """Whether a process is a child of this one that has not been reaped (waitid(2))."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def open_pidfd(pid: int) -> int | None:
@@ -227,32 +263,31 @@ def open_pidfd(pid: int) -> int | None:
         raise
 
 
-def descendants_of(pids: set[int]) -> dict[int, int]:
-    """Return the pid and the start time of each process that descends from one of these and has not ended."""
-    children: dict[int, list[tuple[int, int]]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal():
-            fields = _stat(entry)
-            if fields is not None:
-                children.setdefault(int(fields[1]), []).append((int(entry), int(fields[19])))
-    found: dict[int, int] = {}
-    parents = list(pids)
-    while parents:
-        for pid, since in children.get(parents.pop(), ()):
-            if pid not in found:
-                found[pid] = since
-                parents.append(pid)
-    return found
-
-
-def _stat(pid: int | str) -> list[bytes] | None:
-    """Return the fields of a process from its state on, or ``None`` if it has ended (proc_pid_stat(5))."""
+def status_of(pid: int | str) -> list[bytes] | None:
+    """Return the fields of a process from its state on, or ``None`` if there is none (proc_pid_stat(5))."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+            return file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in (b"Z", b"X") else fields
+
+
+def has_ended(pid: int | str, fields: list[bytes] | None) -> bool:
+    """Whether a process has ended, as its status says: a zombie has, if no thread of it lives on."""
+    if fields is None or fields[0] == b"X":
+        return True
+    if fields[0] != b"Z":
+        return False
+    return len(live_tasks(pid)) == 0
+
+
+def live_tasks(pid: int | str) -> list[str]:
+    """Return the threads of a process that have not ended; the first one may have ended before others (proc(5))."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [task for task in tasks if (status_of(f"{pid}/task/{task}") or [b"X"])[0] not in (b"Z", b"X")]
 
 
 def copy_descriptor(pidfd: int, number: int) -> int:
@@ -260,19 +295,3 @@ def copy_descriptor(pidfd: int, number: int) -> int:
     fd: int = _libc().syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
     _checked(fd)
     return fd
-
-
-def processes_in(inhabited: set[tuple[int, int]]) -> Iterator[int]:
-    """Yield the pid of each process, except the caller, whose main thread is in one of the namespaces.
-
-    :param inhabited: the namespaces, as :func:`namespace_id` gives them.
-    """
-    own = str(os.getpid())
-    for entry in os.listdir("/proc"):
-        if not entry.isdecimal() or entry == own:
-            continue
-        try:
-            if namespace_id(f"/proc/{entry}/ns/net") in inhabited:
-                yield int(entry)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended meanwhile, is a zombie, or belongs to another user and so is not in a namespace of ours

@@ -17,12 +17,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from . import inside, kernel
+from . import fdpass, inside, kernel
 from . import sockets as handed_out
 from .child import CALL_MODES, check_mode
 from .child.modes import Modes
 from .child.protocol import Spec
-from .errors import NetNSClosedError
+from .errors import NetNSClosedError, NetNSLeakError
+from .handle import Handle
 from .processes import Processes
 from .sysctl import Sysctl
 from .threads import Threads
@@ -75,60 +76,75 @@ class NetNS:
     def __init__(
         self,
         modes: Modes,
-        key: int,
-        fd: int,
+        handle: Handle,
         *,
-        label: str,
-        name: str | None,
         child_mode: str | None,
-        child_timeout: float,
         thread_timeout: float | None,
         on_closed: Callable[[], object],
         on_output: Callable[[str, str], object],
     ) -> None:
-        self._key = key
-        self.label = label
-        self.name = name
-        self.child_timeout = child_timeout
+        self.label = handle.label
+        self.name: str | None = None
+        self._handle = handle
         self._modes = modes
         self._child_mode = child_mode
         self._pid = os.getpid()
-        self._fd = fd
-        self._id = kernel.namespace_id(fd)
         self._lock = threading.RLock()
+        self._is_closing = False
         self._netlink: Netlink | None = None
         self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
-        self._undo = contextlib.ExitStack()
-        self._undo.callback(on_closed)
-        self._undo.callback(os.close, fd)
-        self._undo.callback(modes.resident.forget, key, str(self), child_timeout)
-        self._undo.callback(self._sockets.close)
-        self._threads = Threads(self._checked_fd, self._id, self, thread_timeout)
-        self._undo.callback(self._end_threads_and_netlink)
-        self._processes = Processes(fd, self, lambda: modes.resident.mounts, on_output)
-        self._undo.callback(self._processes.close)
+        self._threads = Threads(self._checked_fd, handle, thread_timeout)
+        self._processes = Processes(handle, modes.resident, on_output)
+        self._is_judged = thread_timeout is not None
+        self._callbacks: list[Callable[[], object]] = []
+        self._to_undo: list[Callable[[], object]] = [
+            on_closed,
+            self._close_fd,
+            self._let_go,
+            self._sockets.close,
+            self._end_threads_and_netlink,
+            self._processes.check_strays,
+            self._processes.close,
+            self._threads.leave,
+            self._call_back,
+            self._threads.cancel,
+        ]
+        """What ``close`` has to do still; the last comes first."""
+        self._last_steps = self._to_undo[:3]
 
     # Identity
 
     def fileno(self) -> int:
         """Return the descriptor of the namespace, which it goes on to own; after ``close()`` -1, as of a socket."""
-        return self._fd
+        self._expect_processes()
+        return -1 if self._is_closing else self._handle.fd
 
     @property
     def path(self) -> Path:
         """A path to the namespace, good for ``ip``, ``nsenter`` and ``pyroute2.IPRoute(netns=str(ns.path))``."""
-        return Path(f"/proc/{self._pid}/fd/{self._checked_fd()}")
+        fd = self._checked_fd()
+        self._expect_processes()
+        return Path(f"/proc/{self._pid}/fd/{fd}")
 
     @property
     def inode(self) -> int:
         """The inode that identifies the namespace, as ``readlink /proc/PID/ns/net`` shows it."""
-        return self._id[1]
+        return self._handle.identity[1]
 
     @property
     def closed(self) -> bool:
         """Whether ``close()`` was called."""
-        return self._fd < 0
+        return self._is_closing
+
+    @property
+    def child_timeout(self) -> float:
+        """How long a child may take over one step in it, in seconds."""
+        return self._handle.child_timeout
+
+    @child_timeout.setter
+    def child_timeout(self, seconds: float) -> None:
+        self._handle.child_timeout = seconds
 
     @property
     def child_mode(self) -> str:
@@ -136,7 +152,7 @@ class NetNS:
         return self._child_mode or self._modes.current()
 
     def __str__(self) -> str:
-        return f"namespace {self.label!r}"
+        return str(self._handle)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"inode={self.inode}"
@@ -175,7 +191,13 @@ class NetNS:
         self._checked_fd()
         mode = self._modes[child_mode or self.child_mode]
         asked = [_spec(spec) for spec in specs]
-        return self._sockets.adopt(mode.sockets(self, asked), asked, self)
+        received = fdpass.Received()
+        try:
+            mode.sockets(self._handle, asked, received)
+            return self._sockets.adopt(received, asked, self._handle)
+        except BaseException:
+            received.close()
+            raise
 
     def create_server(
         self,
@@ -232,8 +254,8 @@ class NetNS:
         :raises NetNSPermissionError: the process may not.
         """
         self._checked_fd()
-        self._threads.entered = True
-        return inside.entered(self._checked_fd, self)
+        self._expect_processes()
+        return self._threads.enter()
 
     def call(
         self,
@@ -256,10 +278,11 @@ class NetNS:
         :raises NetNSTimeoutError: the function took too long.
         """
         fd = self._checked_fd()
+        self._expect_processes()
         if child_mode is not None:
             check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
-            return cast("T", self._modes[child_mode].call(self, func, args, kwargs, timeout))
-        return inside.call(fd, self, functools.partial(func, *args, **kwargs), timeout)
+            return cast("T", self._modes[child_mode].call(self._handle, func, args, kwargs, timeout))
+        return inside.call(fd, self._handle, functools.partial(func, *args, **kwargs), timeout)
 
     def thread(
         self,
@@ -276,7 +299,8 @@ class NetNS:
         :return: the thread, which the caller starts. Closing the namespace waits for it, up to ``netns_thread_timeout``
             seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
         """
-        inside.check(self._checked_fd(), self)
+        inside.check(self._checked_fd(), self._handle)
+        self._expect_processes()
         return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
 
     def executor(
@@ -291,7 +315,8 @@ class NetNS:
         :return: the pool, owned by the caller. Closing the namespace shuts it down: what has not begun is cancelled,
             and its threads are waited for as :meth:`thread` has it.
         """
-        inside.check(self._checked_fd(), self)
+        inside.check(self._checked_fd(), self._handle)
+        self._expect_processes()
         return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
 
     # Commands
@@ -352,28 +377,63 @@ class NetNS:
     def close(self) -> None:
         """End the namespace's processes, close what was opened in it, remove its name and let go of it.
 
-        Closing it again does nothing. In a forked child, it closes the child's own copies only.
+        Closing it again does nothing, but for what an earlier call did not come to, or could not do: that is tried
+        again. In a forked child, it closes the child's own copies only.
 
         :raises NetNSError: something could not be undone; the rest was.
         """
         with self._lock:
-            if self.closed:
+            self._is_closing = True
+            if os.getpid() != self._pid:
+                del self._to_undo[:]  # it is the parent's
+                self._sockets.close()
+                self._close_fd()
                 return
-            fd, self._fd = self._fd, -1  # forgotten before it is closed, so that nothing can use the number meanwhile
-        if os.getpid() != self._pid:
-            self._undo.pop_all()  # what it would undo is the parent's
-            self._sockets.close()
+            with contextlib.ExitStack() as stack:
+                for step in self._to_undo:
+                    stack.callback(self._undo, step)
+
+    @property
+    def _is_gone(self) -> bool:
+        """Whether nothing is left to be closed."""
+        return not self._to_undo
+
+    def _undo(self, step: Callable[[], object]) -> None:
+        if step in self._last_steps and step is not self._to_undo[-1]:
+            return  # the resident child and its journal are to know the namespace until all else is done
+        try:
+            step()
+        except NetNSLeakError:
+            self._to_undo.remove(step)  # who leaks is named once
+            raise
+        self._to_undo.remove(step)
+
+    def _let_go(self) -> None:
+        self._modes.resident.forget(self._handle)
+
+    def _close_fd(self) -> None:
+        fd, self._handle.fd = self._handle.fd, -1  # forgotten before it is closed
+        if fd >= 0:
             os.close(fd)
-        self._undo.close()
 
     def _descriptors(self) -> set[int]:
         """Return the descriptors of the namespace, and of what is open in it and will be closed with it."""
         netlink = set() if self._netlink is None else self._netlink.descriptors()
-        return {self._fd, *self._sockets.descriptors(), *netlink, *self._processes.descriptors()}
+        return {self._handle.fd, *self._sockets.descriptors(), *netlink, *self._processes.descriptors()}
 
     def _on_close(self, func: Callable[..., object], *args: Any) -> None:
         """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
-        self._undo.callback(func, *args)
+        self._callbacks.append(functools.partial(func, *args))
+
+    def _call_back(self) -> None:
+        with contextlib.ExitStack() as stack:
+            while self._callbacks:
+                stack.callback(self._callbacks.pop(0))
+
+    def _expect_processes(self) -> None:
+        """Have processes looked for inside when the namespace is closed, since there may be some."""
+        if self._is_judged:
+            self._processes.may_be_there = True
 
     def __enter__(self) -> Self:
         self._checked_fd()
@@ -383,10 +443,9 @@ class NetNS:
         self.close()
 
     def _checked_fd(self) -> int:
-        fd = self._fd
-        if fd < 0:
+        if self._is_closing:
             raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
-        return fd
+        return self._handle.fd
 
     def _look_up(self, *arguments: Any) -> list[Any]:
         if kernel.is_owned_below(self._checked_fd()):
@@ -417,7 +476,7 @@ class NetNS:
 
     def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
         self._checked_fd()
-        return self._modes.resident.sysctl(self, verb, *arguments)
+        return self._modes.resident.sysctl(self._handle, verb, *arguments)
 
     def _make_netlink_socket(self, family: int) -> stdlib.socket:
         return self.socket(stdlib.AF_NETLINK, stdlib.SOCK_DGRAM, family)

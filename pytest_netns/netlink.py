@@ -21,6 +21,7 @@ from typing import Any
 import pyroute2
 from pyroute2.netlink.core import MAGIC_CLOSE
 
+from .background import shielded
 from .errors import NetNSOSError
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -100,21 +101,23 @@ class _InThread:
 
     def close(self) -> None:
         """Close it: in its own thread, when that has ended, or at last from the one that ends the namespace."""
-        loop, transport, sock = self.loop, self.transport, self.sock
-        self.loop = self.transport = self.sock = None
+        loop = self.loop
         if isinstance(loop, _Loop) and not loop.is_closed():
             loop.be_of_this_process()
         elif self._pid != os.getpid():
             loop = None  # that of a program which forked watches by an epoll that is the parent's too
-        if transport is not None:
-            _close_transport(transport, loop)
+        if self.transport is not None:
+            _close_transport(self.transport, loop)
+            self.transport = None
         if loop is not None and self.own_loop and not loop.is_closed() and not loop.is_running():
             with _outer_loop_aside():
                 loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-        if sock is not None:
-            sock.magic = MAGIC_CLOSE
-            sock.close()
+        self.loop = None
+        if self.sock is not None:
+            self.sock.magic = MAGIC_CLOSE
+            self.sock.close()
+            self.sock = None
 
 
 def _close_transport(transport: Any, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -162,11 +165,13 @@ class _Threads:
         return set(self._all)
 
     def close(self) -> None:
-        while self._all:
-            part = self._all.popitem()[1]
+        for ident, part in list(self._all.items()):
+            # Neither asyncio's nor pyroute2's code stands a signal handler that raises in the middle of it.
+            shielded(part.close)
             if part.end is not None:
                 part.end.detach()  # else it keeps this object until the thread ends, so for ever in the main thread
-            part.close()
+            if self._all.get(ident) is part:
+                del self._all[ident]
 
 
 class _Sentinel:
@@ -266,8 +271,12 @@ class Netlink:
 
     def close(self) -> None:
         with contextlib.ExitStack() as stack:
-            while self._open:
-                stack.callback(self._open.pop().close)
+            for made in list(self._open):
+                stack.callback(self._close, made)
+
+    def _close(self, made: Any) -> None:
+        made.close()
+        self._open.remove(made)
 
 
 def _core(made: Any) -> _Core:

@@ -251,11 +251,8 @@ def _add_what_was_wanted(item: pytest.Item, report: pytest.TestReport, error: Ba
         report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
 
 
-def _add_outputs(item: pytest.Item) -> None:
+def _add_outputs(item: pytest.Item, session: Session) -> None:
     """Add to the reports what commands have written that ended with the test."""
-    session = item.config.stash.get(session_key, None)
-    if session is None:
-        return
     outputs, session.outputs = session.outputs, []
     for title, text in outputs:
         item.add_report_section("teardown", title, text)  # shown with the report of a failed call too
@@ -275,7 +272,12 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         before = item.config.stash.get(before_key, None)
         if before is not None:
             del item.config.stash[before_key]
-        _add_outputs(item)
+        session = item.config.stash.get(session_key, None)
+        if session is not None:
+            try:
+                session.finish_closing()
+            finally:
+                _add_outputs(item, session)
     guard = item.config.stash.get(guard_key, None)
     if guard is not None:
         differences = [] if before is None else guard.differences(before)
@@ -370,14 +372,14 @@ def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNet
 
 
 @pytest.fixture
-def netns(request: pytest.FixtureRequest, netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[NetNS]:
+def netns(request: pytest.FixtureRequest, netns_child_mode: str, _make_netns: Callable[..., NetNS]) -> Iterator[NetNS]:
     """A network namespace made for this test: loopback up, closed at the end of the test."""
     isolation = request.config.stash.get(isolation_key, None)
     if isolation is not None and isolation.place is not None:  # asked for by getfixturevalue()
         yield isolation.place
         return
-    with _make_netns("netns") as ns:
-        yield ns
+    with contextlib.ExitStack() as undo:
+        yield _make_netns("netns", own=undo.callback)
 
 
 def _isolation_of(config: pytest.Config) -> Isolation:
@@ -402,7 +404,7 @@ def _netns_isolated(request: pytest.FixtureRequest, _make_netns: Callable[..., N
 
 
 @pytest.fixture
-def make_netns(netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[MakeNetNS]:
+def make_netns(netns_child_mode: str, _make_netns: Callable[..., NetNS]) -> Iterator[MakeNetNS]:
     """Make namespaces that are closed at the end of the test.
 
     make_netns(label=None, *, name=None, lo=True, sysctl=None, child_mode=None, child_timeout=None)
@@ -410,7 +412,7 @@ def make_netns(netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[MakeNe
     with contextlib.ExitStack() as undo:
 
         def make(label: str | None = None, **options: Any) -> NetNS:
-            return undo.enter_context(_make_netns(label, **options))
+            return _make_netns(label, own=undo.callback, **options)
 
         yield make
 

@@ -1,4 +1,4 @@
-"""The commands that run in a namespace, ended with it."""
+"""The commands that run in a namespace, and the end of all processes that do."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import contextlib
 import errno
 import itertools
 import os
+import queue
+import select
 import shlex
 import signal
 import subprocess
+import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future
+from subprocess import Popen  # kept from the start, since a test may replace that of the module
+from typing import Any, Protocol
 
 from . import inside, kernel
-from .errors import NetNSOSError, how_it_ended
+from .background import Background
+from .errors import NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, how_it_ended
+from .handle import Handle
 from .holders import command_of
 from .through import Through
 
@@ -24,42 +30,134 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 
 TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
-PAUSE = 0.005  # seconds between two looks at processes
+READ_TIMEOUT = 1.0  # seconds for the rest of a pipe, which another thread may be reading
+FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05  # seconds between two looks at processes
 STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
 PIPE_LIMIT = 1 << 20  # bytes: what a pipe can hold (pipe(7), /proc/sys/fs/pipe-max-size)
 TITLE_LENGTH = 60  # characters of a command in the title of its output
 OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
 
 
-class Processes:
-    """The commands of one namespace.
+class Others(Protocol):
+    """The resident child, as what signals all that is inside."""
 
-    :param ns: a descriptor of the namespace, which stays open as long as this object is used.
-    :param what: how to call it in an error.
-    :param mounts: returns a descriptor of the mount namespace that commands of another user namespace join, if there is
-        one.
+    @property
+    def mounts(self) -> int | None:
+        """A descriptor of the mount namespace that commands of another user namespace join, if there is one."""
+
+    def signal(
+        self, handle: Handle, number: int, commands: list[int], spared: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """Signal what is in a namespace, and what these commands have started; return what there is of it."""
+
+
+class Command:
+    """A command that was started, and a descriptor by which it is signalled, and no other that got its pid.
+
+    :param process: what ``subprocess.Popen`` has given. A test may have put something else in its place, whose pid is
+        made up: then there is nothing to signal.
+    :param is_child: whether it is a child of the thread that has started it.
+    """
+
+    def __init__(self, process: subprocess.Popen[Any], is_child: bool) -> None:
+        self.process = process
+        self.is_child = is_child
+        self.pidfd = kernel.open_pidfd(process.pid) if is_child and process.poll() is None else None
+
+    def is_running(self) -> bool:
+        return self.is_child and self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        if self.is_running():
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and somebody else has reaped it
+                if self.pidfd is None:
+                    os.kill(self.process.pid, number)  # ours, and not reaped: its pid is that of no other
+                else:
+                    signal.pidfd_send_signal(self.pidfd, number)
+
+    def close(self) -> None:
+        pidfd, self.pidfd = self.pidfd, None
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+class Starter:
+    """A thread that starts commands, inside a namespace.
+
+    A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork. The
+    thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG) dies with
+    the thread that has started it. And no signal handler interrupts the start.
+
+    :param begin: what the thread does first.
+    """
+
+    def __init__(self, begin: Callable[[], object]) -> None:
+        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._thread = Background(self._run)
+        self._thread.wait(0)
+        try:
+            self.call(begin)
+        except BaseException:
+            self._tasks.put(None)
+            raise
+
+    def call(self, task: Callable[[], Any]) -> Any:
+        future: Future[Any] = Future()
+        self._tasks.put((future, task))
+        return future.result()
+
+    def _run(self) -> None:
+        while (item := self._tasks.get()) is not None:
+            future, task = item
+            try:
+                future.set_result(task())
+            except BaseException as error:
+                future.set_exception(error)
+            del item, future, task  # what a task has made is not to be held until the next comes
+
+    def is_child(self, pid: object) -> bool:
+        """Whether a pid is that of a child which the calling thread, this one, has started and nobody has reaped."""
+        if type(pid) is not int or pid <= 0:
+            return False
+        try:
+            with open("/proc/thread-self/children", "rb") as file:
+                return pid in map(int, file.read().split())
+        except OSError:  # no descriptor to spare, or a kernel without CONFIG_PROC_CHILDREN
+            return kernel.is_own_child(pid)
+
+    def close(self, timeout: float) -> bool:
+        """Let the thread end; return whether it has, within a timeout in seconds."""
+        self._tasks.put(None)
+        return self._thread.wait(timeout)
+
+
+class Processes:
+    """The commands of one namespace, and what else runs in it.
+
+    :param handle: the namespace.
+    :param others: the resident child, which signals what is not a child of this process.
     :param on_output: told, as a command is ended, what it is and what it wrote to a pipe that nobody has read.
     """
 
-    def __init__(
-        self, ns: int, what: object, mounts: Callable[[], int | None], on_output: Callable[[str, str], object]
-    ) -> None:
-        self._ns = ns
-        self._mounts = mounts
-        self._what = what
+    def __init__(self, handle: Handle, others: Others, on_output: Callable[[str, str], object]) -> None:
+        self._handle = handle
+        self._others = others
         self._on_output = on_output
-        self._started: list[subprocess.Popen[Any]] = []
-        # A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork. The
-        # thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG)
-        # dies with the thread that has started it.
-        self._starter: ThreadPoolExecutor | None = None
+        self._commands: list[Command] = []
+        self._starter: Starter | None = None
         self._through: Through | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self.may_be_there = False
+        """Whether something may run inside; to look for it takes a millisecond."""
+        self._kill_at: float | None = None
+        self._unseen: NetNSError | None = None
+        self._strays: list[int] = []
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that are open as long as this object is used."""
-        return set() if self._through is None else self._through.descriptors()
+        pidfds = {command.pidfd for command in list(self._commands) if command.pidfd is not None}
+        return pidfds if self._through is None else pidfds | self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         if self._pid != os.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
@@ -67,28 +165,25 @@ class Processes:
         with self._lock:
             if self._starter is None:
                 self._starter = self._make_starter()
-        return self._starter.submit(self._start, args, kwargs).result()
+            starter = self._starter
+        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, args, kwargs))
+        return process
 
-    def _make_starter(self) -> ThreadPoolExecutor:
-        starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
-        if kernel.is_owned_below(self._ns):
-            self._through = Through(self._ns, self._mounts)
-            return starter
-        try:
-            starter.submit(inside.enter, self._ns, self._what).result()
-        except BaseException:
-            starter.shutdown()
-            raise
-        return starter
+    def _make_starter(self) -> Starter:
+        self.may_be_there = True
+        if kernel.is_owned_below(self._handle.fd):
+            self._through = Through(self._handle.fd, lambda: self._others.mounts)
+            return Starter(lambda: None)
+        return Starter(lambda: inside.enter(self._handle.fd, self._handle))
 
-    def _start(self, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
+    def _start(self, starter: Starter, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
         if self._through is None:
             process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
         else:
             command, others = self._through.command(args, kwargs)
             process = subprocess.Popen(command, **others)
             process.args = args
-        self._started.append(process)
+        self._commands.append(Command(process, starter.is_child(process.pid)))
         return process
 
     def run(
@@ -121,101 +216,146 @@ class Processes:
             except BaseException:
                 process.kill()
                 raise
-        self._started.remove(process)
+        self._forget(process)
         result = subprocess.CompletedProcess(process.args, process.returncode, out, err)
         if check:
             result.check_returncode()
         return result
 
+    def _forget(self, process: subprocess.Popen[Any]) -> None:
+        for command in [command for command in self._commands if command.process is process]:
+            self._commands.remove(command)
+            command.close()
+
     def close(self) -> None:
-        """End what still runs, with what it has started and whatever else is in the namespace.
+        """End what still runs in the namespace, and what its commands have started.
 
-        All get SIGTERM, and SIGKILL if they run two seconds later.
+        All get SIGTERM, and SIGKILL if they run two seconds later. When this was interrupted, or has failed, a further
+        call goes on with what there still is.
+
+        :raises NetNSError: something does not end, or cannot be looked for.
         """
-        if self._starter is None:
-            return  # there were none
-        started, self._started = self._started, []
-        others: dict[int, int] = {}
+        if not self.may_be_there:
+            return
+        self._unseen = None
         try:
-            self._look(started, others)
-            if others or any(process.returncode is None for process in started):
-                self._end(started, others)
-        finally:
-            for process in started:
-                self._take_output(process)
-            self._starter.shutdown()
-            if self._through is not None:
-                self._through.close()
+            self._end()
+        except BaseException:
+            for command in self._commands:  # who does not want to wait for them does not want them either
+                command.signal(signal.SIGKILL)
+            raise
+        for command in self._commands:
+            if isinstance(command.process, Popen):  # and not what a test has put in its place
+                self._take_output(command.process)
+        if self._unseen is not None:
+            raise self._unseen
+        if self._starter is not None and not self._starter.close(READ_TIMEOUT):
+            text = f"{self._handle}: a command is being started, and does not come to run"
+            raise NetNSTimeoutError(errno.ETIMEDOUT, text)
+        while self._commands:
+            self._commands[-1].close()
+            del self._commands[-1]
+        if self._through is not None:
+            self._through.close()
+        self.may_be_there = False
 
-    def _end(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
-        self._signal(started, others, signal.SIGTERM)
-        self._signal(started, others, signal.SIGCONT)  # one that is stopped would not hear it
-        deadline = kernel.monotonic() + TERM_TIMEOUT
-        for process in started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0, deadline - kernel.monotonic()))
-        while _running(others) and kernel.monotonic() < deadline:
-            kernel.sleep(PAUSE)
-        self._kill(started, others)
+    def check_strays(self) -> None:
+        """Name what commands have started that has gone to the original namespace, where nothing is signalled.
 
-    def _look(self, started: Iterable[subprocess.Popen[Any]], others: dict[int, int]) -> None:
-        """Add the pid and the start time of each process to end that is not our child to ``others``.
-
-        What a process has started is found as long as that runs, wherever it is: it may have left the namespace. One
-        that has left its parent is found in the namespace only.
+        :raises NetNSLeakError: there is such a thing.
         """
-        running = {process.pid for process in started if process.poll() is None}.union(_running(others))
+        running = [pid for pid in self._strays if kernel.start_time(pid) is not None]
         if running:
-            others.update(kernel.descendants_of(running))
-        children = {process.pid for process in started}
-        for pid in kernel.processes_in({kernel.namespace_id(self._ns)}):
-            since = kernel.start_time(pid)
-            if since is not None and pid not in children:
-                others[pid] = since
+            raise NetNSLeakError(
+                f"{self._handle}: a command has started what went to the original namespace, where nothing of it is "
+                f"ended: {_named(running)}; end it before the test ends"
+            )
 
-    @staticmethod
-    def _signal(started: Iterable[subprocess.Popen[Any]], others: dict[int, int], number: int) -> None:
-        for process in started:
-            process.send_signal(number)  # not if it has ended
-        for pid in _running(others):
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # PermissionError: named if it does not end
-                os.kill(pid, number)
+    def _end(self) -> None:
+        if any(command.is_running() for command in self._commands):
+            self._signal(0)  # what they have started is found by its parents as long as these live
+        commands, others = self._signal(signal.SIGTERM)
+        if not commands and not others:
+            return
+        self._signal(signal.SIGCONT)  # one that is stopped would not hear it
+        if self._kill_at is None:
+            self._kill_at = kernel.monotonic() + TERM_TIMEOUT
+        pause = FIRST_PAUSE
+        while kernel.monotonic() < self._kill_at:
+            commands, others = self._signal(0)
+            if not commands and not others:
+                return
+            _wait(commands, min(pause, self._kill_at - kernel.monotonic()))
+            pause = min(2 * pause, LAST_PAUSE)
+        self._kill()
 
-    def _kill(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
+    def _kill(self) -> None:
         deadline = kernel.monotonic() + KILL_TIMEOUT
-        stopped: set[int] | None = None
+        # Stopped before they are killed, so that none starts another between the look and its end.
+        number, stopped = signal.SIGSTOP, None
         for turn in itertools.count():
-            self._look(started, others)  # they may have started more meanwhile
-            left = [process.pid for process in started if process.poll() is None] + _running(others)
+            commands, others = self._signal(number)
+            left = {*(command.process.pid for command in commands), *others}
             if not left:
                 return
             if kernel.monotonic() > deadline:
-                names = ", ".join(f"{pid} ({_command(pid)})" for pid in left)
-                raise NetNSOSError(errno.EBUSY, f"{self._what}: processes were killed and do not end: {names}")
-            # Stopped before they are killed, so that none starts another between the look and its end.
-            are_stopped = stopped == set(others) or turn >= STOP_ROUNDS
-            self._signal(started, others, signal.SIGKILL if are_stopped else signal.SIGSTOP)
-            stopped = set(others)
-            kernel.sleep(PAUSE)
+                text = f"{self._handle}: processes were killed and do not end: {_named(sorted(left))}"
+                raise NetNSOSError(errno.EBUSY, text)
+            if left == stopped or turn >= STOP_ROUNDS:
+                number = signal.SIGKILL
+            stopped = left
+            kernel.sleep(FIRST_PAUSE)
+
+    def _signal(self, number: int) -> tuple[list[Command], list[int]]:
+        """Signal all there is; return the commands that run, and the pids of what else does.
+
+        The commands come first, since that takes neither a look nor a descriptor nor the help of another process.
+        """
+        if number:
+            for command in self._commands:
+                command.signal(number)
+        running = [command for command in self._commands if command.is_running()]
+        pids = [command.process.pid for command in running]
+        helpers = [pid for _, pid in helpers_of_multiprocessing()]  # named by the leak check, if they are inside
+        try:
+            others, strays = self._others.signal(self._handle, number, pids, helpers)
+        except NetNSError as error:
+            self._unseen = error
+            return running, []
+        self._strays = strays or self._strays
+        return running, others
 
     def _take_output(self, process: subprocess.Popen[Any]) -> None:
         for name in ("stdin", "stdout", "stderr"):
             stream = getattr(process, name)
             if stream is None or stream.closed:
                 continue
-            if name != "stdin":
-                text = _rest_of(stream)
-                if text:
-                    how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
-                    title = f"{name} of `{_command_line(process.args)}` in {self._what}, {how},"
-                    self._on_output(title, text[-OUTPUT_LIMIT:])
-            with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
-                stream.close()
+            text = _finish(stream, is_read=name != "stdin")
+            if text:
+                how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
+                title = f"{name} of `{_command_line(process.args)}` in {self._handle}, {how},"
+                self._on_output(title, text[-OUTPUT_LIMIT:])
 
 
-def _running(since: dict[int, int]) -> list[int]:
-    """Return those processes that have not ended, and are not others that got their pids."""
-    return [pid for pid, start in since.items() if kernel.start_time(pid) == start]
+def helpers_of_multiprocessing() -> list[tuple[Any, int]]:
+    """Return the fork server and the resource tracker of ``multiprocessing`` with their pids, where they run."""
+    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    found = (server, getattr(server, "_forkserver_pid", None)), (tracker, getattr(tracker, "_pid", None))
+    return [(helper, pid) for helper, pid in found if pid is not None]
+
+
+def _wait(commands: list[Command], timeout: float) -> None:
+    """Wait until one of these has ended, or for a time in seconds."""
+    pidfds = [command.pidfd for command in commands if command.pidfd is not None]
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    poll.poll(max(0, timeout) * 1000)
+
+
+def _named(pids: list[int]) -> str:
+    return ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
 
 
 def _command_line(args: Any) -> str:
@@ -229,6 +369,31 @@ def _command(pid: int) -> str:
         return command_of(pid)
     except (FileNotFoundError, ProcessLookupError):
         return "it has ended just now"
+
+
+def _finish(stream: Any, *, is_read: bool) -> str:
+    """Close a stream; return what is in its pipe and was not read, as far as that comes without waiting for more.
+
+    A thread does it, which is left behind if it takes too long: another one may be reading, and has the stream locked.
+    """
+    texts: list[str] = []
+
+    def finish() -> None:
+        try:
+            if is_read:
+                texts.append(_rest_of(stream))
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
+                stream.close()
+
+    finishing = Background(finish)
+    if not finishing.wait(READ_TIMEOUT):
+        return "(another thread is reading it)"
+    try:
+        finishing.result()
+    except (OSError, ValueError) as error:
+        texts.append(f"(the rest of it cannot be read: {error})")
+    return "".join(texts)
 
 
 def _rest_of(stream: Any) -> str:

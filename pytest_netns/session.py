@@ -7,9 +7,11 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
-from . import kernel, names
+from . import names
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
+from .errors import NetNSError
+from .handle import Handle
 from .namespace import NetNS
 from .remains import Remains
 from .sysctl import checked
@@ -56,10 +58,13 @@ class Session:
         child_mode: str | None = None,
         child_timeout: float | None = None,
         judged: bool = True,
+        own: Callable[[Callable[[], object]], object] = lambda close: None,
     ) -> NetNS:
         """Make a namespace; see :class:`MakeNetNS`.
 
         :param judged: whether what keeps it after it is closed is waited for, and then an error.
+        :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
+            returns.
         """
         modes, key = self.modes, next(self._keys)
         if child_mode is not None:
@@ -69,31 +74,40 @@ class Session:
         if name is not None:
             name = check_name(name) + self._name_suffix
         label = label or name or f"netns{key}"
-        what = f"namespace {label!r}"
-        fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
-        on_closed = functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd))
+        handle = Handle(key, label, timeout)
         ns = NetNS(
             modes,
-            key,
-            fd,
-            label=label,
-            name=name,
+            handle,
             child_mode=child_mode,
-            child_timeout=timeout,
             thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
-            on_closed=on_closed if judged else lambda: None,
+            on_closed=functools.partial(self._closed, handle, judged),
         )
         self._open[key] = ns
-        self._names[ns._id] = label
-        ns._on_close(self._open.pop, key)
-        if name is not None:
-            try:
-                modes.resident.bind(key, name, str(ns), timeout)
-            except BaseException:
+        own(ns.close)
+        try:
+            modes.resident.create(handle, lo=lo, sysctl=values)
+            self._names[handle.identity] = label
+            if name is not None:
+                ns.name = name
+                modes.resident.bind(handle, name)
+        except BaseException:
+            with contextlib.suppress(NetNSError):  # what cannot be undone now is tried once more with the session's end
                 ns.close()
-                raise
+            raise
         return ns
+
+    def _closed(self, handle: Handle, judged: bool) -> None:
+        if judged and handle.identity in self._names:
+            self.remains.closed(handle.key, str(handle), handle.identity)
+        self._open.pop(handle.key, None)
+
+    def finish_closing(self) -> None:
+        """Close what was being closed when that was interrupted, or failed."""
+        with contextlib.ExitStack() as stack:
+            for ns in list(self._open.values()):
+                if ns.closed:
+                    stack.callback(ns.close)
 
     @property
     def has_made_one(self) -> bool:

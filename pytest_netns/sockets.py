@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from . import fdpass
 from .child.protocol import Spec
-from .errors import ChildProtocolError
+from .errors import ChildProtocolError, NetNSClosedError
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -31,32 +33,27 @@ class Sockets:
     def __init__(self) -> None:
         self._open: list[socket.socket] = []
         self._look_at = 64
+        self._is_closed = False
         self._lock = threading.Lock()
 
-    def adopt(self, fds: list[int], specs: list[Spec], what: object) -> list[socket.socket]:
+    def adopt(self, received: fdpass.Received, specs: list[Spec], what: object) -> list[socket.socket]:
         """Make sockets of descriptors that a child has passed.
 
-        :param fds: the descriptors; they are owned here from now on, also when this fails.
+        :param received: what owns the descriptors, until they are all sockets.
         :param specs: what they were asked to be.
         :raises ChildProtocolError: they are something else.
+        :raises NetNSClosedError: the namespace was closed meanwhile.
         """
-        made: list[socket.socket] = []
-        try:
-            if len(fds) != len(specs):
-                raise ChildProtocolError(
-                    errno.EPROTO, f"{what}: the child passed {len(fds)} descriptors instead of {len(specs)}"
-                )
-            fds.reverse()
-            for spec in specs:
-                made.append(_adopt(fds, spec, what))
-        except BaseException:
-            for sock in made:
-                sock.close()
-            for fd in fds:
-                os.close(fd)
-            raise
+        if len(received.fds) != len(specs):
+            raise ChildProtocolError(
+                errno.EPROTO, f"{what}: the child passed {len(received.fds)} descriptors instead of {len(specs)}"
+            )
+        made = [_adopt(received, fd, spec, what) for fd, spec in zip(received.fds, specs, strict=True)]
         with self._lock:
+            if self._is_closed:
+                raise NetNSClosedError(errno.EBADF, f"{what} was closed while a socket was made in it")
             self._open += made
+            del received.fds[:]
             if len(self._open) > self._look_at:
                 self._open = [sock for sock in self._open if sock.fileno() >= 0]
                 self._look_at = max(64, 2 * len(self._open))
@@ -67,23 +64,34 @@ class Sockets:
             return {sock.fileno() for sock in self._open}
 
     def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
         while self._open:
-            self._open.pop().close()
+            sock = self._open[-1]
+            _do_not_linger(sock)
+            sock.close()
+            del self._open[-1]
 
 
-def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
+def _do_not_linger(sock: socket.socket) -> None:
+    """Have close(2) return at once: with SO_LINGER it waits until what was sent has arrived (socket(7))."""
+    if sock.fileno() >= 0 and sock.type == socket.SOCK_STREAM:
+        with contextlib.suppress(OSError):  # a kind of socket that has no such option does not linger
+            if struct.unpack("ii", sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))[1]:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+
+
+def _adopt(received: fdpass.Received, fd: int, spec: Spec, what: object) -> socket.socket:
     family, kind, proto = spec
     try:
         # Family and type are asked of the kernel; the protocol is as given, as socket.socket() has it.
-        sock = socket.socket(proto=proto, fileno=fds[-1])
+        sock = received.take_socket(fd, proto)
     except OSError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
-    fds.pop()
     # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
     raw: Any = super(socket.socket, sock)
     if (raw.family, raw.type) != (family, kind & ~_FLAGS):
-        with sock:
-            raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
+        raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
     if kind & _NONBLOCK:
         sock.setblocking(False)
     return sock

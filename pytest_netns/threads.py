@@ -13,6 +13,7 @@ from typing import Any
 
 from . import inside, kernel
 from .errors import NetNSLeakError
+from .handle import Handle
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -76,20 +77,29 @@ class Threads:
     """The threads of one namespace: those that it has started, and others that are in it or hold something of it.
 
     :param ns: returns the descriptor of the namespace, or raises where it is closed.
-    :param identity: what identifies it, as of ``kernel.namespace_id``.
-    :param what: how to call it in an error.
+    :param handle: the namespace.
     :param timeout: how long a thread may take to end after the namespace is closed, in seconds; with ``None`` it need
         not end, and nothing is said.
     """
 
-    def __init__(self, ns: Callable[[], int], identity: tuple[int, int], what: object, timeout: float | None) -> None:
+    def __init__(self, ns: Callable[[], int], handle: Handle, timeout: float | None) -> None:
         self._ns = ns
-        self._identity = identity
-        self._what = what
+        self._what = handle
         self._timeout = timeout
         self._threads: list[threading.Thread] = []
         self._executors: list[InsideExecutor] = []
-        self.entered = False
+        self._inside: list[inside.Entered] = []
+        self._was_entered = False
+
+    def enter(self) -> inside.Entered:
+        self._was_entered = True
+        return inside.Entered(self._ns, self._what, self._inside)
+
+    def leave(self) -> None:
+        """Have the calling thread leave the namespace, where something has kept it from doing so."""
+        for entered in reversed(self._inside[:]):
+            if entered.thread == threading.get_ident():
+                entered.leave()
 
     def thread(self, **kwargs: Any) -> InsideThread:
         thread = InsideThread(self._ns, self._what, **kwargs)
@@ -101,19 +111,24 @@ class Threads:
         self._executors.append(executor)
         return executor
 
+    def cancel(self) -> None:
+        """Have pools begin nothing any more."""
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+
     def wait(self, holders: Iterable[int]) -> list[threading.Thread]:
         """Wait for the end of every thread that is to end with the namespace; return those that do not.
 
         :param holders: further ones, by their identifiers.
         """
+        self.cancel()
         threads = {thread for thread in self._threads if thread.is_alive()}
         for executor in self._executors:
-            executor.shutdown(wait=False, cancel_futures=True)
             threads |= executor.threads()
         by_ident = {thread.ident: thread for thread in threading.enumerate()}
         threads |= {by_ident[ident] for ident in holders if ident in by_ident}
-        if self.entered or threads:
-            threads |= threads_in(self._identity)
+        if self._was_entered or threads:
+            threads |= threads_in(self._what.identity)
         threads.discard(threading.current_thread())
         if self._timeout is None:
             return []
@@ -131,7 +146,7 @@ class Threads:
         return True
 
     def _is_inside(self, thread: threading.Thread) -> bool:
-        return thread.native_id is not None and namespace_of(thread.native_id) == self._identity
+        return thread.native_id is not None and namespace_of(thread.native_id) == self._what.identity
 
     def blame(self, alive: list[threading.Thread], holders: Iterable[int]) -> NetNSLeakError:
         """Return the error that names the threads which did not end, where each is and what it holds."""

@@ -33,13 +33,14 @@ class Through:
         self._nsenter = nsenter
         self._ns = ns
         self._mounts = mounts
-        self._owner = kernel.owner_of(ns)
+        self._fds: list[int] = []
+        self._owner = kernel.open_owner(ns, self._fds)
 
     def descriptors(self) -> set[int]:
-        return {self._owner}
+        return set(self._fds)
 
     def close(self) -> None:
-        os.close(self._owner)
+        kernel.close_all(self._fds)
 
     def command(self, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return what to give to ``subprocess.Popen`` instead of these arguments.

@@ -27,16 +27,12 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, fds: list[int], made: list[socket.socket]) -> None:
+    def __init__(self, file: io.BytesIO, received: fdpass.Received) -> None:
         super().__init__(file)
-        self._fds = fds
-        self._made = made
+        self._received = received
 
     def persistent_load(self, index: int) -> socket.socket:
-        sock = socket.socket(fileno=self._fds[index])
-        self._fds[index] = -1
-        self._made.append(sock)
-        return sock
+        return self._received.take_socket(self._received.fds[index])
 
 
 def dump(value: object) -> tuple[bytes, list[socket.socket]]:
@@ -50,18 +46,15 @@ def dump(value: object) -> tuple[bytes, list[socket.socket]]:
     return file.getvalue(), sockets
 
 
-def load(pickled: bytes, fds: list[int]) -> Any:
+def load(pickled: bytes, received: fdpass.Received) -> Any:
     """Return the value; the sockets in it own the descriptors, and those that none wants are closed."""
-    made: list[socket.socket] = []
     try:
-        return _Unpickler(io.BytesIO(pickled), fds, made).load()
+        value = _Unpickler(io.BytesIO(pickled), received).load()
     except BaseException:
-        for sock in made:
-            sock.close()
+        received.close()
         raise
-    finally:
-        fds[:] = [fd for fd in fds if fd >= 0]
-        fdpass.close_all(fds)
+    received.close(with_sockets=False)
+    return value
 
 
 def check_picklable(start_method: str, func: object, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:

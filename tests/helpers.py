@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from pytest_netns import NetNS, kernel
 from pytest_netns.child.observer import Observer
+from pytest_netns.session import Session
 
 needs_another_user = pytest.mark.skipif(
     Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
@@ -51,7 +53,7 @@ def is_running(pid: int) -> bool:
 
 def is_gone(ns: NetNS) -> bool:
     """Whether the kernel has taken a closed namespace down. Its inode may be that of another by then."""
-    return ns._key not in ns._modes.resident.still_there()
+    return ns._handle.key not in ns._modes.resident.still_there()
 
 
 class Watch:
@@ -96,3 +98,11 @@ def links() -> set[str]:
 def output(*command: str) -> str:
     """Return what a command prints."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def end_resident(session: Session) -> None:
+    """Kill the resident child, which keeps its filter, if it runs."""
+    pid = session.modes.resident.pid
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_running(pid), "the resident child is dead")

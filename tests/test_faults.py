@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import multiprocessing
 import os
 import resource
@@ -10,12 +11,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 import sabotage
-from helpers import descriptors, eventually, is_running
+from helpers import descriptors, end_resident, is_running
+from sabotaging import Sabotage, sabotaging  # noqa: F401 (a fixture)
 
 import pytest_netns
 from pytest_netns import (
@@ -39,38 +41,6 @@ NOT_LONG = 0.5  # seconds to wait for a child that is certain not to answer
 
 os.register_at_fork(after_in_child=lambda: sabotage.apply("forked"))
 
-Sabotage = Callable[..., None]
-
-
-@pytest.fixture
-def sabotaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sabotage]:
-    """Let the children of a mode fail at a step, or, without arguments, do well again."""
-    resource_tracker.ensure_running()  # it is to be no child that a test finds left
-    order = tmp_path / "order"
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, sabotage\n"
-        "sabotage.apply('spawned')\n"
-        "os.register_at_fork(after_in_child=lambda: sabotage.apply('forked'))\n"
-    )
-    monkeypatch.setenv("SABOTAGE", str(order))
-    monkeypatch.setenv("SABOTAGE_PACKAGE", str(Path(pytest_netns.__file__).parents[1]))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(sabotage.__file__).parent)]))
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-I", "-S", str(sabotage.__file__)))
-
-    def set_order(mode: str = "", step: str = "", action: str = "") -> None:
-        if mode == "mp:forkserver":
-            forkserver._forkserver._stop()  # type: ignore[attr-defined]  # the next one runs sitecustomize
-            order.write_text("")
-            forkserver.ensure_running()
-        child = {"resident": "resident", "mp:spawn": "spawned"}.get(mode, "forked")
-        if mode == "resident" and step == "start":
-            child = "resident-start"
-        order.write_text(f"{child} {step} {action}")
-
-    yield set_order
-    order.unlink(missing_ok=True)
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]
-
 
 @pytest.fixture
 def session(sabotaging: Sabotage) -> Iterator[Session]:
@@ -78,14 +48,6 @@ def session(sabotaging: Sabotage) -> Iterator[Session]:
     made = Session()
     yield made
     made.close()
-
-
-def end_resident(session: Session) -> None:
-    """Kill the resident child, which keeps its filter, if it runs."""
-    pid = session.modes.resident.pid
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not is_running(pid), "the resident child is dead")
 
 
 def expected(step: str, action: str) -> type[NetNSError] | None:
@@ -350,4 +312,23 @@ def test_a_stopped_fork_server_is_replaced(session: Session) -> None:
         ns.socket()
     ns.child_timeout = 60
     ns.socket().close()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_that_ignores_its_children(make_netns: Callable[..., NetNS], mode: str) -> None:
+    """Then the kernel reaps them, and wait(2) knows of none."""
+    ns = make_netns(child_mode=mode)
+    ns.socket().close()
+    before = descriptors()
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        for _ in range(3):
+            ns.create_server(("127.0.0.1", 80)).close()
+        assert ns.popen(["sleep", "1000"]).pid
+        ns.close()
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
+    gc.collect()
+    assert len(descriptors()) <= len(before)
     assert not multiprocessing.active_children()

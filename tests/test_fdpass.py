@@ -16,19 +16,35 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_netns import fdpass
+from pytest_netns import fdpass, kernel
 from pytest_netns.kernel import SCM_MAX_FD
 
-Ends = tuple[socket.socket, socket.socket]
+Ends = tuple[fdpass.Channel, fdpass.Channel]
 
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    left, right = fdpass.pair()
-    with left, right:
+    made: list[fdpass.Channel] = []
+    fdpass.pair(made)
+    left, right = made
+    try:
         yield left, right
+    finally:
+        left.close()
+        right.close()
+
+
+def receive(
+    channel: fdpass.Channel, deadline: float | None = None, sender: int | None = None
+) -> tuple[bytes, list[int]]:
+    """Receive a message; return its bytes, and its descriptors, owned by the caller."""
+    with fdpass.Received() as received:
+        payload = fdpass.receive(channel, received, deadline, sender)
+        fds = list(received.fds)
+        del received.fds[:]
+        return payload, fds
 
 
 @pytest.fixture
@@ -52,7 +68,7 @@ def has_no_writer(reader: int) -> bool:
         return False
 
 
-def give_away(channel: socket.socket, mark: bytes, part: bytes, fd: int) -> None:
+def give_away(channel: fdpass.Channel, mark: bytes, part: bytes, fd: int) -> None:
     """Send one packet with a descriptor and keep none."""
     fdpass._send_packet(channel, mark, part, [fd])
     os.close(fd)
@@ -67,13 +83,13 @@ def test_a_message_arrives_whole(ends: Ends, size: int, count: int) -> None:
     sent = [files[index % 7] for index in range(count)]
     sender = threading.Thread(target=fdpass.send, args=(left, payload, sent))
     sender.start()
-    received, fds = fdpass.receive(right, time.monotonic() + LONG)
+    received, fds = receive(right, time.monotonic() + LONG)
     sender.join()
     inodes = [os.fstat(fd).st_ino for fd in fds]
     expected = [os.fstat(fd).st_ino for fd in sent]
     inheritable = [fd for fd in fds if fcntl.fcntl(fd, fcntl.F_GETFD) != fcntl.FD_CLOEXEC]
-    fdpass.close_all(fds)
-    fdpass.close_all(files)
+    kernel.close_all(fds)
+    kernel.close_all(files)
     assert received == payload
     assert inodes == expected
     assert inheritable == []
@@ -84,12 +100,12 @@ def test_messages_stay_apart(ends: Ends) -> None:
     for payload in (b"one", b"", b"three" * fdpass.PACKET):
         sender = threading.Thread(target=fdpass.send, args=(left, payload))
         sender.start()
-        assert fdpass.receive(right, time.monotonic() + LONG) == (payload, [])
+        assert receive(right, time.monotonic() + LONG) == (payload, [])
         sender.join()
 
 
 def test_a_pair_is_not_inheritable(ends: Ends) -> None:
-    assert [end.get_inheritable() for end in ends] == [False, False]
+    assert [os.get_inheritable(end.fileno()) for end in ends] == [False, False]
 
 
 def test_a_message_instead_replaces_a_part_and_closes_its_descriptors(ends: Ends, pipe: tuple[int, int]) -> None:
@@ -97,21 +113,21 @@ def test_a_message_instead_replaces_a_part_and_closes_its_descriptors(ends: Ends
     reader, writer = pipe
     give_away(left, fdpass.MORE, b"half a mess", writer)
     fdpass.send(left, b"sorry", instead=True)
-    assert fdpass.receive(right) == (b"sorry", [])
+    assert receive(right) == (b"sorry", [])
     assert has_no_writer(reader)
 
 
 def test_a_message_instead_is_cut_to_a_packet(ends: Ends) -> None:
     left, right = ends
     fdpass.send(left, b"x" * (fdpass.PACKET + 1), instead=True)
-    assert fdpass.receive(right) == (b"x" * fdpass.PACKET, [])
+    assert receive(right) == (b"x" * fdpass.PACKET, [])
 
 
 def test_the_end_of_the_other_side_is_closed(ends: Ends) -> None:
     left, right = ends
     left.close()
     with pytest.raises(fdpass.Closed):
-        fdpass.receive(right)
+        receive(right)
 
 
 def test_an_end_within_a_message_is_closed_and_leaves_no_descriptor(ends: Ends, pipe: tuple[int, int]) -> None:
@@ -120,7 +136,7 @@ def test_an_end_within_a_message_is_closed_and_leaves_no_descriptor(ends: Ends, 
     give_away(left, fdpass.MORE, b"half", writer)
     left.close()
     with pytest.raises(fdpass.Closed):
-        fdpass.receive(right)
+        receive(right)
     assert has_no_writer(reader)
 
 
@@ -129,7 +145,7 @@ def test_an_end_that_left_data_unread_is_a_reset(ends: Ends) -> None:
     fdpass.send(right, b"never read")
     left.close()
     with pytest.raises(ConnectionResetError):
-        fdpass.receive(right)
+        receive(right)
 
 
 def test_sending_to_nobody_is_a_broken_pipe(ends: Ends) -> None:
@@ -154,7 +170,7 @@ def test_garbage_is_refused_and_leaves_no_descriptor(
     reader, writer = pipe
     give_away(left, b"", packet, writer)
     with pytest.raises(fdpass.Garbage) as info:
-        fdpass.receive(right)
+        receive(right)
     assert str(info.value) == text
     assert has_no_writer(reader)
 
@@ -165,7 +181,7 @@ def test_a_deadline_ends_the_wait(ends: Ends, watched: bool, left_over: float) -
     own = os.pidfd_open(os.getpid())
     try:
         with pytest.raises(TimeoutError):
-            fdpass.receive(ends[1], time.monotonic() + left_over, own if watched else None)
+            receive(ends[1], time.monotonic() + left_over, own if watched else None)
     finally:
         os.close(own)
 
@@ -175,14 +191,14 @@ def test_a_deadline_holds_for_the_whole_message(ends: Ends, pipe: tuple[int, int
     reader, writer = pipe
     give_away(left, fdpass.MORE, b"half", writer)
     with pytest.raises(TimeoutError):
-        fdpass.receive(right, time.monotonic() + 0.05)
+        receive(right, time.monotonic() + 0.05)
     assert has_no_writer(reader)
 
 
 def test_a_limit_bounds_receiving(ends: Ends) -> None:
     fdpass.limit(ends[0], 0.01)
     with pytest.raises(TimeoutError):
-        fdpass.receive(ends[0])
+        receive(ends[0])
 
 
 def test_a_limit_bounds_sending(ends: Ends) -> None:
@@ -213,9 +229,9 @@ def test_a_sender_that_dies_is_noticed_while_another_process_holds_its_end(ends:
         ending = os.pidfd_open(process.pid)
         try:
             process.wait()
-            assert fdpass.receive(ours, time.monotonic() + LONG, ending) == (b"last words", [])
+            assert receive(ours, time.monotonic() + LONG, ending) == (b"last words", [])
             with pytest.raises(fdpass.Closed):
-                fdpass.receive(ours, time.monotonic() + LONG, ending)
+                receive(ours, time.monotonic() + LONG, ending)
         finally:
             os.close(ending)
 
@@ -230,7 +246,7 @@ def test_a_sender_that_is_killed_ends_a_wait_without_deadline(ends: Ends) -> Non
         def wait() -> None:
             waits.set()
             try:
-                fdpass.receive(ends[0], None, ending)
+                receive(ends[0], None, ending)
             except BaseException as error:
                 raised.append(error)
 
@@ -252,7 +268,7 @@ def test_a_receiver_without_room_says_so_and_leaks_nothing(ends: Ends, room: int
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowered_to(room), hard))
     try:
         with pytest.raises(OSError, match="Too many open files") as info:
-            fdpass.receive(right)
+            receive(right)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert info.value.errno == errno.EMFILE
@@ -279,7 +295,7 @@ def is_open(fd: int) -> bool:
 def test_closing_all_forgets_the_numbers(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     fds = [writer]
-    fdpass.close_all(fds)
+    kernel.close_all(fds)
     assert fds == []
     assert has_no_writer(reader)
-    fdpass.close_all(fds)
+    kernel.close_all(fds)

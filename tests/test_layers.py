@@ -34,6 +34,7 @@ LAYERS = [
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
+    "background handle",
     "kernel errors",
 ]
 # Within a layer, these go by the side.

@@ -272,7 +272,28 @@ LEAKS = {
         def test_leak(netns):
             netns.run(["setsid", "sh", "-c", "sleep 1000 <&- >&- 2>&- & echo $! >> pids"], check=True)
         """,
-        "kernel.processes_in = lambda inhabited: iter(())",
+        "processes.Processes.close = lambda self: None",
+    ),
+    "a daemon was started inside, and no command": Leak(
+        """
+        def test_leak(netns):
+            with netns.enter():
+                daemon()
+        """,
+        "processes.Processes.close = lambda self: None",
+    ),
+    "a process has entered": Leak(
+        """
+        def test_leak(netns):
+            program = (
+                "import os, signal, sys; from pytest_netns import kernel; os.fork() and os._exit(0); os.setsid(); "
+                "kernel.setns(int(sys.argv[1])); os.close(int(sys.argv[1])); "
+                "open('pids', 'a').write(str(os.getpid())); os.close(1); signal.pause()"
+            )
+            fd = netns.fileno()
+            subprocess.run([sys.executable, "-c", program, str(fd)], pass_fds=[fd], stdout=subprocess.PIPE, check=True)
+        """,
+        "processes.Processes.close = lambda self: None",
     ),
     "the namespace was entered and not left": Leak(
         """

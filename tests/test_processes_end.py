@@ -11,7 +11,7 @@ import pytest
 from helpers import is_running, needs_privilege
 from test_processes import child_states, has_ended, sh
 
-from pytest_netns import MakeNetNS, NetNS, NetNSOSError, kernel, processes
+from pytest_netns import MakeNetNS, NetNS, NetNSOSError, processes
 from pytest_netns.session import Session
 
 
@@ -28,14 +28,13 @@ def pids_of(ns: NetNS, script: str, *, count: int) -> list[int]:
     return [int(process.stdout.readline()) for _ in range(count)]
 
 
-LEAVE = "nsenter --net=/proc/{home}/ns/net"
 DESCENDANTS = {
     "in a session of their own": ("setsid sh -c 'echo $$; exec sleep 1000' & echo $$; wait", 2),
     "in a chain": ("sh -c 'sh -c \"echo \\$\\$; exec sleep 1000\" & echo $$; wait' & echo $$; wait", 3),
     "that ignore SIGTERM": ("sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & echo $$; wait", 2),
-    "that left the namespace": (f"{LEAVE} sh -c 'echo $$; exec sleep 1000' & echo $$; wait", 2),
-    "that left the namespace and ignore SIGTERM": (
-        f"{LEAVE} sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & echo $$; wait",
+    "that have a namespace of their own": ("unshare --net sh -c 'echo $$; exec sleep 1000' & echo $$; wait", 2),
+    "that have one of their own and ignore SIGTERM": (
+        "unshare --net sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & echo $$; wait",
         2,
     ),
     "that left their parent": ("(sh -c 'echo $$; exec sleep 1000' &); echo $$; exec sleep 1000", 2),
@@ -47,12 +46,12 @@ DESCENDANTS = {
 
 @pytest.mark.usefixtures("term_timeout")
 @pytest.mark.parametrize(
-    "which", [pytest.param(name, marks=needs_privilege if "left the namespace" in name else ()) for name in DESCENDANTS]
+    "which", [pytest.param(name, marks=needs_privilege if "of their own" in name else ()) for name in DESCENDANTS]
 )
 def test_close_ends_descendants(make_netns: MakeNetNS, which: str) -> None:
     ns = make_netns()
     script, count = DESCENDANTS[which]
-    pids = pids_of(ns, script.format(home=os.getpid()), count=count)
+    pids = pids_of(ns, script, count=count)
     assert len(set(pids)) == count
     ns.close()
     assert not [pid for pid in pids if is_running(pid)]
@@ -69,31 +68,23 @@ def test_close_asks_descendants_before_it_kills_them(make_netns: MakeNetNS, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["daemon", "inner", "outer"]
 
 
-def test_close_spares_a_process_that_got_the_pid_of_another(make_netns: MakeNetNS) -> None:
-    with subprocess.Popen(["sleep", "1000"]) as other:
-        since = kernel.start_time(other.pid)
-        assert since is not None
-        processes.Processes._signal([], {other.pid: since - 1}, signal.SIGKILL)
-        processes.Processes._signal([], {other.pid: since}, signal.SIGTERM)
-        assert other.wait() == -signal.SIGTERM
-
-
 @pytest.mark.usefixtures("term_timeout")
 def test_what_does_not_end_is_named_and_the_rest_is_ended(
     make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ns = make_netns("lab")
-    stubborn, other = ns.popen(["sleep", "1000"], stdout=subprocess.PIPE), ns.popen(["sleep", "1000"])
-    monkeypatch.setattr(processes, "KILL_TIMEOUT", 0.1)
-    monkeypatch.setattr(stubborn, "send_signal", lambda number: None)
-    with pytest.raises(NetNSOSError, match=rf"were killed and do not end: {stubborn.pid} \(sleep 1000\)"):
+    stubborn = ns.popen(sh("trap '' TERM; echo ready; while :; do sleep 1000; done"), stdout=subprocess.PIPE)
+    other = ns.popen(["sleep", "1000"])
+    assert stubborn.stdout is not None
+    assert stubborn.stdout.readline() == b"ready\n"
+    monkeypatch.setattr(processes, "KILL_TIMEOUT", -1)
+    with pytest.raises(NetNSOSError, match=rf"were killed and do not end: {stubborn.pid} \(sh -c trap"):
         ns.close()
     assert other.returncode == -signal.SIGTERM
-    assert stubborn.stdout is not None
-    assert stubborn.stdout.closed
     monkeypatch.undo()
-    stubborn.kill()
-    stubborn.wait()
+    ns.close()
+    assert stubborn.returncode == -signal.SIGKILL
+    assert stubborn.stdout.closed
 
 
 def test_a_fork_while_a_command_is_started_does_not_block_the_child(netns: NetNS) -> None:

@@ -33,7 +33,7 @@ def named(make_netns: MakeNetNS) -> NetNS:
 @pytest.fixture
 def entry(named: NetNS) -> Entry:
     with named.enter():
-        return Entry(1, named._id, kernel.namespace_cookie(), named.name)
+        return Entry(1, named._handle.identity, kernel.namespace_cookie(), named.name)
 
 
 def written(path: Path) -> list[tuple[int, str | None]]:

@@ -280,7 +280,7 @@ def test_what_a_thread_inside_asks_for_does_not_keep_the_namespace(session: Sess
     assert process is not None
     if how == "a channel":
         while process._idle:
-            process._idle.pop()[0].close()
+            process._idle.pop().close()
     else:
         os.kill(pid_of(session), signal.SIGKILL)
         eventually(lambda: not is_running(process.pid), "it is dead")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 
 from ..errors import ChildProtocolError, NetNSError, from_errno
-from ..fdpass import close_all, send
+from ..fdpass import Channel, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -54,7 +53,7 @@ def failure(error: BaseException) -> bytes:
     return FAILED + f"{number}\0{step}\0{type(error).__name__}: {error}".encode(errors="replace")
 
 
-def reply(channel: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
+def reply(channel: Channel, payload: bytes, fds: Sequence[int]) -> None:
     """Send an answer, or, where the kernel refuses to pass its descriptors, the answer that says so.
 
     :raises BrokenPipeError: nobody is there to receive it.
@@ -69,15 +68,14 @@ def reply(channel: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
         send(channel, failure(refused), instead=True)
 
 
-def checked(payload: bytes, fds: list[int], what: object) -> tuple[bytes, list[int]]:
+def checked(payload: bytes, what: object) -> bytes:
     """Return what a child answered, without the byte that says it went well.
 
     :param what: whom the request was for, to begin the text of an error.
     :raises NetNSError: it did not go well, or the answer is none.
     """
     if payload[:1] == OK:
-        return payload[1:], fds
-    close_all(fds)
+        return payload[1:]
     try:
         if payload[:1] != FAILED:
             raise ValueError

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
-import socket
 
 # Not those of signal on top of them, which make an enumeration's member of every number: 4 % of the time of a call.
 from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from .. import fdpass, kernel
-from ..errors import from_errno, how_it_ended
+from .. import kernel
+from ..handle import Handle
 from . import task
-from .protocol import Target
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -23,33 +23,53 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 class Forked(task.Child):
     """A child of ``os.fork``."""
 
-    def _reap(self) -> str:
+    def __init__(self, handle: Handle) -> None:
+        super().__init__(handle)
+        self.pids: list[int] = []
+        self._waited: list[tuple[int, int]] = []  # what waitpid(2) has returned
+
+    @property
+    def pid(self) -> int | None:
+        return self.pids[0] if self.pids else None
+
+    def _has_ended(self) -> bool:
+        if not self.pids or self._is_reaped():
+            return True
         try:
-            _, status = os.waitpid(self.pid, 0)
+            kernel.keep(self._waited, os.waitpid, self.pids[0], os.WNOHANG)
         except ChildProcessError:  # the program ignores SIGCHLD, or waits for every child
-            return how_it_ended(None)
-        return how_it_ended(os.waitstatus_to_exitcode(status))
+            return True
+        return self._is_reaped()
+
+    def _is_reaped(self) -> bool:
+        return bool(self._waited) and self._waited[-1][0] != 0
+
+    def _code(self) -> int | None:
+        return os.waitstatus_to_exitcode(self._waited[-1][1]) if self._is_reaped() else None
 
 
-@contextlib.contextmanager
-def ready_to_fork() -> Iterator[list[int]]:
-    """Let neither a signal handler nor the garbage collector run in a forked child before it has put them aside.
+class ReadyToFork:
+    """Lets neither a signal handler nor the garbage collector run in a forked child before it has put them aside.
 
     A handler that raises there would unwind the stack of the parent in the child, and a second test session run on.
-
-    :return: the signals that have a handler, which the child is to reset.
     """
-    kernel.load()
-    handled = [number for number in range(1, signal.NSIG) if callable(getsignal(number))]
-    collects = gc.isenabled()
-    mask = pthread_sigmask(signal.SIG_BLOCK, handled)
-    gc.disable()
-    try:
-        yield handled
-    finally:
-        if collects:
+
+    def __init__(self) -> None:
+        self.handled: list[int] = []
+        """The signals that have a handler, which the child is to reset."""
+
+    def __enter__(self) -> Self:
+        kernel.load()
+        self.handled = [number for number in range(1, signal.NSIG) if callable(getsignal(number))]
+        self._collects = gc.isenabled()
+        gc.disable()
+        self._mask = pthread_sigmask(signal.SIG_BLOCK, self.handled)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._collects:
             gc.enable()
-        pthread_sigmask(signal.SIG_SETMASK, mask)
+        pthread_sigmask(signal.SIG_SETMASK, self._mask)  # what came meanwhile is handled here, and may raise
 
 
 class Fork(task.OneChildPerCall):
@@ -57,21 +77,14 @@ class Fork(task.OneChildPerCall):
 
     name = "fork"
 
-    def _start(self, ns: Target, job: task.Job) -> tuple[socket.socket, task.Child]:
-        parent, fd = os.getpid(), ns.fileno()
-        try:
-            ours, theirs = fdpass.pair()
-            with theirs:
-                try:
-                    if job.runs_code_of_others:
-                        task.flush_standard_streams()
-                    with ready_to_fork() as handled:
-                        pid = os.fork()
-                        if pid == 0:
-                            task.run(theirs, fd, job, parent, handled)
-                        return ours, Forked(pid)
-                except BaseException:
-                    ours.close()
-                    raise
-        except OSError as error:
-            raise from_errno(error.errno or 0, f"{ns}: cannot start a child") from error
+    def _child(self, handle: Handle) -> Forked:
+        return Forked(handle)
+
+    def _start(self, child: Forked, handle: Handle, job: task.Job) -> None:
+        if job.runs_code_of_others:
+            task.flush_standard_streams()
+        parent = os.getpid()
+        with ReadyToFork() as ready:
+            kernel.keep(child.pids, os.fork)
+            if child.pids == [0]:
+                task.run(child.ends[1], handle.fd, job, parent, ready.handled)

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from .. import fdpass, kernel
+from .. import kernel
 from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
@@ -27,8 +27,9 @@ class Modes:
         self.timeout = timeout
         self.pid = os.getpid()
         self._undo = contextlib.ExitStack()
-        self._homes = [kernel.open_own_namespace()]
-        self._undo.callback(fdpass.close_all, self._homes)
+        self._homes: list[int] = []
+        kernel.open_own_namespace(self._homes)
+        self._undo.callback(kernel.close_all, self._homes)
         self._home = self._homes[0]
         self.resident = Resident(self._home, timeout, userns)
         self._undo.callback(self.resident.close)

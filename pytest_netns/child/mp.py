@@ -8,30 +8,31 @@ import multiprocessing
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable, Mapping
-from multiprocessing import forkserver
+from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 from .. import fdpass, kernel, values
-from ..errors import NetNSError, NetNSTimeoutError, from_errno, how_it_ended
+from ..background import Background
+from ..errors import NetNSTimeoutError
+from ..handle import Handle
 from . import task
 from .answer import Step, failure, reply
-from .fork import ready_to_fork
-from .protocol import Target
+from .fork import ReadyToFork
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 
-def run_received(channel: socket.socket) -> NoReturn:
+def run_received(channel: fdpass.Channel) -> NoReturn:
     """Be a child that inherited nothing: receive the namespace and the job, and run it."""
     try:
         try:
             with Step("unpickle the function in the child"):
-                payload, fds = fdpass.receive(channel)
-                ns = fds.pop(0)
-                job = values.load(payload, fds)
+                received = fdpass.Received()
+                payload = fdpass.receive(channel, received)
+                ns = received.fds.pop(0)
+                job = values.load(payload, received)
         except BaseException as error:
             reply(channel, failure(error), ())
         else:
@@ -40,25 +41,60 @@ def run_received(channel: socket.socket) -> NoReturn:
         os._exit(1)
 
 
-class Started(task.Child):
-    """A child of ``multiprocessing``."""
+class _Passed:
+    """A channel that a child gets which does not inherit it."""
 
-    def __init__(self, process: BaseProcess, timeout: float) -> None:
-        assert process.pid is not None
-        self._process = process
-        self._timeout = timeout
-        super().__init__(process.pid)
+    def __init__(self, channel: fdpass.Channel) -> None:
+        self._channel = channel
+
+    def __reduce__(self) -> Any:
+        return _open_passed, (reduction.DupFd(self._channel.fileno()),)
+
+
+def _open_passed(passed: Any) -> fdpass.Channel:
+    return fdpass.Channel(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, passed.detach())
+
+
+class Started(task.Child):
+    """A child of ``multiprocessing``.
+
+    :param is_ours: whether it is a child of this process, and not of the fork server.
+    """
+
+    def __init__(self, handle: Handle, *, is_ours: bool) -> None:
+        super().__init__(handle)
+        self.process: Any = None
+        self._is_ours = is_ours
+        self._exitcode: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        pid: int | None = None if self.process is None else self.process.pid
+        return pid
 
     @property
     def ending(self) -> int | None:
-        return super().ending if self._pidfd is not None else self._process.sentinel
+        if self._pidfds or self.process is None:
+            return super().ending
+        sentinel: int = self.process.sentinel
+        return sentinel
 
-    def _reap(self) -> str:
-        self._process.join(self._timeout)
-        code = self._process.exitcode
-        if code is not None:
-            self._process.close()
-        return how_it_ended(code)
+    def _has_ended(self) -> bool:
+        if self.process is None or self.process.pid is None:
+            return True
+        was_seen_to_end = self._is_seen_to_end()
+        self._exitcode = self.process.exitcode
+        if self._exitcode is None:
+            if not (was_seen_to_end and self._is_ours):
+                return False
+            # Somebody else has reaped it: multiprocessing would wait for it, with its pipes open, for ever.
+            self.process._popen.returncode = 0
+        self.process.close()
+        self.process = None
+        return True
+
+    def _code(self) -> int | None:
+        return self._exitcode
 
 
 class Multiprocessing(task.OneChildPerCall):
@@ -76,7 +112,7 @@ class Multiprocessing(task.OneChildPerCall):
 
     def call(
         self,
-        ns: Target,
+        handle: Handle,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -85,26 +121,19 @@ class Multiprocessing(task.OneChildPerCall):
         method = self._start_method()
         if method != "fork":
             values.check_picklable(method, func, args, kwargs)
-        return super().call(ns, func, args, kwargs, timeout)
+        return super().call(handle, func, args, kwargs, timeout)
 
-    def _start(self, ns: Target, job: task.Job) -> tuple[socket.socket, task.Child]:
-        try:
-            ours, theirs = fdpass.pair()
-            with theirs:
-                try:
-                    return ours, self._begin(ns, job, ours, theirs)
-                except BaseException:
-                    ours.close()
-                    raise
-        except OSError as error:
-            if isinstance(error, NetNSError):
-                raise
-            raise from_errno(error.errno or 0, f"{ns}: cannot start a child") from error
+    def _child(self, handle: Handle) -> Started:
+        return Started(handle, is_ours=self._start_method() != "forkserver")
 
-    def _begin(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
+    def _start(self, child: Started, handle: Handle, job: task.Job) -> None:
         if self._start_method() == "fork":
-            return self._fork(ns, job, theirs)
-        return self._spawn(ns, job, ours, theirs)
+            with ReadyToFork() as ready:
+                arguments = child.ends[1], handle.fd, job, os.getpid(), ready.handled
+                child.process = self._process(task.run, *arguments)
+                child.process.start()
+        else:
+            self._spawn(child, handle, job)
 
     def _start_method(self) -> str:
         # Without allow_none, and by a context without a method, to ask would set it for good.
@@ -119,48 +148,36 @@ class Multiprocessing(task.OneChildPerCall):
         process: BaseProcess = context.Process(target=target, args=args, name=f"netns-{self.name}-child")
         return process
 
-    def _fork(self, ns: Target, job: task.Job, theirs: socket.socket) -> Started:
-        with ready_to_fork() as handled:
-            process = self._process(task.run, theirs, ns.fileno(), job, os.getpid(), handled)
-            process.start()
-            return Started(process, ns.child_timeout)
-
-    def _spawn(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
+    def _spawn(self, child: Started, handle: Handle, job: task.Job) -> None:
         pickled, sockets = values.dump(job)
-        process = self._process(run_received, theirs)
-        self._start_at_home(process, ns)
-        child = Started(process, ns.child_timeout)
-        try:
-            ours.settimeout(ns.child_timeout)
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died; receiving the answer tells how
-                fdpass.send(ours, pickled, [ns.fileno(), *(sock.fileno() for sock in sockets)])
-        except BaseException:
-            child.end()
-            raise
-        return child
+        ours, theirs = child.ends
+        child.process = self._process(run_received, _Passed(theirs))
+        self._start_at_home(child.process, handle)
+        theirs.close()
+        ours.settimeout(handle.child_timeout)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died; receiving the answer tells how
+            fdpass.send(ours, pickled, [handle.fd, *(sock.fileno() for sock in sockets)])
 
-    def _start_at_home(self, process: BaseProcess, ns: Target) -> None:
+    def _start_at_home(self, process: BaseProcess, handle: Handle) -> None:
         """Start a child from a thread that is at home, and give up if the fork server does not answer."""
-        raised: list[BaseException] = []
 
         def start() -> None:
-            try:
-                if kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._home):
-                    kernel.setns(self._home)
-                process.start()
-            except BaseException as error:
-                raised.append(error)
+            if kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._home):
+                kernel.setns(self._home)
+            process.start()
 
-        thread = threading.Thread(target=start, name=f"netns-start-{self.name}", daemon=True)
-        thread.start()
-        thread.join(ns.child_timeout)
-        if thread.is_alive():
+        starting = Background(start)
+        try:
+            has_started = starting.wait(handle.child_timeout)
+        except BaseException:  # a signal handler's: the child is to be known by its process, to be ended
+            starting.wait(handle.child_timeout)
+            raise
+        if not has_started:
             _kill_fork_server()
-            thread.join(ns.child_timeout)
-            text = f"{ns}: the {self.name} child did not start within {ns.child_timeout:g} s"
+            starting.wait(handle.child_timeout)
+            text = f"{handle}: the {self.name} child did not start within {handle.child_timeout:g} s"
             raise NetNSTimeoutError(errno.ETIMEDOUT, f"{text}; its fork server, if it has one, was killed") from None
-        if raised:
-            raise raised[0]
+        starting.result()
 
 
 def _kill_fork_server() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from subprocess import Popen  # kept from the start, since a test may replace that of the module
 from typing import Any
 
 from .. import fdpass, inside, kernel
@@ -17,6 +20,8 @@ from . import program
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
+KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
+FIRST_PAUSE, LAST_PAUSE = 0.0005, 0.02  # seconds between two looks at a child that ends
 
 
 class Gone(Exception):
@@ -26,39 +31,51 @@ class Gone(Exception):
 class Process:
     """One resident child that runs, and the channels to it."""
 
-    def __init__(self, home: int, record_number: int, userns: int, mounts: int) -> None:
-        self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
-        self._idle: list[tuple[socket.socket, float]] = []
+    def __init__(self, home: int, timeout: float, record_number: int, userns: int, mounts: int) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[fdpass.Channel] = []
+        self._limits: dict[fdpass.Channel, float] = {}
         self._ended = False
         self._home = home
-        self._control, theirs = self._pair()
-        with theirs:
-            try:
-                self._popen = subprocess.Popen(
-                    [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns, mounts))],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._stderr,
-                    pass_fds=[fd for fd in (theirs.fileno(), home, userns, mounts) if fd >= 0],
-                    cwd="/",  # it must keep no directory busy
-                    start_new_session=True,  # what ends the process group of pytest must not end it first
-                )
-            except BaseException:
-                self._close_descriptors()
-                raise
+        self._stderr: list[int] = []
+        ends: list[fdpass.Channel] = []
+        try:
+            self._pair(ends)
+            self._control, theirs = ends
+            fdpass.limit(self._control, timeout)
+            kernel.keep(self._stderr, os.memfd_create, "resident-child-stderr", os.MFD_CLOEXEC)
+            self._popen = Popen(
+                [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns, mounts))],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr[0],
+                pass_fds=[fd for fd in (theirs.fileno(), home, userns, mounts) if fd >= 0],
+                cwd="/",  # it must keep no directory busy
+                start_new_session=True,  # what ends the process group of pytest must not end it first
+            )
+        except BaseException:
+            self._drop(ends)
+            kernel.close_all(self._stderr)
+            raise
+        theirs.close()
 
     @property
     def pid(self) -> int:
         return self._popen.pid
 
+    @property
+    def has_ended(self) -> bool:
+        return self._popen.returncode is not None
+
     def descriptors(self) -> set[int]:
         """Return the descriptors of the channels and of what the child writes to stderr."""
-        return {self._control.fileno(), self._stderr, *(channel.fileno() for channel, _ in list(self._idle))}
+        return {self._control.fileno(), *self._stderr, *(channel.fileno() for channel in list(self._idle))}
 
     def tell(self, verb: bytes, *arguments: Any, fd: int | None = None) -> None:
         """Send what needs no answer.
 
         :raises Gone: the child has ended.
+        :raises BlockingIOError: it does not read, and there is no room for more.
         """
         try:
             fdpass.send(self._control, program.request(verb, *arguments), () if fd is None else (fd,))
@@ -69,68 +86,87 @@ class Process:
                 raise Gone from None
             raise
 
-    def ask(self, request: bytes, timeout: float) -> tuple[bytes, list[int]]:
+    def ask(self, request: bytes, received: fdpass.Received, timeout: float) -> bytes:
         """Return the answer to a request.
 
+        :param received: what owns the descriptors that come with it.
+        :param timeout: in seconds.
         :raises Gone: the child ended before it read the request.
         :raises fdpass.Closed: it ended after that.
         :raises fdpass.Garbage: what it answered is no message.
         :raises TimeoutError: it did not answer in time.
         """
-        channel, limit = self._idle.pop() if self._idle else (self._connect(), 0.0)
+        ends: list[fdpass.Channel] = []
         try:
-            if limit != timeout:
+            with self._lock:
+                ends += self._idle[-1:]
+                del self._idle[-1:]
+            if not ends:
+                self._connect(ends)
+            channel = ends[0]
+            if self._limits.get(channel) != timeout:
                 fdpass.limit(channel, timeout)
+                self._limits[channel] = timeout
             fdpass.send(channel, request)
-            answer = fdpass.receive(channel)
+            answer = fdpass.receive(channel, received)
+            with self._lock:
+                if not self._ended:  # meanwhile, by another thread
+                    self._idle += ends
+                    del ends[:]
+            return answer
         except (BrokenPipeError, ConnectionResetError):
-            channel.close()
             raise Gone from None
-        except BaseException:
-            channel.close()  # its answer may still come, and must not be taken for that of the next request
-            raise
-        self._idle.append((channel, timeout))
-        if self._ended:  # meanwhile, by another thread
-            self._close_channels()
-        return answer
+        finally:
+            # Its answer may still come, and must not be taken for that of the next request.
+            self._drop(ends)
 
-    def _connect(self) -> socket.socket:
-        ours, theirs = self._pair()
-        with theirs:
-            try:
-                self.tell(program.CONNECT, fd=theirs.fileno())
-            except BaseException:
-                ours.close()
-                raise
-        return ours
+    def _drop(self, ends: list[fdpass.Channel]) -> None:
+        for end in ends:
+            self._limits.pop(end, None)
+            end.close()
 
-    def _pair(self) -> tuple[socket.socket, socket.socket]:
-        """Return a pair of sockets that are at home, also where the calling thread is not.
+    def _connect(self, ends: list[fdpass.Channel]) -> None:
+        """Add a new channel to a list, which owns it."""
+        self._pair(ends)
+        self.tell(program.CONNECT, fd=ends[1].fileno())
+        ends[1].close()
+        del ends[1]
+
+    def _pair(self, ends: list[fdpass.Channel]) -> None:
+        """Add a pair of sockets of the original namespace to a list, also where the calling thread is in another.
 
         A socket belongs to the namespace of the thread that makes it, and one that is kept would keep the namespace.
         """
-        if kernel.namespace_id("/proc/thread-self/ns/net") == kernel.namespace_id(self._home):
-            return fdpass.pair()
-        return inside.call(self._home, "the namespace of the test process", fdpass.pair)
+        try:
+            is_inside = kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._home)
+        except OSError:  # a test has left its root directory, for example
+            is_inside = True
+        if not is_inside:
+            fdpass.pair(ends)
+        else:
+            inside.call(self._home, "the namespace of the test process", functools.partial(fdpass.pair, ends))
 
     def _close_channels(self) -> None:
-        self._ended = True
-        while self._idle:
-            self._idle.pop()[0].close()
+        with self._lock:
+            self._ended = True
+            idle, self._idle = self._idle, []
+        self._drop(idle)
         self._control.close()
 
-    def _close_descriptors(self) -> None:
-        self._close_channels()
-        stderr, self._stderr = self._stderr, -1
-        if stderr >= 0:
-            os.close(stderr)
+    def kill(self, timeout: float = KILL_TIMEOUT) -> str:
+        """End the child at once; return how it ended and what it wrote to stderr.
 
-    def kill(self) -> str:
-        """End the child at once; return how it ended and what it wrote to stderr."""
+        :param timeout: how long to wait for its end, in seconds: a process that waits for a disk or a mount may take
+            its time. Then it is left to be reaped later.
+        """
         self._popen.kill()
-        how = how_it_ended(self._popen.wait())
-        written = b"" if self._stderr < 0 else os.pread(self._stderr, 4000, 0)
-        self._close_descriptors()
+        if not ends_within(self._popen, timeout):
+            self._close_channels()
+            return f"and was killed, but has not ended after {timeout:g} s"
+        how = how_it_ended(self._popen.returncode)
+        written = os.pread(self._stderr[0], 4000, 0) if self._stderr else b""
+        self._close_channels()
+        kernel.close_all(self._stderr)
         return f"{how}; it wrote: {written.decode(errors='replace').strip()}" if written else how
 
     def close(self, timeout: float) -> None:
@@ -138,6 +174,23 @@ class Process:
         with contextlib.suppress(OSError):  # it has ended
             self._control.shutdown(socket.SHUT_RDWR)  # also for those who have inherited a copy
         self._close_channels()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(timeout)
+        ends_within(self._popen, timeout)
         self.kill()
+
+
+def ends_within(child: Popen[Any], timeout: float) -> bool:
+    """Wait for the end of a child, and reap it; return whether it has ended.
+
+    By our own clock: that of ``Popen.wait`` is one that a test may stop.
+
+    :param timeout: in seconds.
+    """
+    deadline = kernel.monotonic() + timeout
+    pause = FIRST_PAUSE
+    while child.poll() is None:
+        left = deadline - kernel.monotonic()
+        if left <= 0:
+            return False
+        kernel.sleep(min(pause, left))
+        pause = min(2 * pause, LAST_PAUSE)
+    return True

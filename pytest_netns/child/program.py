@@ -26,7 +26,7 @@ from .. import fdpass, kernel, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .observer import Observer, hasten_the_end
 from .record import Entry, Record, open_record
-from .undo import Failed, kill_processes
+from .undo import Failed, Reaper, kill_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ FORGET = b"f"  # of a channel too
 CREATE = b"n"
 BIND = b"b"
 OWN_NAMES = b"o"
+SIGNAL = b"k"
 STILL_THERE = b"t"
 SOCKETS = b"s"
 READ_SYSCTL = b"r"
@@ -71,10 +72,12 @@ class Namespace:
     def entry(self, key: int, name: str | None) -> Entry:
         return Entry(key, kernel.namespace_id(self.fd), self.cookie, name)
 
-    def undo(self) -> None:
+    def remove_name(self) -> None:
         if self.name is not None:
             names.remove(self.name, lambda path: kernel.namespace_id(path) == kernel.namespace_id(self.fd))
             self.name = None
+
+    def close(self) -> None:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
@@ -91,8 +94,10 @@ class Resident:
         record: Record | None,
         refused: OSError | None,
         has_own_names: bool,
+        original: tuple[int, int],
     ) -> None:
         self.control = control
+        self.original = original
         self.has_own_names = has_own_names
         self.refused = refused
         self.record = record
@@ -101,6 +106,8 @@ class Resident:
         self.parent = parent
         self.parent_pidfd = kernel.open_pidfd(parent)
         self.namespaces: dict[int, Namespace] = {}
+        self.forgotten: set[int] = set()  # before they were made: the two requests come over different sockets
+        self.reapers: dict[int, Reaper] = {}
         self.channels: dict[int, socket.socket] = {}
         self.spare: Namespace | None = None
         self.lacks_spare = False
@@ -113,6 +120,7 @@ class Resident:
             BIND: self.bind,
             OWN_NAMES: self.own_names,
             FORGET: self.forget,
+            SIGNAL: self.signal,
             STILL_THERE: self.still_there,
             SOCKETS: self.sockets,
             READ_SYSCTL: self.read_sysctl,
@@ -137,30 +145,32 @@ class Resident:
 
     def take_control_message(self) -> bool:
         """Handle a message of the control socket, which has no answers; return whether the parent still holds it."""
-        try:
-            payload, fds = fdpass.receive(self.control)
-        except fdpass.Closed:
-            return False
-        if payload[:1] == CONNECT:
-            channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fds[0])
-            self.channels[channel.fileno()] = channel
-            self.poll.register(channel, select.EPOLLIN)
-        elif payload[:1] == ADOPT:
-            self.adopt(fds[0], *marshal.loads(payload[1:]))
-        else:
-            self.forget(*marshal.loads(payload[1:]))
+        with fdpass.Received() as received:
+            try:
+                payload = fdpass.receive(self.control, received)
+            except fdpass.Closed:
+                return False
+            if payload[:1] == CONNECT:
+                channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, received.fds.pop())
+                self.channels[channel.fileno()] = channel
+                self.poll.register(channel, select.EPOLLIN)
+            elif payload[:1] == ADOPT:
+                self.adopt(received.fds.pop(), *marshal.loads(payload[1:]))
+            else:
+                self.forget(*marshal.loads(payload[1:]))
         return True
 
     def answer(self, channel: socket.socket) -> None:
         fds: list[int] = []
         try:
-            message, _ = fdpass.receive(channel)
+            with fdpass.Received() as received:
+                message = fdpass.receive(channel, received)
             payload, fds = self.handle(message)
             reply(channel, payload, fds)
         except (fdpass.Closed, OSError):  # nobody is there to tell
             self.drop(channel)
         finally:
-            fdpass.close_all(fds)
+            kernel.close_all(fds)
 
     def drop(self, channel: socket.socket) -> None:
         self.poll.unregister(channel)
@@ -191,6 +201,9 @@ class Resident:
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
     def create(self, key: int, lo: bool, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
+        if key in self.forgotten:  # whoever asked has been interrupted
+            self.forgotten.remove(key)
+            return OK, []
         namespace, self.spare = (self.spare, None) if lo else (None, self.spare)
         self.lacks_spare = self.spare is None
         namespace = namespace or self.make_namespace(lo)
@@ -215,7 +228,7 @@ class Resident:
                     with Step("bring lo up"):
                         kernel.set_link_up("lo")
             except BaseException:
-                namespace.undo()
+                namespace.close()
                 raise
         finally:
             self.go_home()
@@ -250,12 +263,28 @@ class Resident:
         with Step("open the mount namespace"):
             return OK, [os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)]
 
+    def signal(self, key: int, number: int, roots: list[int], spared: list[int]) -> tuple[bytes, list[int]]:
+        """Signal what runs in a namespace, and what these commands of the parent have started; tell what there is."""
+        with Step("look for the processes in the namespace"):
+            reaper = self.reapers.get(key)
+            if reaper is None:
+                inhabited = {kernel.namespace_id(self.namespaces[key].fd)}
+                reaper = self.reapers[key] = Reaper(inhabited, self.original)
+            left = reaper.signal(number, roots, self.parent, spared)
+            return OK + marshal.dumps((left, reaper.strays())), []
+
     def forget(self, key: int) -> tuple[bytes, list[int]]:
-        namespace = self.namespaces.pop(key, None)  # None where it could not be made
+        namespace = self.namespaces.get(key)  # None where it could not be made
         if namespace is not None:
-            self.watch(key, namespace.fd)
             with Step(f"remove the name {namespace.name}"):
-                namespace.undo()
+                namespace.remove_name()
+            self.watch(key, namespace.fd)
+            del self.namespaces[key]
+            namespace.close()
+        else:
+            self.forgotten.add(key)
+        if key in self.reapers:
+            self.reapers.pop(key).close()
         if self.record is not None:
             self.record.remove(key)
         return OK, []
@@ -287,7 +316,7 @@ class Resident:
                 for family, kind, protocol in specs:
                     fds.append(socket.SocketType(family, kind, protocol).detach())
         except BaseException:
-            fdpass.close_all(fds)
+            kernel.close_all(fds)
             raise
         finally:
             self.go_home()
@@ -332,13 +361,14 @@ class Resident:
     def clean_up(self) -> None:
         """Undo what the dead parent can no longer undo, or nothing where it closed its namespaces."""
         is_undone = True
+        inhabited = {kernel.namespace_id(namespace.fd) for namespace in self.namespaces.values()}
         try:
-            kill_processes({kernel.namespace_id(namespace.fd) for namespace in self.namespaces.values()})
+            kill_processes(inhabited, self.original, lambda pid: pid != self.parent)
         except Failed:
             is_undone = False
         for namespace in self.namespaces.values():
             try:
-                namespace.undo()
+                namespace.remove_name()
             except OSError:
                 is_undone = False  # nobody is left to tell; the others are still to be undone
         if self.record is not None and is_undone:
@@ -407,11 +437,12 @@ def main(control: int, parent: int, home: int, record_number: int, userns: int, 
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()  # there are no cycles to collect, and no pauses to take
     record = open_record(parent, record_number)  # as the user we are outside
+    original = kernel.namespace_id(home)
     home, refused = find_home(home, userns)
     if mounts >= 0:
         kernel.setns(mounts, kernel.CLONE_NEWNS)
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
-    resident = Resident(channel, parent, home, record, refused, has_own_names=mounts >= 0)
+    resident = Resident(channel, parent, home, record, refused, has_own_names=mounts >= 0, original=original)
     resident.serve()
     # Not where it ends by an exception: then the parent lives, and starts another that takes over.
     resident.clean_up()

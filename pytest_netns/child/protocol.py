@@ -1,25 +1,15 @@
-"""What a child mode is, and what it needs to know of a namespace."""
+"""What a child mode is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from .. import fdpass
+from ..handle import Handle
+
 Spec = tuple[int, int, int]
 """A socket to make: family, type and protocol, as of ``socket.socket``."""
-
-
-class Target(Protocol):
-    """A namespace, as a child mode sees it; its ``str()`` begins the text of an error."""
-
-    _key: int
-    """The number by which the resident child knows it."""
-
-    child_timeout: float
-    """How long a child may take over one step, in seconds."""
-
-    def fileno(self) -> int:
-        """Return the descriptor of the namespace."""
 
 
 class ChildMode(Protocol):
@@ -27,12 +17,12 @@ class ChildMode(Protocol):
 
     name: str
 
-    def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
-        """Return one descriptor for each spec, owned by the caller."""
+    def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
+        """Receive one descriptor for each spec."""
 
     def call(
         self,
-        ns: Target,
+        handle: Handle,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],

@@ -191,6 +191,7 @@ def undo_dead(path: str) -> None:
         certain = [entry for entry in left if entry.cookie]
         kill_processes(
             {entry.identity for entry in certain},
+            kernel.namespace_id("/proc/self/ns/net"),
             lambda pid: any(entry.is_at(f"/proc/{pid}/ns/net") for entry in certain),
         )
         for entry in left:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import fdpass, kernel
+from ..background import Background
 from ..errors import (
     ChildDiedError,
     ChildModeError,
@@ -19,10 +20,11 @@ from ..errors import (
     NetNSTimeoutError,
     from_errno,
 )
+from ..handle import Handle
 from . import CALL_MODES, program
 from .answer import checked
 from .process import Gone, Process
-from .protocol import Spec, Target
+from .protocol import Spec
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -45,8 +47,10 @@ class Resident:
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
         self._process: Process | None = None
+        self._start: Background | None = None
+        self._dying: list[Process] = []  # that were killed, and had not ended soon after
         self._lock = threading.Lock()
-        self._namespaces: dict[int, tuple[int, str | None]] = {}
+        self._namespaces: dict[int, Handle] = {}
 
     @property
     def mounts(self) -> int | None:
@@ -70,85 +74,114 @@ class Resident:
 
     # Namespaces
 
-    def create(self, key: int, what: str, *, lo: bool, sysctl: Mapping[str, str], timeout: float) -> int:
-        """Make a namespace.
-
-        :param key: the number by which it is known from now on, until :meth:`forget`.
-        :param what: how to call it in an error.
-        :return: its descriptor, owned by the caller, who keeps it open until after :meth:`forget`.
-        """
+    def create(self, handle: Handle, *, lo: bool, sysctl: Mapping[str, str]) -> None:
+        """Make a namespace, which the handle holds then; it is known by it until :meth:`forget`, also if this fails."""
+        self._namespaces[handle.key] = handle
+        received = fdpass.Received()
         try:
-            _, fds = self._ask(program.request(program.CREATE, key, lo, dict(sysctl)), timeout, what)
+            request = program.request(program.CREATE, handle.key, lo, dict(sysctl))
+            self._ask(request, received, handle.child_timeout, handle)
+            if not received.fds:
+                raise ChildProtocolError(errno.EPROTO, f"{handle}: the resident child passed no namespace")
+            handle.fd = received.fds[0]
+            del received.fds[0]
         except BaseException:
-            self.forget(key, what, timeout)  # it may be made, and only its descriptor not have come through
+            received.close()
             raise
-        self._namespaces[key] = (fds[0], None)
+        handle.identity = kernel.namespace_id(handle.fd)
         if self._userns in (program.IF_NEEDED, program.ALWAYS):
-            self._keep_user_namespace(fds[0])
-        return fds[0]
+            self._keep_user_namespace(handle.fd)
 
     def _keep_user_namespace(self, ns: int) -> None:
         """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""
+        is_below, owners = kernel.is_owned_below(ns), list[int]()
         with self._lock:
             if self._userns < 0:
-                self._userns = kernel.owner_of(ns) if kernel.is_owned_below(ns) else program.NEVER
+                if is_below:
+                    kernel.open_owner(ns, owners)
+                self._userns = owners[0] if is_below else program.NEVER
 
-    def bind(self, key: int, name: str, what: str, timeout: float) -> None:
+    def bind(self, handle: Handle, name: str) -> None:
         """Give a namespace a name under /run/netns, without privilege one that only the child and commands see."""
         if self._userns >= 0:
-            self._own_names(timeout, what)
-        fd, _ = self._namespaces[key]
-        self._namespaces[key] = (fd, name)  # before it is there: a child that takes over may find it half made
+            self._own_names(handle)
+        handle.name = name  # before it is there: a child that takes over may find it half made
         try:
-            self._ask(program.request(program.BIND, key, name), timeout, what)
+            self._tell_and_wait(program.request(program.BIND, handle.key, name), handle)
         except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
             raise
-        except BaseException:
-            self._namespaces[key] = (fd, None)
+        except NetNSError:
+            handle.name = None  # it is that of another, or cannot be
             raise
 
-    def _own_names(self, timeout: float, what: str) -> None:
+    def _own_names(self, handle: Handle) -> None:
         """Keep the mount namespace of the child with its names, for commands and the child that may replace it."""
-        if self._mounts >= 0:
-            return
-        _, (mounts,) = self._ask(program.request(program.OWN_NAMES), timeout, what)
-        with self._lock:
-            if self._mounts < 0:
-                self._mounts, mounts = mounts, -1
-        if mounts >= 0:  # another thread was faster
-            os.close(mounts)
-
-    def forget(self, key: int, what: str, timeout: float) -> None:
-        """Let the child let go of a namespace and remove its name."""
-        _, name = self._namespaces.get(key, (None, None))
+        received = fdpass.Received()
         try:
-            if name is not None:
-                request = program.request(program.FORGET, key)
-                try:
-                    self._ask(request, timeout, what)
-                except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
-                    self._ask(request, timeout, what)  # of the child that takes over: the name must not stay
-            elif self._process is not None:
-                with contextlib.suppress(Gone):  # then it holds nothing any more
-                    self._process.tell(program.FORGET, key)
-        finally:
-            self._namespaces.pop(key, None)
+            if self._mounts < 0:
+                self._ask(program.request(program.OWN_NAMES), received, handle.child_timeout, handle)
+            with self._lock:
+                if self._mounts < 0:  # no other thread was faster
+                    self._mounts = received.fds[0]
+                    del received.fds[0]
+            received.close()
+        except BaseException:
+            received.close()
+            raise
+
+    def signal(
+        self, handle: Handle, number: int, commands: Sequence[int], spared: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
+        """Signal what runs in a namespace, and what these commands have started.
+
+        :param number: the signal, or 0 for none.
+        :param commands: the pids of children of ours.
+        :param spared: pids of what is not signalled, although it runs inside.
+        :return: the pids of those that have not ended, and of what the commands have started and is in the original
+            namespace, where nothing is signalled.
+        """
+        request = program.request(program.SIGNAL, handle.key, int(number), list(commands), list(spared))
+        found: tuple[list[int], list[int]] = marshal.loads(self._tell_and_wait(request, handle))
+        return found
+
+    def forget(self, handle: Handle) -> None:
+        """Let the child let go of a namespace and remove its name, if it has one."""
+        if handle.key not in self._namespaces:
+            return
+        request = program.request(program.FORGET, handle.key)
+        if handle.name is not None:
+            try:
+                self._tell_and_wait(request, handle)
+            except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
+                self._tell_and_wait(request, handle)  # of the child that takes over: the name must not stay
+            handle.name = None
+        elif self._process is not None:
+            self._tell(self._process, program.FORGET, handle.key)
+        self._namespaces.pop(handle.key, None)
+
+    def _tell(self, process: Process, verb: bytes, key: int) -> None:
+        try:
+            process.tell(verb, key)
+        except Gone:
+            return  # then it holds nothing any more
+        except BlockingIOError:  # it hangs, and what was told to it before has not been read
+            self._discard(process)
 
     def still_there(self) -> set[int]:
         """Return the keys of the namespaces that are not gone, as far as the child that runs knows of them."""
         if self._process is None:
             return set()
-        payload, _ = self._ask(program.request(program.STILL_THERE), self._timeout, "the closed namespaces")
-        keys: set[int] = marshal.loads(payload)
+        what = "the closed namespaces"
+        keys: set[int] = marshal.loads(self._ask_text(program.request(program.STILL_THERE), self._timeout, what))
         return keys
 
-    def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
-        request = program.request(program.SOCKETS, ns._key, list(specs))
-        return self._ask(request, ns.child_timeout, ns)[1]
+    def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
+        request = program.request(program.SOCKETS, handle.key, list(specs))
+        self._ask(request, received, handle.child_timeout, handle)
 
     def call(
         self,
-        ns: Target,
+        handle: Handle,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -159,22 +192,35 @@ class Resident:
             f"give one of {', '.join(CALL_MODES)} as child_mode, or none to run it in a thread"
         )
 
-    def sysctl(self, ns: Target, verb: bytes, *arguments: str) -> str:
+    def sysctl(self, handle: Handle, verb: bytes, *arguments: str) -> str:
         """Read, write or list sysctls of a namespace."""
-        payload, _ = self._ask(program.request(verb, ns._key, *arguments), ns.child_timeout, ns)
-        return payload.decode(errors="replace")
+        return self._tell_and_wait(program.request(verb, handle.key, *arguments), handle).decode(errors="replace")
 
     # The child
 
-    def _ask(self, request: bytes, timeout: float, what: object) -> tuple[bytes, list[int]]:
+    def _tell_and_wait(self, request: bytes, handle: Handle) -> bytes:
+        return self._ask_text(request, handle.child_timeout, handle)
+
+    def _ask_text(self, request: bytes, timeout: float, what: object) -> bytes:
+        """Ask what is answered without descriptors; any that come all the same are closed."""
+        received = fdpass.Received()
+        try:
+            answer = self._ask(request, received, timeout, what)
+            received.close()
+        except BaseException:
+            received.close()
+            raise
+        return answer
+
+    def _ask(self, request: bytes, received: fdpass.Received, timeout: float, what: object) -> bytes:
         process = self._running(what)
         try:
             try:
-                answer = process.ask(request, timeout)
+                answer = process.ask(request, received, timeout)
             except Gone:
                 self._discard(process)
                 process = self._running(what)
-                answer = process.ask(request, timeout)
+                answer = process.ask(request, received, timeout)
         except (Gone, fdpass.Closed):
             ended = self._discard(process)
             raise ChildDiedError(
@@ -193,7 +239,7 @@ class Resident:
         except OSError as error:
             raise from_errno(error.errno or 0, f"{what}: cannot ask the resident child") from error
         try:
-            return checked(*answer, what)
+            return checked(answer, what)
         except ChildProtocolError:
             self._discard(process)
             raise
@@ -204,30 +250,58 @@ class Resident:
                 f"{what}: its resident child serves process {self._pid}, and this is a forked child of it; "
                 "make the socket before the fork, or give child_mode='fork'"
             )
+        process = self._process
+        return self._started(what) if process is None else process
+
+    def _started(self, what: object) -> Process:
         with self._lock:
             if self._process is None:
+                if self._start is None:  # else somebody was interrupted as he waited for it
+                    self._start = Background(self._make)
                 try:
-                    self._process = Process(self._home, self._record_number, self._userns, self._mounts)
+                    if not self._start.wait(self._timeout):
+                        text = f"{what}: the resident child did not start within {self._timeout:g} s"
+                        raise NetNSTimeoutError(errno.ETIMEDOUT, text)
+                    self._process, self._start = self._start.result(), None
+                except NetNSTimeoutError:
+                    raise
                 except OSError as error:
+                    self._start = None
                     raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
-                for key, (fd, name) in list(self._namespaces.items()):
-                    with contextlib.suppress(Gone):  # told by the first request
-                        self._process.tell(program.ADOPT, key, name, fd=fd)
             return self._process
+
+    def _make(self) -> Process:
+        process = Process(self._home, self._timeout, self._record_number, self._userns, self._mounts)
+        for handle in list(self._namespaces.values()):
+            if handle.fd >= 0:
+                with contextlib.suppress(Gone):  # told by the first request
+                    process.tell(program.ADOPT, handle.key, handle.name, fd=handle.fd)
+        return process
 
     def _discard(self, process: Process) -> str:
         with self._lock:
             if self._process is process:
                 self._process = None
-            return process.kill()
+        how = process.kill()
+        if not process.has_ended:
+            self._dying.append(process)
+        return how
 
     def close(self) -> None:
         """End the child, if one runs; in a forked child of the test process, leave it to the parent."""
         if os.getpid() != self._pid:
             return
         with self._lock:
-            process, self._process = self._process, None
-            fdpass.close_all(self._of_namespaces())
+            if self._start is not None:
+                with contextlib.suppress(OSError):  # there is none to end
+                    self._process = self._start.result() if self._start.wait(self._timeout) else None
+                self._start = None
+            if self._process is not None:
+                self._process.close(self._timeout)
+                self._process = None
+            while self._dying:
+                self._dying[-1].kill()
+                del self._dying[-1]
+            fds = self._of_namespaces()
             self._userns, self._mounts = program.NEVER, -1
-            if process is not None:
-                process.close(self._timeout)
+            kernel.close_all(fds)

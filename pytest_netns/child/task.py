@@ -11,6 +11,7 @@ import contextlib
 import errno
 import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -20,13 +21,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import fdpass, kernel, values
-from ..errors import ChildCallError, ChildDiedError, ChildProtocolError, NetNSTimeoutError, UnpicklableError, from_errno
+from ..errors import (
+    ChildCallError,
+    ChildDiedError,
+    ChildProtocolError,
+    NetNSError,
+    NetNSTimeoutError,
+    UnpicklableError,
+    from_errno,
+    how_it_ended,
+)
+from ..handle import Handle
 from .answer import CREATING_SOCKET, ENTERING, OK, checked, failure, reply
-from .protocol import Spec, Target
+from .protocol import Spec
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 BEGUN, RAISED, UNPICKLABLE = b".", b"!", b"?"
+KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
+FIRST_PAUSE, LAST_PAUSE = 0.0005, 0.02  # seconds between two looks at a child, where no descriptor tells of its end
 
 
 class Job(ABC):
@@ -35,7 +48,7 @@ class Job(ABC):
     runs_code_of_others = False
 
     @abstractmethod
-    def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
+    def __call__(self, channel: fdpass.Channel) -> tuple[bytes, Sequence[socket.socket]]:
         """Do it; return the answer and the sockets to pass with it."""
 
 
@@ -45,7 +58,7 @@ class MakeSockets(Job):
     def __init__(self, specs: Sequence[Spec]) -> None:
         self.specs = specs
 
-    def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
+    def __call__(self, channel: fdpass.Channel) -> tuple[bytes, Sequence[socket.socket]]:
         with CREATING_SOCKET:
             return OK, [socket.socket(*spec) for spec in self.specs]
 
@@ -60,7 +73,7 @@ class CallFunction(Job):
         self.args = args
         self.kwargs = kwargs
 
-    def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
+    def __call__(self, channel: fdpass.Channel) -> tuple[bytes, Sequence[socket.socket]]:
         fdpass.send(channel, BEGUN)
         try:
             value = self.func(*self.args, **self.kwargs)
@@ -88,7 +101,7 @@ def _dump_exception(error: BaseException) -> bytes:
     text = "".join(traceback.format_exception(error))
     try:
         pickled, _ = values.dump((error, text))
-        values.load(pickled, [])  # an exception with an __init__ of its own may pickle and not unpickle
+        values.load(pickled, fdpass.Received())  # an exception with an __init__ of its own may pickle and not unpickle
         return pickled
     except Exception as reason:
         stand_in = ChildCallError(f"{type(error).__qualname__}: {error} (it cannot be passed back as itself: {reason})")
@@ -102,7 +115,7 @@ class ChildTraceback(Exception):
         return f"\n\n{self.args[0]}"
 
 
-def run(channel: socket.socket, ns: int, job: Job, parent: int | None = None, handled: Sequence[int] = ()) -> NoReturn:
+def run(channel: fdpass.Channel, ns: int, job: Job, parent: int | None = None, handled: Sequence[int] = ()) -> NoReturn:
     """Be the child: enter the namespace, do the job, answer, and end the process.
 
     :param parent: the process that has to be the parent still, where this one was forked from it.
@@ -128,7 +141,7 @@ def _become_a_process_of_its_own(parent: int | None, handled: Sequence[int]) -> 
         kernel.die_with_parent(parent)
 
 
-def _answer(channel: socket.socket, ns: int, job: Job) -> None:
+def _answer(channel: fdpass.Channel, ns: int, job: Job) -> None:
     sockets: Sequence[socket.socket] = ()
     try:
         with ENTERING:
@@ -140,71 +153,91 @@ def _answer(channel: socket.socket, ns: int, job: Job) -> None:
 
 
 class Child(ABC):
-    """A child that was started, as its parent sees it."""
+    """A child for one call: it is there before its process is, so that this has an owner from its start on.
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    :param handle: the namespace that it is for.
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self.ends: list[fdpass.Channel] = []
+        """Our end of the channel, and the child's."""
+        self._pidfds: list[int] = []
         self._how: str | None = None
-        self._pidfd: int | None = None
-        try:
-            self._pidfd = kernel.open_pidfd(pid)
-        except ProcessLookupError:
-            pass  # it has ended, and somebody else has reaped it
-        except OSError:  # no descriptor to spare
-            self.end()
-            raise
+
+    @property
+    @abstractmethod
+    def pid(self) -> int | None:
+        """Its pid, or ``None`` where it is not started."""
+
+    @abstractmethod
+    def _has_ended(self) -> bool:
+        """Reap it if it has ended; return whether it has, or there is nothing to reap."""
+
+    @abstractmethod
+    def _code(self) -> int | None:
+        """Return its exit code, as of ``subprocess``, or ``None`` where somebody else has reaped it."""
 
     @property
     def ending(self) -> int | None:
         """A descriptor that becomes readable when the child ends, where there is one."""
-        return self._pidfd
+        return self._pidfds[0] if self._pidfds else None
+
+    def watch(self) -> None:
+        """Open what tells of its end."""
+        assert self.pid is not None
+        try:
+            kernel.keep(self._pidfds, os.pidfd_open, self.pid)
+        except ProcessLookupError:
+            return  # it has ended, and somebody else has reaped it
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EPERM):  # as of kernel.open_pidfd
+                raise
 
     def end(self) -> str:
         """Kill the child unless it has ended, reap it, and return how it ended."""
         if self._how is None:
-            with contextlib.suppress(ProcessLookupError):  # it has ended
-                if self._pidfd is None:
-                    os.kill(self.pid, signal.SIGKILL)
-                else:
-                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            self._how = self._reap()
-            if self._pidfd is not None:
-                os.close(self._pidfd)
+            self._kill()
+            self._how = (
+                how_it_ended(self._code()) if self._wait() else f"and, killed, did not within {KILL_TIMEOUT:g} s"
+            )
         return self._how
 
-    @abstractmethod
-    def _reap(self) -> str: ...
+    def _kill(self) -> None:
+        pid = self.pid
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            if self._pidfds:
+                signal.pidfd_send_signal(self._pidfds[0], signal.SIGKILL)
+            elif not self._has_ended():
+                os.kill(pid, signal.SIGKILL)
 
+    def _wait(self) -> bool:
+        """Wait for its end; it was killed, and takes its time only where it waits for a disk or a mount."""
+        deadline = kernel.monotonic() + KILL_TIMEOUT
+        pause = FIRST_PAUSE
+        while not self._has_ended():
+            if kernel.monotonic() >= deadline:
+                return False
+            if self._pidfds and not self._is_seen_to_end():
+                select.select(self._pidfds, (), (), deadline - kernel.monotonic())
+            else:
+                kernel.sleep(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+        return True
 
-def receive_answer(
-    channel: socket.socket, child: Child, ns: Target, mode: str, *, call: bool = False, timeout: float | None = None
-) -> tuple[bytes, list[int]]:
-    """Wait for the child's answer, and end the child.
+    def _is_seen_to_end(self) -> bool:
+        return bool(self._pidfds and select.select(self._pidfds, (), (), 0)[0])
 
-    :param call: it first tells that it has begun; ``timeout`` (seconds, ``None`` for no limit) counts from then.
-    :return: the answer's bytes and descriptors, which the caller owns.
-    :raises NetNSError: there is none.
-    """
-    waited: float | None = ns.child_timeout
-    remedy = "if the machine is just slow, raise --netns-child-timeout"
-    try:
-        answer = fdpass.receive(channel, kernel.monotonic() + ns.child_timeout, child.ending)
-        if call and answer[0] == BEGUN:
-            waited, remedy = timeout, "give it a longer timeout, or none"
-            channel.settimeout(None)
-            answer = fdpass.receive(channel, None if timeout is None else kernel.monotonic() + timeout, child.ending)
-        return answer
-    except (fdpass.Closed, ConnectionResetError):
-        raise ChildDiedError(errno.ECHILD, f"{ns}: the {mode} child ended before it answered, {child.end()}") from None
-    except fdpass.Garbage as garbage:
-        raise ChildProtocolError(errno.EPROTO, f"{ns}: the {mode} child answered garbage: {garbage}") from None
-    except TimeoutError:
-        text = f"{ns}: the {mode} child did not answer within {waited:g} s and was killed; {remedy}"
-        raise NetNSTimeoutError(errno.ETIMEDOUT, text) from None
-    except OSError as error:
-        raise from_errno(error.errno or 0, f"{ns}: cannot take the answer of the {mode} child") from error
-    finally:
-        child.end()
+    def close(self) -> None:
+        """End it, and close what was open for it."""
+        try:
+            self.end()
+        finally:
+            for end in self.ends:
+                end.close()
+            kernel.close_all(self._pidfds)
 
 
 class OneChildPerCall(ABC):
@@ -213,37 +246,113 @@ class OneChildPerCall(ABC):
     name: str
 
     @abstractmethod
-    def _start(self, ns: Target, job: Job) -> tuple[socket.socket, Child]:
-        """Start a child on a job; return the channel on which it answers, owned by the caller, and the child."""
+    def _child(self, handle: Handle) -> Child:
+        """Return a child that is not started."""
 
-    def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
-        channel, child = self._start(ns, MakeSockets(specs))
-        with channel:
-            return checked(*receive_answer(channel, child, ns, self.name), ns)[1]
+    @abstractmethod
+    def _start(self, child: Any, handle: Handle, job: Job) -> None:
+        """Start a child on a job, which answers over the second end of its channel."""
+
+    def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
+        checked(self._run(handle, MakeSockets(specs), received), handle)
 
     def call(
         self,
-        ns: Target,
+        handle: Handle,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         timeout: float | None,
     ) -> Any:
-        channel, child = self._start(ns, CallFunction(func, args, kwargs))
-        with channel:
-            payload, fds = receive_answer(channel, child, ns, self.name, call=True, timeout=timeout)
-        if payload[:1] == UNPICKLABLE:
-            raise UnpicklableError(f"{ns}: {payload[1:].decode()}; return something that can, sockets included")
-        if payload[:1] == RAISED:
-            error, text = self._load(ns, payload[1:], fds)
-            error.__cause__ = ChildTraceback(text)
-            raise error
-        return self._load(ns, *checked(payload, fds, ns))
-
-    def _load(self, ns: Target, pickled: bytes, fds: list[int]) -> Any:
+        received = fdpass.Received()
         try:
-            return values.load(pickled, fds)
+            payload = self._run(handle, CallFunction(func, args, kwargs), received, call=True, timeout=timeout)
+            if payload[:1] == UNPICKLABLE:
+                raise UnpicklableError(f"{handle}: {payload[1:].decode()}; return something that can, sockets included")
+            if payload[:1] == RAISED:
+                error, text = self._load(handle, payload[1:], received)
+                error.__cause__ = ChildTraceback(text)
+                raise error
+            return self._load(handle, checked(payload, handle), received)
+        except BaseException:
+            received.close()
+            raise
+
+    def _run(
+        self,
+        handle: Handle,
+        job: Job,
+        received: fdpass.Received,
+        *,
+        call: bool = False,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Have a child do a job; return its answer."""
+        child = self._child(handle)
+        try:
+            self._start_on(child, handle, job)
+            answer = self._receive_answer(child, handle, received, call=call, timeout=timeout)
+            child.close()
+        except BaseException:
+            child.close()  # what a signal handler has kept from being closed above, too
+            raise
+        return answer
+
+    def _start_on(self, child: Child, handle: Handle, job: Job) -> None:
+        try:
+            fdpass.pair(child.ends)
+            self._start(child, handle, job)
+            child.ends[1].close()
+            child.watch()
+        except OSError as error:
+            if isinstance(error, NetNSError):
+                raise
+            raise from_errno(error.errno or 0, f"{handle}: cannot start a child") from error
+
+    def _receive_answer(
+        self,
+        child: Child,
+        handle: Handle,
+        received: fdpass.Received,
+        *,
+        call: bool = False,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Wait for the child's answer, and end the child.
+
+        :param received: what owns the descriptors that come with it.
+        :param call: it first tells that it has begun; ``timeout`` (seconds, ``None`` for no limit) counts from then.
+        :return: its bytes.
+        :raises NetNSError: there is none.
+        """
+        channel = child.ends[0]
+        waited: float | None = handle.child_timeout
+        remedy = "if the machine is just slow, raise --netns-child-timeout"
+        try:
+            answer = fdpass.receive(channel, received, kernel.monotonic() + handle.child_timeout, child.ending)
+            if call and answer == BEGUN:
+                waited, remedy = timeout, "give it a longer timeout, or none"
+                channel.settimeout(None)
+                deadline = None if timeout is None else kernel.monotonic() + timeout
+                answer = fdpass.receive(channel, received, deadline, child.ending)
+            return answer
+        except (fdpass.Closed, ConnectionResetError):
+            text = f"{handle}: the {self.name} child ended before it answered, {child.end()}"
+            raise ChildDiedError(errno.ECHILD, text) from None
+        except fdpass.Garbage as garbage:
+            raise ChildProtocolError(
+                errno.EPROTO, f"{handle}: the {self.name} child answered garbage: {garbage}"
+            ) from None
+        except TimeoutError:
+            text = f"{handle}: the {self.name} child did not answer within {waited:g} s and was killed; {remedy}"
+            raise NetNSTimeoutError(errno.ETIMEDOUT, text) from None
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{handle}: cannot take the answer of the {self.name} child") from error
+
+    def _load(self, handle: Handle, pickled: bytes, received: fdpass.Received) -> Any:
+        try:
+            return values.load(pickled, received)
         except Exception as error:
             raise UnpicklableError(
-                f"{ns}: what the {self.name} child passed back cannot be unpickled: {error}"
+                f"{handle}: what the {self.name} child passed back cannot be unpickled: {error}"
             ) from error
