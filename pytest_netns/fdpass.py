@@ -8,7 +8,7 @@ descriptors, and one that was cut is never taken for whole.
 A signal handler that raises, as those of Ctrl-C and pytest-timeout do, may do so after any call of the main thread:
 also after recvmsg(2), before what it returned is assigned. So descriptors need an owner before that call returns.
 CPython runs handlers after a call and at the head of a loop, but neither within a call of a function written in C nor
-between the other steps of a statement (ceval.c, CHECK_EVAL_BREAKER). Hence ``list.extend(map(...))``, which calls, and
+between the other steps of a statement (ceval.c, CHECK_EVAL_BREAKER). Hence ``list += starmap(...)``, which calls, and
 keeps the result, in one step.
 """
 
@@ -42,8 +42,10 @@ _ANCILLARY = socket.CMSG_SPACE(SCM_MAX_FD * array.array("i").itemsize)
 _SEND_FLAGS, _RECEIVE_FLAGS = int(socket.MSG_NOSIGNAL), int(socket.MSG_CMSG_CLOEXEC)
 _CONTROL_CUT, _DATA_CUT = int(socket.MSG_CTRUNC), int(socket.MSG_TRUNC)
 _LEVEL, _RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
-_RECVMSG = (PACKET + 1,), (_ANCILLARY,), (_RECEIVE_FLAGS,)  # the arguments of one call, for map()
-_SOCKETPAIR = (int(socket.AF_UNIX),), (int(socket.SOCK_SEQPACKET),)
+_CUT = _CONTROL_CUT | _DATA_CUT
+# The arguments of one call, for starmap().
+_RECVMSG = ((PACKET + 1, _ANCILLARY, _RECEIVE_FLAGS),)
+_SOCKETPAIR = ((int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)),)
 
 Channel = socket.SocketType
 """An end of a pair: the class beneath ``socket.socket``, which the patches of tests do not reach."""
@@ -82,7 +84,7 @@ class Received:
     def close(self, with_sockets: bool = True) -> None:
         """Close the descriptors that no socket owns, and the sockets too."""
         owned = {sock.fileno() for sock in self.sockets}
-        numbers = itertools.chain(self.fds, *map(_rights, self.packets))
+        numbers = itertools.chain(self.fds, *(_rights(packet[1]) for packet in self.packets))
         left = [fd for fd in dict.fromkeys(numbers) if fd not in owned]
         sockets = self.sockets
         self.packets, self.fds, self.sockets = [], [], []
@@ -104,7 +106,7 @@ class Received:
 
 def pair(ends: list[Channel]) -> None:
     """Add two connected ends to a list, both close-on-exec and blocking."""
-    ends.extend(itertools.chain.from_iterable(map(socketpair, *_SOCKETPAIR)))
+    ends.extend(itertools.chain.from_iterable(itertools.starmap(socketpair, _SOCKETPAIR)))
     if socket.getdefaulttimeout() is not None:  # it is meant for the sockets of the test
         for end in ends[-2:]:
             end.settimeout(None)
@@ -169,11 +171,27 @@ def receive(channel: Channel, received: Received, deadline: float | None = None,
     :raises OSError: EMFILE where this process has no room for the descriptors.
     """
     parts: list[bytes] = []
+    packets = received.packets
     while True:
         if deadline is not None or sender is not None:
             _await_packet(channel, deadline, sender)
-        if _receive_packet(channel, parts, received) != MORE:
+        try:
+            packets += itertools.starmap(channel.recvmsg, _RECVMSG)
+        except BlockingIOError:
+            raise TimeoutError from None
+        packet, ancillary, flags, _ = packets[0]
+        if ancillary:
+            received.fds += _rights(ancillary)
+        del packets[:]
+        if flags & _CUT:
+            _refuse(flags)
+        mark = packet[:1]
+        if mark == LAST:
+            parts.append(packet[1:])
             return b"".join(parts)
+        _take_part(packet, parts, received)
+        if mark == INSTEAD:
+            return parts[0]
 
 
 def _await_packet(channel: Channel, deadline: float | None, sender: int | None) -> None:
@@ -197,37 +215,30 @@ def _await_packet(channel: Channel, deadline: float | None, sender: int | None) 
             raise Closed
 
 
-def _receive_packet(channel: Channel, parts: list[bytes], received: Received) -> bytes:
-    packets = received.packets
-    try:
-        packets.extend(map(channel.recvmsg, *_RECVMSG))
-    except BlockingIOError:
-        raise TimeoutError from None
-    packet, ancillary, flags, _ = packets[0]
-    if ancillary:
-        received.fds += _rights(packets[0])
-    del packets[:]
+def _refuse(flags: int) -> None:
     if flags & _CONTROL_CUT:
         # There is room for all that a packet can carry: the kernel cut them since this process can hold no more.
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    if flags & _DATA_CUT:
-        raise Garbage(f"a packet of more than {PACKET} bytes")
+    raise Garbage(f"a packet of more than {PACKET} bytes")
+
+
+def _take_part(packet: bytes, parts: list[bytes], received: Received) -> None:
+    """Add what one packet has of a message that consists of several."""
+    mark = packet[:1]
     if not packet:
         raise Closed
-    mark: bytes = packet[:1]
     if mark == INSTEAD:
         parts.clear()
         close_all(received.fds)
-    elif mark not in (LAST, MORE):
+    elif mark != MORE:
         raise Garbage(f"a packet that begins with {mark!r}")
     parts.append(packet[1:])
-    return mark
 
 
-def _rights(packet: Any) -> array.array[int]:
+def _rights(ancillary: Any) -> array.array[int]:
     """Return the descriptors that came with a packet."""
     numbers = array.array("i")
-    for level, kind, data in packet[1]:
-        if (level, kind) == (_LEVEL, _RIGHTS):
+    for level, kind, data in ancillary:
+        if level == _LEVEL and kind == _RIGHTS:
             numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
     return numbers

@@ -112,13 +112,17 @@ class Process:
             with self._lock:
                 if not self._ended:  # meanwhile, by another thread
                     self._idle += ends
-                    del ends[:]
-            return answer
-        except (BrokenPipeError, ConnectionResetError):
-            raise Gone from None
-        finally:
-            # Its answer may still come, and must not be taken for that of the next request.
+                    return answer
             self._drop(ends)
+            return answer
+        except BaseException as error:
+            # Its answer may still come, and must not be taken for that of the next request.
+            with self._lock:
+                self._idle = [channel for channel in self._idle if channel not in ends]
+            self._drop(ends)
+            if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+                raise Gone from None
+            raise
 
     def _drop(self, ends: list[fdpass.Channel]) -> None:
         for end in ends:

@@ -163,14 +163,17 @@ class Resident:
     def answer(self, channel: socket.socket) -> None:
         fds: list[int] = []
         try:
-            with fdpass.Received() as received:
-                message = fdpass.receive(channel, received)
+            received = fdpass.Received()
+            message = fdpass.receive(channel, received)
+            if received.fds:  # nobody sends any here
+                received.close()
             payload, fds = self.handle(message)
             reply(channel, payload, fds)
         except (fdpass.Closed, OSError):  # nobody is there to tell
             self.drop(channel)
         finally:
-            kernel.close_all(fds)
+            for fd in fds:
+                os.close(fd)
 
     def drop(self, channel: socket.socket) -> None:
         self.poll.unregister(channel)
