@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 from .. import fdpass, inside, kernel
 from ..errors import how_it_ended
+from ..interpreter import options
 from . import program
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -24,18 +26,26 @@ class Gone(Exception):
 
 
 class Process:
-    """One resident child that runs, and the channels to it."""
+    """One resident child that runs, and the channels to it.
 
-    def __init__(self, home: int, record_number: int, userns: int, mounts: int) -> None:
-        self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
+    :param patience: how long it may wait for others before it does without them, in seconds.
+    """
+
+    def __init__(self, home: int, record_number: int, userns: int, mounts: int, patience: float) -> None:
         self._idle: list[tuple[socket.socket, float]] = []
         self._ended = False
         self._home = home
-        self._control, theirs = self._pair()
+        self._stderr = os.memfd_create("resident-child-stderr", os.MFD_CLOEXEC)
+        try:
+            self._control, theirs = self._pair()
+        except BaseException:
+            os.close(self._stderr)
+            raise
         with theirs:
+            numbers = theirs.fileno(), os.getpid(), home, record_number, userns, mounts, int(patience * 1000)
             try:
                 self._popen = subprocess.Popen(
-                    [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns, mounts))],
+                    [COMMAND[0], *options(), *COMMAND[1:], *map(str, numbers)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
@@ -128,7 +138,9 @@ class Process:
     def kill(self) -> str:
         """End the child at once; return how it ended and what it wrote to stderr."""
         self._popen.kill()
-        how = how_it_ended(self._popen.wait())
+        code = self._popen.wait()
+        # Where SIGCHLD is ignored nobody is told the exit status (wait(2)), and subprocess then says 0.
+        how = how_it_ended(None if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else code)
         written = b"" if self._stderr < 0 else os.pread(self._stderr, 4000, 0)
         self._close_descriptors()
         return f"{how}; it wrote: {written.decode(errors='replace').strip()}" if written else how

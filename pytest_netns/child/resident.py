@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import fdpass, kernel
+from .. import fdpass, kernel, names
 from ..errors import (
     ChildDiedError,
     ChildModeError,
@@ -25,6 +25,8 @@ from .process import Gone, Process
 from .protocol import Spec, Target
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+LOCK_PAUSE = 0.02  # seconds between two tries to bind a name
 
 
 class Resident:
@@ -41,6 +43,8 @@ class Resident:
         self._home = home
         self._userns = {"off": program.NEVER, "auto": program.IF_NEEDED, "resident": program.ALWAYS}[userns]
         self._mounts = -1
+        self.without_journal = ""
+        """Why not all namespaces are written down, for the case that this process and the child are both killed."""
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
@@ -78,11 +82,12 @@ class Resident:
         :return: its descriptor, owned by the caller, who keeps it open until after :meth:`forget`.
         """
         try:
-            _, fds = self._ask(program.request(program.CREATE, key, lo, dict(sysctl)), timeout, what)
+            trouble, fds = self._ask(program.request(program.CREATE, key, lo, dict(sysctl)), timeout, what)
         except BaseException:
             self.forget(key, what, timeout)  # it may be made, and only its descriptor not have come through
             raise
         self._namespaces[key] = (fds[0], None)
+        self._note(trouble)
         if self._userns in (program.IF_NEEDED, program.ALWAYS):
             self._keep_user_namespace(fds[0])
         return fds[0]
@@ -100,12 +105,33 @@ class Resident:
         fd, _ = self._namespaces[key]
         self._namespaces[key] = (fd, name)  # before it is there: a child that takes over may find it half made
         try:
-            self._ask(program.request(program.BIND, key, name), timeout, what)
+            self._bind(key, name, what, timeout)
         except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
             raise
         except BaseException:
             self._namespaces[key] = (fd, None)
             raise
+
+    def _bind(self, key: int, name: str, what: str, timeout: float) -> None:
+        """Let the child bind a name, as soon as nobody else has the directory locked; it does not wait itself."""
+        deadline = kernel.monotonic() + timeout
+        while True:
+            payload, _ = self._ask(program.request(program.BIND, key, name), timeout, what)
+            holder, trouble = marshal.loads(payload)
+            self._note(trouble)
+            if not holder:
+                return
+            if kernel.monotonic() > deadline:
+                raise NetNSTimeoutError(
+                    errno.ETIMEDOUT,
+                    f"{what}: cannot bind the name {name}: {holder} has had {names.DIRECTORY} locked for {timeout:g} s "
+                    "(flock(2)); wait for its end, or end it",
+                )
+            kernel.sleep(LOCK_PAUSE)
+
+    def _note(self, trouble: bytes) -> None:
+        if trouble and not self.without_journal:
+            self.without_journal = trouble.decode(errors="replace")
 
     def _own_names(self, timeout: float, what: str) -> None:
         """Keep the mount namespace of the child with its names, for commands and the child that may replace it."""
@@ -207,7 +233,9 @@ class Resident:
         with self._lock:
             if self._process is None:
                 try:
-                    self._process = Process(self._home, self._record_number, self._userns, self._mounts)
+                    self._process = Process(
+                        self._home, self._record_number, self._userns, self._mounts, self._timeout / 4
+                    )
                 except OSError as error:
                     raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
                 for key, (fd, name) in list(self._namespaces.items()):
