@@ -190,7 +190,9 @@ def _journal() -> str:
     journal.close()
     if journal.trouble:
         raise Failure(journal.trouble, "free space there")
-    passed_over = [unusable.cause for unusable in journal.refused]
+    # An ordinary user may not write to /run, and may have no directory below it.
+    usual = (errno.EACCES, errno.ENOENT) if os.geteuid() else ()
+    passed_over = [unusable.cause for unusable in journal.refused if unusable.number not in usual]
     return f"in {journal.directory}" + (f", as another cannot be used: {'; '.join(passed_over)}" if passed_over else "")
 
 

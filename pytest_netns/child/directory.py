@@ -18,11 +18,12 @@ class Unusable(Exception):
 
     :param cause: where, and why.
     :param remedy: what to do about it.
+    :param number: the errno, if there is one.
     """
 
-    def __init__(self, cause: str, remedy: str) -> None:
+    def __init__(self, cause: str, remedy: str, number: int = 0) -> None:
         super().__init__(cause)
-        self.cause, self.remedy = cause, remedy
+        self.cause, self.remedy, self.number = cause, remedy, number
 
     @classmethod
     def from_error(cls, path: str, error: OSError) -> Unusable:
@@ -35,7 +36,7 @@ class Unusable(Exception):
             errno.ELOOP: f"remove what is there (rm {path})",
         }
         number = error.errno or 0
-        return cls(f"{path}: {errno_name(number)}", remedies.get(number, f"let this user write to {path}"))
+        return cls(f"{path}: {errno_name(number)}", remedies.get(number, f"let this user write to {path}"), number)
 
 
 def parents() -> list[str]:

@@ -45,8 +45,9 @@ class Journal:
         if self._record is not None:
             try:
                 self._record.put(entry)
-            except OSError as error:
-                self.trouble = self.trouble or f"{self.directory}: {errno_name(error.errno or 0)}"
+            except (OSError, ValueError) as error:  # ValueError: a name in another encoding than this locale's
+                why = errno_name(error.errno or 0) if isinstance(error, OSError) else str(error)
+                self.trouble = self.trouble or f"{self.directory}: {why}"
 
     def remove(self, key: int) -> None:
         """Remove a namespace, if it is there."""

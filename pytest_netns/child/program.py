@@ -271,6 +271,8 @@ class Resident:
 
     def watch(self, key: int, fd: int) -> None:
         """See to it that a namespace can go, and that it can be told whether it has."""
+        if self.home < 0:
+            return  # there would be no way back
         try:
             kernel.setns(fd)
             try:

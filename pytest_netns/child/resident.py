@@ -26,6 +26,7 @@ from .protocol import Spec, Target
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
+PATIENCE = 5.0  # seconds for which a child that starts waits for others, and half the time-out at most
 LOCK_PAUSE = 0.02  # seconds between two tries to bind a name
 
 
@@ -232,10 +233,9 @@ class Resident:
             )
         with self._lock:
             if self._process is None:
+                patience = min(self._timeout / 2, PATIENCE)
                 try:
-                    self._process = Process(
-                        self._home, self._record_number, self._userns, self._mounts, self._timeout / 4
-                    )
+                    self._process = Process(self._home, self._record_number, self._userns, self._mounts, patience)
                 except OSError as error:
                     raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
                 for key, (fd, name) in list(self._namespaces.items()):
