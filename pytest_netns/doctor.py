@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from .errors import ChildDiedError, how_it_ended
+from .interpreter import options
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -45,8 +49,13 @@ class Doctor:
 def _run(names: Sequence[str]) -> list[Finding]:
     import subprocess
 
-    command = [sys.executable, "-I", "-c", PROGRAM, json.dumps([path or os.getcwd() for path in sys.path]), *names]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    paths = json.dumps([path or os.getcwd() for path in sys.path])
+    command = [sys.executable, *options(), "-I", "-c", PROGRAM, paths, *names]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    # Not by the exit status alone: where SIGCHLD is ignored, subprocess is not told it and says 0.
+    if done.returncode or not done.stdout:
+        how = how_it_ended(done.returncode or None)
+        raise ChildDiedError(errno.ECHILD, f"the doctor's program ended {how}, with nothing found; see stderr")
     return [Finding(**found) for found in json.loads(done.stdout)]
 
 

@@ -47,6 +47,7 @@ _CUT = _CONTROL_CUT | _DATA_CUT
 _RECVMSG = ((PACKET + 1, _ANCILLARY, _RECEIVE_FLAGS),)
 _SOCKETPAIR = ((int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)),)
 
+Socket = socket.socket  # kept from the start, since a test may replace that of the module
 Channel = socket.SocketType
 """An end of a pair: the class beneath ``socket.socket``, which the patches of tests do not reach."""
 
@@ -98,9 +99,9 @@ class Received:
 
         :raises OSError: it is no socket.
         """
-        sock = socket.socket.__new__(socket.socket)
+        sock = Socket.__new__(Socket)
         self.sockets.append(sock)  # before it has the descriptor
-        sock.__init__(proto=proto, fileno=fd)  # type: ignore[misc]
+        sock.__init__(-1, -1, proto, fd)  # type: ignore[misc]
         return sock
 
 

@@ -175,8 +175,11 @@ def enter(ns: int) -> None:
 
 
 def user_namespace() -> int:
-    """Return the inode of the user namespace of this process."""
-    return namespace_id("/proc/self/ns/user")[1]
+    """Return the inode of the user namespace of this process; a kernel without CONFIG_USER_NS has but the initial."""
+    try:
+        return namespace_id("/proc/self/ns/user")[1]
+    except FileNotFoundError:
+        return INITIAL_USER_NAMESPACE
 
 
 def user_namespace_before() -> int | None:
@@ -247,6 +250,17 @@ def is_own_child(pid: int) -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def reap(pid: int) -> int | None:
+    """Wait for the end of a child, and return its wait status.
+
+    ``None`` where SIGCHLD is ignored, as a supervisor may have it inherited: then nobody is told (wait(2)).
+    """
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return None
 
 
 def open_pidfd(pid: int) -> int | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from .errors import ChildDiedError, how_it_ended
+from .interpreter import options
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -26,11 +30,17 @@ def by_program(run: Callable[..., Any], *arguments: Any) -> list[Any]:
     :param run: runs a command inside the namespace, as ``subprocess.run`` does.
     :param arguments: as of ``socket.getaddrinfo``.
     :raises socket.gaierror: as ``socket.getaddrinfo``.
+    :raises ChildDiedError: the program ended without an answer.
     """
     host, *others = arguments
     host = host.decode() if isinstance(host, (bytes, bytearray)) else host
-    command = [sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps([host, *others])]
-    answer = json.loads(run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout)
+    command = [sys.executable, *options(), "-I", "-S", "-c", PROGRAM, json.dumps([host, *others])]
+    done = run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    # Not by the exit status alone: where SIGCHLD is ignored, subprocess is not told it and says 0.
+    if done.returncode or not done.stdout:
+        how = how_it_ended(done.returncode or None)
+        raise ChildDiedError(errno.ECHILD, f"{host}: the program that looks it up ended {how}; see stderr")
+    answer = json.loads(done.stdout)
     if "failed" in answer:
         raise socket.gaierror(*answer["failed"])
     return [(*found, tuple(address)) for *found, address in answer["found"]]

@@ -18,21 +18,38 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/run/netns"  # ip-netns(8)
 RUN = os.path.dirname(DIRECTORY)
+LONGEST = 255  # bytes: NAME_MAX of <linux/limits.h>
+
+
+class Locked(BlockingIOError):
+    """Somebody else holds the lock of the directory."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        self.holder = holder
+
+
+def why_not(name: str) -> str:
+    """Say why something is not a single file name that shows as what it is; nothing if it is one."""
+    try:
+        length = len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return "it has characters that no file name can have"
+    if not name or "/" in name or name in (".", ".."):
+        return "it is not a single file name"
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
+        return "it has control characters"
+    return f"it has {length} bytes, and a file name at most {LONGEST}" if length > LONGEST else ""
 
 
 def bind(name: str) -> None:
     """Give the calling thread's namespace a name.
 
     :raises FileExistsError: the name is taken.
+    :raises Locked: the directory is no mount yet, and somebody else holds its lock.
     """
     os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
-    directory = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # iproute2 takes this lock too: two that make the directory a mount at once would pile mounts up.
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        _share_directory()
-    finally:
-        os.close(directory)
+    _share_directory()
     path = f"{DIRECTORY}/{name}"
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
     try:
@@ -43,14 +60,47 @@ def bind(name: str) -> None:
 
 
 def _share_directory() -> None:
-    # Without a shared mount, a name would not show in other mount namespaces, and removing it there would not free it.
+    """Make the directory a shared mount, if it is none.
+
+    Without that, a name would not show in other mount namespaces, and removing it there would not free it.
+    """
+    if _is_shared():
+        return
+    directory = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # iproute2 takes this lock too: two that make the directory a mount at once would pile mounts up.
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_shared():
+            kernel.mount(DIRECTORY, DIRECTORY, kernel.MS_BIND | kernel.MS_REC)
+            kernel.mount("", DIRECTORY, kernel.MS_SHARED | kernel.MS_REC)
+    except BlockingIOError:
+        raise Locked(_holder(os.fstat(directory).st_ino)) from None
+    finally:
+        os.close(directory)
+
+
+def _is_shared() -> bool:
+    """Make the directory shared if it is a mount, and return whether it is."""
     try:
         kernel.mount("", DIRECTORY, kernel.MS_SHARED | kernel.MS_REC)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # EINVAL: it is no mount point yet
+        if error.errno != errno.EINVAL:  # it is no mount point
             raise
-        kernel.mount(DIRECTORY, DIRECTORY, kernel.MS_BIND | kernel.MS_REC)
-        kernel.mount("", DIRECTORY, kernel.MS_SHARED | kernel.MS_REC)
+        return False
+    return True
+
+
+def _holder(inode: int) -> str:
+    """Say which process has locked a file (proc_locks(5))."""
+    try:
+        with open("/proc/locks", encoding="ascii") as file:
+            locks = [line.split() for line in file]
+        for pid in (fields[4] for fields in locks if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}")):
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                return f"process {pid} ({file.read().strip()})"
+    except OSError:
+        return "another process"  # it has ended meanwhile, or is in another pid namespace
+    return "another process"
 
 
 def remove(name: str, is_ours: Callable[[str], bool], age: float = 0.0) -> None:

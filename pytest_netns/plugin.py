@@ -46,6 +46,10 @@ FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "net
 CHILD_MODE = "netns_child_mode"
 ISOLATE = "netns_isolate"
 ISOLATED = "_netns_isolated"
+WITHOUT_JOURNAL = (
+    "there is no journal of all namespaces, so names and processes would stay if pytest and its resident child were "
+    "both killed:"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -349,7 +353,13 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         pytestconfig.stash[guard_key].owner = session
     pytestconfig.add_cleanup(session.close)  # not here: the guard still looks, after all fixtures
     yield session
-    session.close_namespaces()
+    try:
+        session.close_namespaces()
+    finally:
+        if session.without_journal:
+            from .notices import notice
+
+            notice(pytestconfig, f"{WITHOUT_JOURNAL} {session.without_journal}; pytest --netns-doctor says what to do")
 
 
 @pytest.fixture

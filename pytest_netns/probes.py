@@ -21,6 +21,8 @@ from functools import partial
 from typing import Any
 
 from . import kernel, names, remedies, users
+from .child.journal import open_journal
+from .child.record import Entry
 from .errors import errno_name
 from .remedies import CONTAINER
 
@@ -117,7 +119,10 @@ def _userns() -> str:
 def _users() -> str:
     remedy = remedies.for_users()  # as who we are outside
     with _step("becoming root in a user namespace", remedies.for_user_namespace):
-        users.become_root(0)
+        has_answered = users.become_root(0)
+    if not has_answered:
+        remedy = "find out what newuidmap(1) and newgidmap(1) wait for, such as a server of users (/etc/nsswitch.conf)"
+        raise Failure(f"root is alone in a user namespace, as nobody was lent to it in {users.PATIENCE:g} s", remedy)
     if users.is_root_alone():
         raise Failure("root is alone in a user namespace, so nothing that runs there can give up root", remedy)
     return ""
@@ -168,9 +173,27 @@ def _mount() -> str:
         with _step("mounting a /run/netns of our own", remedies.for_refusal):
             names.make_own_directory()
     with _step("mounting a name under /run/netns", remedies.for_refusal):
-        names.bind(name)
+        try:
+            names.bind(name)
+        except names.Locked as locked:
+            remedy = f"wait for its end, or end it, as it has {names.DIRECTORY} locked (flock(2))"
+            raise Failure(f"{locked.holder} keeps others from making names", remedy) from None
         names.remove(name, lambda path: True)
     return f"{ROOTLESS}, under a /run/netns of our own" if rootless else ""
+
+
+def _journal() -> str:
+    journal = open_journal(os.getpid(), 0)
+    for unusable in reversed(journal.refused if journal.trouble else ()):
+        raise Failure(journal.trouble, unusable.remedy)
+    journal.put(Entry(0, (0, 0), 0, None))
+    journal.close()
+    if journal.trouble:
+        raise Failure(journal.trouble, "free space there")
+    # An ordinary user may not write to /run, and may have no directory below it.
+    usual = (errno.EACCES, errno.ENOENT) if os.geteuid() else ()
+    passed_over = [unusable.cause for unusable in journal.refused if unusable.number not in usual]
+    return f"in {journal.directory}" + (f", as another cannot be used: {'; '.join(passed_over)}" if passed_over else "")
 
 
 def _loopback() -> str:
@@ -300,7 +323,7 @@ def _ptrace() -> str:
     with _step("pidfd_getfd(2) of a child", remedy):
         os.close(kernel.copy_descriptor(os.pidfd_open(child), ours))
     os.close(theirs)
-    os.waitpid(child, 0)
+    kernel.reap(child)
     return ""
 
 
@@ -320,6 +343,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "setns": _setns,
     "thread": _thread,
     "mount": _mount,
+    "journal": _journal,
     "loopback": _loopback,
     "sysctl": _sysctl,
     "descriptors": _descriptors,
@@ -359,7 +383,7 @@ def probe(name: str) -> dict[str, Any]:
         answer = os.read(reading, 65536)
     os.close(reading)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    kernel.reap(child)
     if not answer:
         cause = f"the probe did not answer within {TIME_LIMIT:g} s, or was killed"
         return {"name": name, "ok": False, "cause": cause, "remedy": "lift the seccomp filter that stops it"}
@@ -369,6 +393,7 @@ def probe(name: str) -> dict[str, Any]:
 
 def main(names: Sequence[str]) -> None:
     """Print what was found, as JSON."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a supervisor may have it ignored, and so inherited
     if not set(names).isdisjoint({*LINKS, *QDISCS}):
         from . import netlink as netlink  # once, before the forks
     json.dump([probe(name) for name in names or PROBES], sys.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping
 
 from . import names
@@ -17,6 +18,8 @@ from .remains import Remains
 from .sysctl import checked
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+LONGEST_NAME = 200  # bytes
 
 
 class Session:
@@ -72,7 +75,7 @@ class Session:
         timeout = modes.timeout if child_timeout is None else check_timeout(child_timeout)
         values = checked(sysctl or {})
         if name is not None:
-            name = check_name(name) + self._name_suffix
+            name = check_name(name, self._name_suffix)
         label = label or name or f"netns{key}"
         handle = Handle(key, label, timeout)
         ns = NetNS(
@@ -108,6 +111,11 @@ class Session:
             for ns in list(self._open.values()):
                 if ns.closed:
                     stack.callback(ns.close)
+
+    @property
+    def without_journal(self) -> str:
+        """Why not all namespaces are written down, for the case that pytest and its resident child are both killed."""
+        return self.modes.resident.without_journal
 
     @property
     def has_made_one(self) -> bool:
@@ -170,13 +178,14 @@ def check_timeout(seconds: float) -> float:
     return seconds
 
 
-def check_name(name: str) -> str:
-    """Return a name under /run/netns if it can be one.
+def check_name(name: str, suffix: str = "") -> str:
+    """Return a name under /run/netns, with its suffix, if it can be one.
 
     :raises ValueError: it cannot.
     """
-    if not name or "/" in name or "\0" in name or name in (".", "..") or len(name) > 200:
-        raise ValueError(
-            f"{name!r} cannot be a name under {names.DIRECTORY}: it is one file name of at most 200 characters"
-        )
-    return name
+    wrong = names.why_not(name) or names.why_not(name + suffix)
+    if not wrong and len(os.fsencode(name)) > LONGEST_NAME:
+        wrong = f"it has {len(os.fsencode(name))} bytes, and {LONGEST_NAME} leave room for what a worker adds"
+    if wrong:
+        raise ValueError(f"{name!r} cannot be a name under {names.DIRECTORY}: {wrong}")
+    return name + suffix

@@ -7,7 +7,7 @@ import os
 import pwd
 
 from . import kernel, names, users
-from .child.record import undo_the_dead
+from .child.journal import undo_the_dead
 from .errors import NetNSError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest

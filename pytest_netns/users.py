@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
+import signal
+import socket
 
 from . import kernel
 
@@ -18,35 +21,77 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GO = b"."
+PATIENCE = 5.0  # seconds for newuidmap(1) and newgidmap(1), which may wait for a server that knows the users
 Range = tuple[int, int, int]  # the first of it inside, the first of it outside, and how many; as in a uid_map
 
 
-def become_root(kinds: int) -> None:
+def become_root(kinds: int, patience: float = PATIENCE) -> bool:
     """Move this process into a new user namespace, as root there and as who it is outside, and into others with it.
 
     It takes a process of one thread (unshare(2)).
 
     :param kinds: the other namespaces, as of unshare(2).
+    :param patience: seconds to wait for other users; without an answer, root is alone.
+    :return: whether there was an answer.
     :raises OSError: it may not.
     """
     uid, gid = os.geteuid(), os.getegid()
-    waiting, telling = os.pipe()
-    outside = os.fork()
-    if not outside:
-        try:
-            os.close(telling)
-            if os.read(waiting, 1) == GO:
-                _map_all(os.getppid(), uid, gid)
-        finally:
-            os._exit(0)
+    outside = _Outside(uid, gid)
     try:
-        os.close(waiting)
         kernel.unshare(kernel.CLONE_NEWUSER | kinds)
-        os.write(telling, GO)
+        outside.go()
+        has_answered = outside.ends_within(patience)
     finally:
-        os.close(telling)
-        os.waitpid(outside, 0)
+        outside.end()
     map_to_root(uid, gid)
+    return has_answered
+
+
+class _Outside:
+    """A forked child that stays in the user namespace of before, and maps others for its parent once that has left.
+
+    It leads a process group, so that it can be ended with newuidmap(1).
+    """
+
+    def __init__(self, uid: int, gid: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX)
+        with theirs:
+            try:
+                self._pid = os.fork()
+            except BaseException:
+                ours.close()
+                raise
+            if not self._pid:
+                try:
+                    os.setpgid(0, 0)
+                    ours.close()
+                    if theirs.recv(1) == GO:
+                        _map_all(os.getppid(), uid, gid)
+                finally:
+                    os._exit(0)
+        self._socket = ours
+        self._is_late = False
+
+    def go(self) -> None:
+        """Let it map the users."""
+        self._socket.send(GO)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, with which its end of the connection is closed."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        self._is_late = not poll.poll(seconds * 1000)
+        return not self._is_late
+
+    def end(self) -> None:
+        """Reap it, and kill it first, with what it runs, if it has not ended in time."""
+        self._socket.close()  # without being told to go, it ends
+        if self._is_late:
+            try:
+                os.killpg(self._pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has not come to lead a group, nor to run anything
+                os.kill(self._pid, signal.SIGKILL)
+        kernel.reap(self._pid)
 
 
 def map_to_root(uid: int, gid: int) -> None:
@@ -112,4 +157,4 @@ def _lent(file: str, uid: int) -> Iterator[tuple[int, int]]:
 
 def _run(*command: str) -> None:
     silence = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    os.waitpid(os.posix_spawnp(command[0], command, os.environ, file_actions=silence), 0)
+    kernel.reap(os.posix_spawnp(command[0], command, os.environ, file_actions=silence))

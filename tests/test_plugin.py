@@ -84,8 +84,8 @@ OPTIONS = """
     @pytest.mark.parametrize("options, error", [
         (dict(child_mode="thread"), "'thread' is not a child mode; valid are: resident, fork, mp, mp:fork, "
             "mp:forkserver, mp:spawn"),
-        (dict(name="a/b"), "'a/b' cannot be a name under /run/netns: it is one file name of at most 200 characters"),
-        (dict(name=".."), "'..' cannot be a name under /run/netns: it is one file name of at most 200 characters"),
+        (dict(name="a/b"), "'a/b' cannot be a name under /run/netns: it is not a single file name"),
+        (dict(name=".."), "'..' cannot be a name under /run/netns: it is not a single file name"),
         (dict(child_timeout=0), "a timeout is a number of seconds above 0, not 0"),
         (dict(sysctl={"kernel.hostname": "x"}), "'kernel.hostname' is no sysctl of a network namespace; valid ones "
             "begin with 'net.', see sysctl -N net"),

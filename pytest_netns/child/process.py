@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from .. import fdpass, inside, kernel
 from ..errors import how_it_ended
+from ..interpreter import options
 from . import program
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -29,12 +31,19 @@ class Gone(Exception):
 
 
 class Process:
-    """One resident child that runs, and the channels to it."""
+    """One resident child that runs, and the channels to it.
 
-    def __init__(self, home: int, timeout: float, record_number: int, userns: int, mounts: int) -> None:
+    :param timeout: how long to wait for it to read what it is told, in seconds.
+    :param patience: how long it may wait for others before it does without them, in seconds.
+    """
+
+    def __init__(
+        self, home: int, timeout: float, record_number: int, userns: int, mounts: int, patience: float
+    ) -> None:
         self._lock = threading.Lock()
         self._idle: list[fdpass.Channel] = []
-        self._limits: dict[fdpass.Channel, float] = {}
+        self._timeout = timeout
+        self._limits: dict[fdpass.Channel, float] = {}  # of those that have another one
         self._ended = False
         self._home = home
         self._stderr: list[int] = []
@@ -44,8 +53,9 @@ class Process:
             self._control, theirs = ends
             fdpass.limit(self._control, timeout)
             kernel.keep(self._stderr, os.memfd_create, "resident-child-stderr", os.MFD_CLOEXEC)
+            numbers = theirs.fileno(), os.getpid(), home, record_number, userns, mounts, int(patience * 1000)
             self._popen = Popen(
-                [*COMMAND, *map(str, (theirs.fileno(), os.getpid(), home, record_number, userns, mounts))],
+                [COMMAND[0], *options(), *COMMAND[1:], *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr[0],
@@ -104,7 +114,7 @@ class Process:
             if not ends:
                 self._connect(ends)
             channel = ends[0]
-            if self._limits.get(channel) != timeout:
+            if (self._limits and channel in self._limits) or timeout != self._timeout:
                 fdpass.limit(channel, timeout)
                 self._limits[channel] = timeout
             fdpass.send(channel, request)
@@ -132,6 +142,7 @@ class Process:
     def _connect(self, ends: list[fdpass.Channel]) -> None:
         """Add a new channel to a list, which owns it."""
         self._pair(ends)
+        fdpass.limit(ends[0], self._timeout)
         self.tell(program.CONNECT, fd=ends[1].fileno())
         ends[1].close()
         del ends[1]
@@ -167,10 +178,13 @@ class Process:
         if not ends_within(self._popen, timeout):
             self._close_channels()
             return f"and was killed, but has not ended after {timeout:g} s"
-        how = how_it_ended(self._popen.returncode)
-        written = os.pread(self._stderr[0], 4000, 0) if self._stderr else b""
+        # Where SIGCHLD is ignored nobody is told the exit status (wait(2)), and subprocess then says 0.
+        is_told = signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN
+        how = how_it_ended(self._popen.returncode if is_told else None)
         self._close_channels()
-        kernel.close_all(self._stderr)
+        with self._lock:  # other threads may have met its end, too
+            written = os.pread(self._stderr[0], 4000, 0) if self._stderr else b""
+            kernel.close_all(self._stderr)
         return f"{how}; it wrote: {written.decode(errors='replace').strip()}" if written else how
 
     def close(self, timeout: float) -> None:

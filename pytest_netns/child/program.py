@@ -24,8 +24,9 @@ import socket
 
 from .. import fdpass, kernel, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
+from .journal import Journal, open_journal, undo_the_dead
 from .observer import Observer, hasten_the_end
-from .record import Entry, Record, open_record
+from .record import Entry
 from .undo import Failed, Reaper, kill_processes
 
 TYPE_CHECKING = False
@@ -53,6 +54,9 @@ LIST_SYSCTL = b"l"
 # What is given for a user namespace to join, where there is none yet: whether to make one.
 NEVER, IF_NEEDED, ALWAYS = -3, -2, -1
 
+# What may pass: limits, and a lack of memory.
+PASSING = frozenset({errno.ENOSPC, errno.EUSERS, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO})
+UNSHARE_PAUSE = 0.01  # seconds between two tries
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
 
 
@@ -91,8 +95,8 @@ class Resident:
         control: socket.socket,
         parent: int,
         home: int,
-        record: Record | None,
-        refused: OSError | None,
+        record: Journal,
+        refused: Refused | None,
         has_own_names: bool,
         original: tuple[int, int],
     ) -> None:
@@ -100,6 +104,7 @@ class Resident:
         self.original = original
         self.has_own_names = has_own_names
         self.refused = refused
+        self.is_to_be_replaced = False
         self.record = record
         self.observer: Observer | None = None
         self.home = home
@@ -128,8 +133,8 @@ class Resident:
             LIST_SYSCTL: self.list_sysctl,
         }
 
-    def serve(self) -> None:
-        """Serve until the parent is gone."""
+    def serve(self) -> bool:
+        """Serve until the parent is gone, or until another child may have more luck; return whether the parent is."""
         wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
         while True:
             events = self.poll.poll(0 if self.lacks_spare else wait)
@@ -139,9 +144,11 @@ class Resident:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
                 elif fd == self.parent_pidfd or not self.take_control_message():
-                    return
+                    return True
+            if self.is_to_be_replaced:
+                return False  # what is asked meanwhile, another child is asked anew, since nobody has read it
             if self.parent_pidfd is None and os.getppid() != self.parent:
-                return
+                return True
 
     def take_control_message(self) -> bool:
         """Handle a message of the control socket, which has no answers; return whether the parent still holds it."""
@@ -187,6 +194,9 @@ class Resident:
             return failure(error), []
 
     def adopt(self, fd: int, key: int, name: str | None) -> None:
+        if self.home < 0:  # what the record says of it, the child before has written
+            self.namespaces[key] = Namespace(fd, 0, name)
+            return
         kernel.setns(fd)
         try:
             cookie = kernel.namespace_cookie()
@@ -196,10 +206,8 @@ class Resident:
         self.put_on_record(key, name)
 
     def put_on_record(self, key: int, name: str | None) -> None:
-        if self.record is not None:
-            with Step("record the namespace, for the case of a crash"):
-                # Names of our own need nobody to remove them.
-                self.record.put(self.namespaces[key].entry(key, None if self.has_own_names else name))
+        # Names of our own need nobody to remove them.
+        self.record.put(self.namespaces[key].entry(key, None if self.has_own_names else name))
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
@@ -215,12 +223,10 @@ class Resident:
         for path, value in sysctl.items():
             self.write_sysctl(key, path, value)
         with Step("open the namespace"):
-            return OK, [os.dup(namespace.fd)]
+            return OK + self.record.trouble.encode(errors="replace"), [os.dup(namespace.fd)]
 
     def make_namespace(self, lo: bool) -> Namespace:
-        if self.refused is not None:
-            with Step("create a namespace without privilege, nor a user namespace that gives it"):
-                raise self.refused
+        self.refuse_if_it_must(self.refused)
         with Step("create the namespace"):
             kernel.unshare()
         try:
@@ -250,11 +256,14 @@ class Resident:
         self.enter(key)
         try:
             with Step(f"bind the name {name}"):
-                names.bind(name)
+                holder = bind_if_not_locked(name)
+        except BaseException:
+            self.put_on_record(key, None)
+            raise
         finally:
             self.go_home()
-        self.namespaces[key].name = name
-        return OK, []
+        self.namespaces[key].name = None if holder else name
+        return OK + marshal.dumps((holder, self.record.trouble.encode(errors="replace"))), []
 
     def own_names(self) -> tuple[bytes, list[int]]:
         """Move, once, into a mount namespace with a directory of names of our own, and pass that."""
@@ -294,6 +303,8 @@ class Resident:
 
     def watch(self, key: int, fd: int) -> None:
         """See to it that a namespace can go, and that it can be told whether it has."""
+        if self.home < 0:
+            return  # there would be no way back
         try:
             kernel.setns(fd)
             try:
@@ -351,8 +362,15 @@ class Resident:
             self.go_home()
         return OK + "\0".join(path.removeprefix("/proc/sys/") for path in paths).encode(), []
 
+    def refuse_if_it_must(self, why: Refused | None) -> None:
+        """Say why nothing can be done; if that may pass, end then, for another child to try it anew."""
+        if why is not None:
+            self.is_to_be_replaced = isinstance(why.__cause__, OSError) and why.__cause__.errno in PASSING
+            raise why
+
     def enter(self, key: int) -> None:
         with ENTERING:
+            self.refuse_if_it_must(self.refused if self.home < 0 else None)
             kernel.setns(self.namespaces[key].fd)
 
     def go_home(self) -> None:
@@ -388,25 +406,40 @@ def write_sysctl(path: str, value: str) -> None:
         file.write(value.encode())
 
 
-def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
+def bind_if_not_locked(name: str) -> str:
+    """Bind a name, or say who has the directory locked; the parent tries again, as others must not wait for that."""
+    try:
+        names.bind(name)
+    except names.Locked as locked:
+        return locked.holder
+    return ""
+
+
+def find_home(home: int, userns: int, patience: float) -> tuple[int, Refused | None]:
     """Go to the namespace to be in between requests, as somebody who may make others.
 
     It is the parent's where there is a way back into that. Who is not privileged in the user namespace that owns it has
     none: then it is one of our own, if need be in a user namespace of our own, which takes no privilege.
 
-    :return: its descriptor, and why nothing can be made, if so.
+    :param patience: how long others may take, in seconds.
+    :return: its descriptor, or -1 where there is no way to any, and why nothing can be made, if so.
     """
     try:
         if userns >= 0:
             kernel.setns(userns, kernel.CLONE_NEWUSER)
-            kernel.unshare()
+            home = -1
+            with Step("create a namespace for the resident child to be in"):
+                unshare_within(patience)
         elif userns == ALWAYS or not may_make_namespaces():
-            if userns == NEVER:
-                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-            users.become_root(kernel.CLONE_NEWNET)
-    except OSError as refused:
+            with Step("create a namespace without privilege, nor a user namespace that gives it"):
+                if userns == NEVER:
+                    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+                users.become_root(kernel.CLONE_NEWNET, patience)
+    except Refused as refused:
         return home, refused
     try:
+        if home < 0:
+            return kernel.open_own_namespace(), None
         kernel.setns(home)
     except PermissionError:
         return kernel.open_own_namespace(), None
@@ -416,13 +449,28 @@ def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
 def may_make_namespaces() -> bool:
     """Whether this process may, as it is; it is in another than its parent's then, if there is no way back."""
     try:
-        kernel.unshare()
-    except PermissionError:
+        with Step("create a namespace"):
+            kernel.unshare()
+    except Refused as refused:
+        if not isinstance(refused.__cause__, PermissionError):
+            raise
         return False
     return True
 
 
-def main(control: int, parent: int, home: int, record_number: int, userns: int, mounts: int) -> None:
+def unshare_within(seconds: float) -> None:
+    """Move into a new namespace, at a limit as soon as the kernel has taken down those of the child before."""
+    deadline = kernel.monotonic() + seconds
+    while True:
+        try:
+            return kernel.unshare()
+        except OSError as error:
+            if error.errno not in PASSING or kernel.monotonic() > deadline:
+                raise
+        kernel.sleep(UNSHARE_PAUSE)
+
+
+def main(control: int, parent: int, home: int, record_number: int, userns: int, mounts: int, patience: int) -> None:
     """Run the resident child.
 
     :param control: its end of the control socket.
@@ -431,21 +479,26 @@ def main(control: int, parent: int, home: int, record_number: int, userns: int, 
     :param record_number: tells its record from others of the parent; the child that replaces it gets the same.
     :param userns: a descriptor of the user namespace of the child before it, or whether to make one.
     :param mounts: a descriptor of the mount namespace of the child before it, if that had names of its own, or -1.
+    :param patience: how long each step may wait for others before it does without them, in milliseconds.
     """
     # The parent's end is the only signal that counts: Ctrl-C and a job runner's SIGTERM reach the whole group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a supervisor may have it ignored, and so inherited
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()  # there are no cycles to collect, and no pauses to take
-    record = open_record(parent, record_number)  # as the user we are outside
+    undo_the_dead(patience / 1000)  # as the user we are outside
+    record = open_journal(parent, record_number)
     original = kernel.namespace_id(home)
-    home, refused = find_home(home, userns)
-    if mounts >= 0:
+    home, refused = find_home(home, userns, patience / 1000)
+    if mounts >= 0 and home >= 0:
         kernel.setns(mounts, kernel.CLONE_NEWNS)
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
     resident = Resident(channel, parent, home, record, refused, has_own_names=mounts >= 0, original=original)
-    resident.serve()
-    # Not where it ends by an exception: then the parent lives, and starts another that takes over.
-    resident.clean_up()
+    if resident.serve():
+        # Not where it ends by an exception: then the parent lives, and starts another that takes over.
+        resident.clean_up()
+    elif not resident.namespaces:
+        record.close()

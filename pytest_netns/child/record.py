@@ -1,20 +1,23 @@
-"""What is to be undone if the parent and the resident child are both killed, in a file that the next start reads."""
+"""The file in which a resident child writes down its namespaces, and that the next start reads if both were killed."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 
 from .. import kernel, names
-from .undo import Failed, kill_processes
+from ..kernel import close_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SLOT = 320  # bytes: four numbers and a file name
-BARE_FILE_AGE = 1.0  # seconds after which a file that is to become a name, and is none yet, belongs to nobody
+SLOT = 384  # bytes: four numbers and a file name
+LONGEST = 1 << 24  # bytes of a record that are read, which is more than a session can have namespaces
+LOCK_TIME = 1.0  # seconds to wait for a lock that a child which was killed is about to lose
+LOCK_PAUSE = 0.01  # seconds between two tries
 
 
 class Entry:
@@ -31,12 +34,20 @@ class Entry:
         self.name = name
 
     def to_bytes(self) -> bytes:
-        return " ".join(map(str, (self.key, *self.identity, self.cookie, f"={self.name or ''}"))).encode()
+        numbers = " ".join(map(str, (self.key, *self.identity, self.cookie)))
+        return numbers.encode() + b" =" + os.fsencode(self.name or "")
 
     @classmethod
     def from_bytes(cls, line: bytes) -> Entry:
-        key, device, inode, cookie, name = line.decode().split(" ", 4)
-        return cls(int(key), (int(device), int(inode)), int(cookie), name[1:] or None)
+        """Return what a slot says.
+
+        :raises ValueError: it is no entry; its name is to become a path, and so has to be a single file name.
+        """
+        key, device, inode, cookie, rest = line.split(b" ", 4)
+        name = os.fsdecode(rest[1:]) or None
+        if rest[:1] != b"=" or (name is not None and names.why_not(name)):
+            raise ValueError("no entry of a record")
+        return cls(int(key), (int(device), int(inode)), int(cookie), name)
 
     def is_at(self, path: str) -> bool:
         """Whether a path leads to this namespace, and not to another that has got its numbers."""
@@ -52,43 +63,74 @@ class Entry:
 
 def cookie_of(ns: int) -> int | None:
     """Return the cookie of a namespace, asked by a forked child, which need not come back; ``None`` if it may not."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            kernel.enter(ns)
-            os.write(write, b"%d" % kernel.namespace_cookie())
-        finally:
-            os._exit(0)
-    os.close(write)
-    answer = os.read(read, 32)
-    os.close(read)
-    os.waitpid(pid, 0)
+    ends = list(os.pipe())
+    try:
+        read, write = ends
+        pid = os.fork()
+        if pid == 0:
+            try:
+                kernel.enter(ns)
+                os.write(write, b"%d" % kernel.namespace_cookie())
+            finally:
+                os._exit(0)
+        os.close(ends.pop())
+        answer = os.read(read, 32)
+        kernel.reap(pid)
+    finally:
+        close_all(ends)
     return int(answer) if answer else None
 
 
-class Record:
-    """The file of one parent, which its resident child holds locked as long as it lives."""
+def open_file(name: str, directory: int, flags: int = 0) -> int:
+    """Open a record, which nobody else can have put there, and return its descriptor.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-        # That of a resident child which was killed: its namespaces are about to be adopted.
-        self._slots = {entry.key: number for number, entry in entries(self._fd)}
-        self._free: list[int] = []
-        self._end = max(self._slots.values(), default=-1) + 1
+    :raises OSError: it cannot be opened, or is no file of ours.
+    """
+    flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(name, flags, 0o600, dir_fd=directory)
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        os.close(fd)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return fd
+
+
+class Record:
+    """The file of one parent, which its resident child holds locked as long as it lives.
+
+    :param directory: a descriptor of the directory it is in; the record keeps a copy.
+    :param name: its name there.
+    :raises OSError: it cannot be made, or there is no space for the first entries.
+    """
+
+    def __init__(self, directory: int, name: str) -> None:
+        self._name = name
+        self._fds = [os.dup(directory)]
+        try:
+            self._fds.append(open_file(name, directory, os.O_CREAT))
+            _lock(self._fds[1])
+            # That of a resident child which was killed: its namespaces are about to be adopted.
+            self._slots = {entry.key: number for number, entry in entries(self._fds[1])}
+            self._free: list[int] = []
+            self._end = max(self._slots.values(), default=-1) + 1
+            if not self._slots:
+                self._write(0, b"")  # it takes a block of the disk, which is a dozen entries
+        except BaseException:
+            close_all(self._fds)
+            raise
 
     def put(self, entry: Entry) -> None:
         """Add a namespace, or write anew what there is of it."""
         number = self._slots.get(entry.key)
         if number is None:
-            if self._free:
-                number = self._free.pop()
-            else:
-                number, self._end = self._end, self._end + 1
-            self._slots[entry.key] = number
+            number = self._free[-1] if self._free else self._end
         self._write(number, entry.to_bytes())
+        if entry.key not in self._slots:
+            self._slots[entry.key] = number
+            if self._free:
+                self._free.pop()
+            else:
+                self._end += 1
 
     def remove(self, key: int) -> None:
         """Remove a namespace, if it is there."""
@@ -98,107 +140,46 @@ class Record:
             self._free.append(number)
 
     def _write(self, number: int, text: bytes) -> None:
-        os.pwrite(self._fd, text.ljust(SLOT - 1) + b"\n", number * SLOT)
+        if os.pwrite(self._fds[1], text.ljust(SLOT - 1, b"\0") + b"\n", number * SLOT) < SLOT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Remove the file, since nothing is left to undo."""
-        os.unlink(self._path)
-        os.close(self._fd)
+        directory, _ = self._fds
+        try:
+            os.unlink(self._name, dir_fd=directory)
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let go of the file, and of the lock, for another child to take it over."""
+        close_all(self._fds)
+        self._fds = []
+
+
+def _lock(fd: int) -> None:
+    """Lock a record.
+
+    :raises BlockingIOError: another process has it locked and keeps it.
+    """
+    deadline = kernel.monotonic() + LOCK_TIME
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if kernel.monotonic() > deadline:
+                raise
+        kernel.sleep(LOCK_PAUSE)
 
 
 def entries(fd: int) -> Iterator[tuple[int, Entry]]:
     """Yield the number of each slot in use, and what is in it."""
-    content = os.pread(fd, os.fstat(fd).st_size, 0)
-    for number, line in enumerate(content.splitlines()):
-        if line.strip():
+    content = os.pread(fd, min(os.fstat(fd).st_size, LONGEST), 0)
+    for start in range(0, len(content), SLOT):
+        slot = content[start : start + SLOT]
+        text = slot[:-1].rstrip(b"\0")
+        if text and slot[-1:] == b"\n":
             try:
-                yield number, Entry.from_bytes(line.rstrip())
+                yield start // SLOT, Entry.from_bytes(text)
             except ValueError:
-                continue  # half written, as its writer was killed
-
-
-def directory(*parents: str) -> str | None:
-    """Return the directory of the records of this user, or ``None`` where none can be made.
-
-    :param parents: where it may be; by default those that are cleared at boot, then that of temporary files.
-    """
-    for parent in parents or ("/run", os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR", "/tmp")):
-        if not parent:
-            continue
-        path = f"{parent}/pytest-netns-{kernel.uid_outside()}"
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
-        except OSError:
-            continue
-        status = os.lstat(path)
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and os.access(path, os.W_OK):
-            return path
-    return None
-
-
-def machine() -> str:
-    """Return what pids mean something in: this boot of the machine, and this pid namespace."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return f"{file.read(8)}-{os.stat('/proc/self/ns/pid').st_ino}"
-
-
-def open_record(owner: int, number: int) -> Record | None:
-    """Undo what dead parents have left, and return the record of this one.
-
-    :param owner: the pid of the parent.
-    :param number: tells the records of one parent apart.
-    :return: the record, or ``None`` where there is no place for it or the parent has ended.
-    """
-    started = kernel.start_time(owner)
-    place = undo_the_dead()
-    if place is None or started is None:
-        return None
-    within = [kernel.user_namespace(), kernel.user_namespace_before()]
-    places = "-".join(str(inode) for inode in within if inode is not None)
-    return Record(f"{place}/{machine()}-{owner}-{started}-{number}-{places}")
-
-
-def undo_the_dead() -> str | None:
-    """Undo what dead parents of this user have left; return where the records are, or ``None`` if there is no place."""
-    place = directory()
-    if place is not None:
-        prefix = machine()
-        own = kernel.user_namespace()
-        for file in os.listdir(place):
-            if file.startswith(f"{prefix}-"):
-                pid, start, _, *within = file.removeprefix(f"{prefix}-").split("-")
-                # Who is in another user namespace could not look into the processes (ptrace(2)), and would find none.
-                may_look = own == kernel.INITIAL_USER_NAMESPACE or str(own) in within
-                if may_look and kernel.start_time(int(pid)) != int(start):
-                    undo_dead(f"{place}/{file}")
-    return place
-
-
-def undo_dead(path: str) -> None:
-    """Undo what is in the record of a dead parent, and remove the record.
-
-    What cannot be undone stays in the record, for the next start.
-    """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return  # another start was faster
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        left = [entry for _, entry in entries(fd)]
-        certain = [entry for entry in left if entry.cookie]
-        kill_processes(
-            {entry.identity for entry in certain},
-            kernel.namespace_id("/proc/self/ns/net"),
-            lambda pid: any(entry.is_at(f"/proc/{pid}/ns/net") for entry in certain),
-        )
-        for entry in left:
-            if entry.name is not None:
-                names.remove(entry.name, entry.is_at, BARE_FILE_AGE)
-        os.unlink(path)
-    except (OSError, Failed):
-        return  # BlockingIOError: its resident child lives and is at it. With the others, the next start tries again.
-    finally:
-        os.close(fd)
+                continue  # half written, as its writer was killed, or nothing that we have written

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import fdpass, kernel
+from .. import fdpass, kernel, names
 from ..background import Background
 from ..errors import (
     ChildDiedError,
@@ -28,6 +28,9 @@ from .protocol import Spec
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
+PATIENCE = 5.0  # seconds for which a child that starts waits for others, and half the time-out at most
+LOCK_PAUSE = 0.02  # seconds between two tries to bind a name
+
 
 class Resident:
     """The child mode ``resident``, which also makes the namespaces that the other modes enter.
@@ -43,6 +46,8 @@ class Resident:
         self._home = home
         self._userns = {"off": program.NEVER, "auto": program.IF_NEEDED, "resident": program.ALWAYS}[userns]
         self._mounts = -1
+        self.without_journal = ""
+        """Why not all namespaces are written down, for the case that this process and the child are both killed."""
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
@@ -80,7 +85,7 @@ class Resident:
         received = fdpass.Received()
         try:
             request = program.request(program.CREATE, handle.key, lo, dict(sysctl))
-            self._ask(request, received, handle.child_timeout, handle)
+            self._note(self._ask(request, received, handle.child_timeout, handle))
             if not received.fds:
                 raise ChildProtocolError(errno.EPROTO, f"{handle}: the resident child passed no namespace")
             handle.fd = received.fds[0]
@@ -107,12 +112,33 @@ class Resident:
             self._own_names(handle)
         handle.name = name  # before it is there: a child that takes over may find it half made
         try:
-            self._tell_and_wait(program.request(program.BIND, handle.key, name), handle)
+            self._bind(handle, name)
         except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
             raise
         except NetNSError:
             handle.name = None  # it is that of another, or cannot be
             raise
+
+    def _bind(self, handle: Handle, name: str) -> None:
+        """Let the child bind a name, as soon as nobody else has the directory locked; it does not wait itself."""
+        deadline = kernel.monotonic() + handle.child_timeout
+        while True:
+            answer = self._ask_text(program.request(program.BIND, handle.key, name), handle.child_timeout, handle)
+            holder, trouble = marshal.loads(answer)
+            self._note(trouble)
+            if not holder:
+                return
+            if kernel.monotonic() > deadline:
+                raise NetNSTimeoutError(
+                    errno.ETIMEDOUT,
+                    f"{handle}: cannot bind the name {name}: {holder} has had {names.DIRECTORY} locked for "
+                    f"{handle.child_timeout:g} s (flock(2)); wait for its end, or end it",
+                )
+            kernel.sleep(LOCK_PAUSE)
+
+    def _note(self, trouble: bytes) -> None:
+        if trouble and not self.without_journal:
+            self.without_journal = trouble.decode(errors="replace")
 
     def _own_names(self, handle: Handle) -> None:
         """Keep the mount namespace of the child with its names, for commands and the child that may replace it."""
@@ -271,7 +297,8 @@ class Resident:
             return self._process
 
     def _make(self) -> Process:
-        process = Process(self._home, self._timeout, self._record_number, self._userns, self._mounts)
+        patience = min(self._timeout / 2, PATIENCE)
+        process = Process(self._home, self._timeout, self._record_number, self._userns, self._mounts, patience)
         for handle in list(self._namespaces.values()):
             if handle.fd >= 0:
                 with contextlib.suppress(Gone):  # told by the first request
