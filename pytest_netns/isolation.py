@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from . import inside, kernel
+from . import inside, kernel, loopback
 from .errors import from_errno
 from .mphelpers import Helpers
 from .pools import Pools
@@ -18,55 +18,97 @@ if TYPE_CHECKING:
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 
+class Place:
+    """A namespace in which isolated tests run.
+
+    :param ns: the namespace; its owner may close it before.
+    :param scopes: the scopes of the fixtures that are set up inside.
+    """
+
+    def __init__(self, ns: NetNS, scopes: Collection[str]) -> None:
+        self.ns = ns
+        self.scopes = scopes
+        ns._is_entered()
+        self.fd = os.dup(ns.fileno())
+        self.identity = kernel.namespace_id(self.fd)
+
+    def __str__(self) -> str:
+        return str(self.ns)
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        os.close(fd)
+
+
 class Isolation:
-    """Keeps the main thread inside a namespace while a test runs, and at home while what outlives the test is made."""
+    """Keeps the main thread inside a namespace while a test runs, and outside while what outlives that is made."""
 
     def __init__(self) -> None:
-        self._home = kernel.open_own_namespace()
+        self._original = kernel.open_own_namespace()
         self._pools = Pools()
-        self._helpers = Helpers(self.at_home, self._inside)
-        self._fd = -1  # of the namespace, also if the test closes its own
-        self.place: NetNS | None = None
-        """The namespace of the test that runs, if it is isolated."""
+        self._helpers = Helpers(self.outside, self._inside)
+        self._places: dict[tuple[int, int], Place] = {}
+        self.place: Place | None = None
+        """Where the test that runs is, if it is isolated."""
 
     def close(self) -> None:
         self._helpers.close()
-        os.close(self._home)
+        os.close(self._original)
 
     @contextlib.contextmanager
-    def inside(self, place: NetNS) -> Iterator[None]:
-        """Be inside a namespace for the length of a block, with the threads of pools that were born inside another."""
+    def open(self, ns: NetNS, scopes: Collection[str]) -> Iterator[Place]:
+        """Have a namespace for isolated tests, for the length of a block."""
         with contextlib.ExitStack() as undo:
-            self._fd = os.dup(place.fileno())
-            undo.callback(self._forget)
-            undo.callback(self._pools.leave, kernel.namespace_id(self._fd), self._home)
-            undo.enter_context(place.enter())
-            self.place = place
-            self._pools.follow(self._fd)
-            yield
-
-    def _forget(self) -> None:
-        fd, self._fd, self.place = self._fd, -1, None
-        os.close(fd)
+            place = Place(ns, scopes)
+            undo.callback(place.close)
+            self._places[place.identity] = place
+            undo.callback(self._places.pop, place.identity)
+            undo.callback(self._pools.leave, place.identity, self._original)
+            yield place
 
     @contextlib.contextmanager
-    def at_home(self) -> Iterator[None]:
-        """Be outside for the length of a block, if the calling thread is inside."""
-        fd = self._inside()
-        if fd is None:
+    def inside(self, place: Place) -> Iterator[None]:
+        """Be inside a namespace for the length of a block, with the threads of pools that were born inside another."""
+        with self._at(place.fd, place):
+            self.place = place
+            try:
+                self._pools.follow(place.fd)
+                yield
+            finally:
+                self.place = None
+
+    def outside(self) -> contextlib.AbstractContextManager[None]:
+        """Be in the original namespace for the length of a block."""
+        return self._at(self._original, "the way out of the test's namespace")
+
+    def where_for(self, scope: str) -> Place | None:
+        """Return where a fixture of a scope is set up and torn down: inside, or outside if it is wider than that."""
+        place = self.place
+        return place if place is not None and scope in place.scopes else None
+
+    def at(self, place: Place | None) -> contextlib.AbstractContextManager[None]:
+        """Be inside a namespace, or outside, for the length of a block."""
+        return self.outside() if place is None else self._at(place.fd, place)
+
+    @contextlib.contextmanager
+    def _at(self, fd: int, what: object) -> Iterator[None]:
+        if kernel.namespace_id("/proc/thread-self/ns/net") == kernel.namespace_id(fd):
             yield
             return
-        inside.enter(self._home, "the way out of the test's namespace")
+        back = kernel.open_own_namespace()
         try:
-            yield
+            inside.enter(fd, what)
+            try:
+                yield
+            finally:
+                inside.enter(back, "the way back from the test's namespace, or into it")
         finally:
-            inside.enter(fd, self.place)
+            os.close(back)
 
     def _inside(self) -> int | None:
-        """Return a descriptor of the namespace of the test, if the calling thread is inside."""
-        if self._fd < 0 or kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._fd):
-            return None
-        return self._fd
+        """Return a descriptor of the namespace of the calling thread, if isolated tests are inside that."""
+        place = self._places.get(kernel.namespace_id("/proc/thread-self/ns/net"))
+        return None if place is None else place.fd
 
 
 def move_into_new() -> int:
@@ -81,7 +123,7 @@ def move_into_new() -> int:
             undo.callback(os.close, home)
             kernel.unshare()
             undo.callback(kernel.setns, home)
-            kernel.set_link_up("lo")
+            loopback.complete()
         except OSError as error:
             raise from_errno(error.errno or 0, "cannot move into a namespace of its own") from error
         undo.pop_all()

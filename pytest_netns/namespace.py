@@ -232,7 +232,7 @@ class NetNS:
         :raises NetNSPermissionError: the process may not.
         """
         self._checked_fd()
-        self._threads.entered = True
+        self._is_entered()
         return inside.entered(self._checked_fd, self)
 
     def call(
@@ -374,6 +374,10 @@ class NetNS:
     def _on_close(self, func: Callable[..., object], *args: Any) -> None:
         """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
         self._undo.callback(func, *args)
+
+    def _is_entered(self) -> None:
+        """Have threads that are inside looked for when the namespace is closed, whoever has started them."""
+        self._threads.entered = True
 
     def __enter__(self) -> Self:
         self._checked_fd()

@@ -7,7 +7,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
-from . import kernel, names
+from . import kernel, loopback, names
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .namespace import NetNS
@@ -56,9 +56,11 @@ class Session:
         child_mode: str | None = None,
         child_timeout: float | None = None,
         judged: bool = True,
+        complete: bool = False,
     ) -> NetNS:
         """Make a namespace; see :class:`MakeNetNS`.
 
+        :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
         :param judged: whether what keeps it after it is closed is waited for, and then an error.
         """
         modes, key = self.modes, next(self._keys)
@@ -70,7 +72,8 @@ class Session:
             name = check_name(name) + self._name_suffix
         label = label or name or f"netns{key}"
         what = f"namespace {label!r}"
-        fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
+        reach = loopback.COMPLETE if complete else loopback.UP if lo else loopback.DOWN
+        fd = modes.resident.create(key, what, lo=reach, sysctl=values, timeout=timeout)
         on_closed = functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd))
         ns = NetNS(
             modes,

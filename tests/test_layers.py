@@ -17,7 +17,7 @@ PACKAGE = Path(pytest_netns.__file__).parent
 # From the top to the bottom; modules of one line are of one layer and do not import each other.
 LAYERS = [
     "plugin",
-    "requirements",
+    "requirements scopes",
     "settings",
     "way",
     "session pair isolation userns",
@@ -34,19 +34,19 @@ LAYERS = [
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
-    "kernel errors",
+    "kernel errors loopback",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}
 # Who alone may import what is not ours.
 ONLY = {
-    "pytest": {"plugin", "requirements", "settings"},
+    "pytest": {"plugin", "requirements", "scopes", "settings"},
     "pyroute2": {"netlink"},
     "ctypes": {"kernel"},
     "asyncio": {"netlink"},
 }
 RESIDENT = {
-    *("kernel", "fdpass", "names", "users", "errors", "child"),
+    *("kernel", "loopback", "fdpass", "names", "users", "errors", "child"),
     *(f"child.{name}" for name in ("answer", "observer", "program", "record", "undo", "__main__")),
 }
 DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split()}

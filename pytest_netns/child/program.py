@@ -22,7 +22,7 @@ import select
 import signal
 import socket
 
-from .. import fdpass, kernel, names, users
+from .. import fdpass, kernel, loopback, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .observer import Observer, hasten_the_end
 from .record import Entry, Record, open_record
@@ -102,8 +102,8 @@ class Resident:
         self.parent_pidfd = kernel.open_pidfd(parent)
         self.namespaces: dict[int, Namespace] = {}
         self.channels: dict[int, socket.socket] = {}
-        self.spare: Namespace | None = None
-        self.lacks_spare = False
+        self.spares: dict[int, Namespace] = {}  # by how much loopback they have
+        self.lacks: int | None = None
         self.poll = select.epoll()
         self.poll.register(control, select.EPOLLIN)
         if self.parent_pidfd is not None:
@@ -124,9 +124,9 @@ class Resident:
         """Serve until the parent is gone."""
         wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
         while True:
-            events = self.poll.poll(0 if self.lacks_spare else wait)
-            if not events and self.lacks_spare:
-                self.make_spare()
+            events = self.poll.poll(wait if self.lacks is None else 0)
+            if not events and self.lacks is not None:
+                self.make_spare(self.lacks)
             for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
@@ -190,10 +190,9 @@ class Resident:
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
-    def create(self, key: int, lo: bool, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
-        namespace, self.spare = (self.spare, None) if lo else (None, self.spare)
-        self.lacks_spare = self.spare is None
-        namespace = namespace or self.make_namespace(lo)
+    def create(self, key: int, lo: int, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
+        namespace = self.spares.pop(lo, None) or self.make_namespace(lo)
+        self.lacks = None if lo == loopback.DOWN else lo
         self.namespaces[key] = namespace
         self.put_on_record(key, None)
         for path, value in sysctl.items():
@@ -201,7 +200,7 @@ class Resident:
         with Step("open the namespace"):
             return OK, [os.dup(namespace.fd)]
 
-    def make_namespace(self, lo: bool) -> Namespace:
+    def make_namespace(self, lo: int) -> Namespace:
         if self.refused is not None:
             with Step("create a namespace without privilege, nor a user namespace that gives it"):
                 raise self.refused
@@ -211,9 +210,11 @@ class Resident:
             with Step("open the namespace"):
                 namespace = Namespace(kernel.open_own_namespace(), kernel.namespace_cookie())
             try:
-                if lo:
-                    with Step("bring lo up"):
+                with Step("bring lo up"):
+                    if lo == loopback.UP:
                         kernel.set_link_up("lo")
+                    elif lo == loopback.COMPLETE:
+                        loopback.complete()
             except BaseException:
                 namespace.undo()
                 raise
@@ -221,11 +222,11 @@ class Resident:
             self.go_home()
         return namespace
 
-    def make_spare(self) -> None:
+    def make_spare(self, lo: int) -> None:
         """Make the next namespace while nothing is asked, so that it is there when it is asked for."""
-        self.lacks_spare = False
+        self.lacks = None
         try:
-            self.spare = self.make_namespace(lo=True)
+            self.spares[lo] = self.make_namespace(lo)
         except Refused:
             return  # at a limit, for example: the next request will say so, or meet better times
 

@@ -70,11 +70,12 @@ class Resident:
 
     # Namespaces
 
-    def create(self, key: int, what: str, *, lo: bool, sysctl: Mapping[str, str], timeout: float) -> int:
+    def create(self, key: int, what: str, *, lo: int, sysctl: Mapping[str, str], timeout: float) -> int:
         """Make a namespace.
 
         :param key: the number by which it is known from now on, until :meth:`forget`.
         :param what: how to call it in an error.
+        :param lo: how much loopback it gets, ``DOWN``, ``UP`` or ``COMPLETE`` of :mod:`pytest_netns.loopback`.
         :return: its descriptor, owned by the caller, who keeps it open until after :meth:`forget`.
         """
         try:
