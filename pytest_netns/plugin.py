@@ -32,8 +32,10 @@ from .scopes import (
     isolation_key,
     isolation_of,
     judged_key,
-    scope_key,
+    left_key,
     scope_of,
+    wanted_key,
+    wanted_of,
 )
 from .settings import DOCTOR, Settings, add_options, parse_modes, settings_key
 
@@ -91,6 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[settings_key] = settings = Settings.from_config(config)
     config.stash[mode_key] = settings.child_modes[0]
     _go(config, settings)
+    if gone_key in config.stash:
+        wanted_of(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -175,6 +179,8 @@ def _is_judged(item: pytest.Item) -> bool:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     item.config.stash[judged_key] = _is_judged(item)
+    if wanted_key in item.config.stash:
+        item.config.stash[wanted_key].clear()
     if is_isolated(item):
         isolation_of(item.config)  # before the guard looks, since it stays
     mode = _mode_of(item)
@@ -246,18 +252,20 @@ def pytest_runtest_makereport(
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
     if report.failed and call.excinfo is not None:
-        _add_what_was_wanted(item, report, call.excinfo.value)
+        _explain(item, report)
     return report
 
 
-def _add_what_was_wanted(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
-    from . import wanted, way
+def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add to a report what explains a failure by where the test was."""
+    is_plain = not is_isolated(item) and not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    if wanted_key not in item.config.stash and not is_plain:
+        return
+    from . import explanations
 
-    scope = item.stash.get(scope_key, None)
-    where = way.where_without_network(item.config.stash[settings_key], scope=scope, is_marked=is_marked(item))
-    note = wanted.note(report.longreprtext, error) if where else ""
-    if note:
-        report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
+    text = report.longreprtext
+    found = [*explanations.of(item, text), *(explanations.of_plain(text) if is_plain else ())]
+    report.sections += [("netns", text) for text in found]
 
 
 def _add_outputs(item: pytest.Item) -> None:
@@ -288,6 +296,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     guard = item.config.stash.get(guard_key, None)
     if guard is not None:
         differences = [] if before is None else guard.differences(before)
+        staying: list[str] = item.config.stash.get(left_key, list[str]())
+        differences += staying
+        item.config.stash[left_key] = []
         left = ["left behind by the test:", *differences] if differences else []
         left += guard.kept(is_judged=before is not None and not differences)
         if nextitem is None:

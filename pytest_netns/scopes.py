@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import pytest
 from .settings import settings_key
 
 if TYPE_CHECKING:
+    from .audit import Audit
     from .isolation import Isolation, Place
     from .namespace import NetNS
+    from .wanted import Wanted
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -29,6 +32,17 @@ scope_key = pytest.StashKey[str]()
 """What shares the namespace of an isolated test."""
 judged_key = pytest.StashKey[bool]()
 """Whether the test that runs has to leave everything as it was."""
+audit_key: pytest.StashKey[Audit] = pytest.StashKey()
+wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
+left_key = pytest.StashKey[list[str]]()
+"""What tests have left inside that cannot be moved, to be told at the teardown."""
+
+STAYING = (
+    "threads that no Python code has started are inside the namespace of {owner} and stay there: {threads}. What they "
+    "do for later tests, such as looking host names up for an event loop of libuv, is done there. Let these tests "
+    "share a namespace: scope='session' where they have the marker, else --netns-isolate=session or worker. Or, if the "
+    "threads have nothing to do with the network, start them before, in a fixture of a wider scope"
+)
 
 
 def is_marked(item: pytest.Item) -> bool:
@@ -75,11 +89,29 @@ def is_isolated(item: pytest.Item) -> bool:
     return scope_key in item.stash
 
 
+def wanted_of(config: pytest.Config) -> Wanted:
+    """Return what takes note of the addresses that a test wants; from the first call on, it does."""
+    if wanted_key not in config.stash:
+        from .audit import Audit
+        from .wanted import ADDRESSES, NAMES, Wanted
+
+        def is_of_test() -> bool:
+            isolation = config.stash.get(isolation_key, None)
+            return isolation is None or isolation.place is None or isolation.of_caller() is isolation.place
+
+        config.stash[audit_key] = audit = Audit()
+        config.add_cleanup(audit.close)
+        config.stash[wanted_key] = wanted = Wanted(is_of_test)
+        audit.listen((*NAMES, *ADDRESSES), wanted.hear)
+    return config.stash[wanted_key]
+
+
 def isolation_of(config: pytest.Config) -> Isolation:
     if isolation_key not in config.stash:
         from .isolation import Isolation
 
-        config.stash[isolation_key] = isolation = Isolation()
+        wanted_of(config)
+        config.stash[isolation_key] = isolation = Isolation(config.stash[audit_key])
         config.add_cleanup(isolation.close)
     return config.stash[isolation_key]
 
@@ -103,6 +135,8 @@ def around(fixturedef: pytest.FixtureDef[Any], config: pytest.Config) -> Iterato
         fixturedef.addfinalizer(teardown.close)
         stay.callback(fixturedef.addfinalizer, lambda: _be_at(place, config, teardown))
         _be_at(place, config, stay)
+        if isolation is not None and place is None:
+            stay.enter_context(isolation.outside_fixtures.of(fixturedef.argname, fixturedef.scope))
         yield
 
 
@@ -112,32 +146,55 @@ def _be_at(place: Place | None, config: pytest.Config, stay: contextlib.ExitStac
         stay.enter_context(isolation.at(place))
 
 
+@contextlib.contextmanager
+def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_judged: bool) -> Iterator[Place]:
+    """Have a namespace for tests of a scope, and tell at the end of threads that cannot leave it."""
+    isolation = isolation_of(config)
+    with isolation.open(ns, _scopes_inside(scope)) as place:
+        yield place
+        found = [] if scope == SCOPES[-1] else isolation.left_in(place)
+    if found:
+        text = STAYING.format(threads=", ".join(found), owner="this test" if scope == SCOPES[0] else f"its {scope}")
+        if is_judged:
+            config.stash.setdefault(left_key, []).append(text)
+        else:
+            _warn(config, nodeid, text)
+
+
+def _warn(config: pytest.Config, nodeid: str, text: str) -> None:
+    """Put a warning into the summary, also where warnings are errors: a suite that knows nothing of us is to pass."""
+    message = warnings.WarningMessage(pytest.PytestWarning(text), pytest.PytestWarning, __file__, 1)
+    config.hook.pytest_warning_recorded.call_historic(
+        kwargs={"warning_message": message, "nodeid": nodeid, "when": "runtest", "location": None}
+    )
+
+
 @pytest.fixture
 def _netns_isolated(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[None]:
-    isolation = isolation_of(request.config)
-    scope = request.node.stash[scope_key]
+    config, scope, is_judged = request.config, request.node.stash[scope_key], request.config.stash[judged_key]
     with contextlib.ExitStack() as undo:
         if scope != SCOPES[0]:
             place = request.getfixturevalue(f"_netns_of_the_{scope}")
-        elif request.config.stash[judged_key]:
-            place = undo.enter_context(isolation.open(request.getfixturevalue("netns"), _scopes_inside(scope)))
         else:
-            # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
-            ns = undo.enter_context(_make_netns("isolated", judged=False, complete=True))
-            place = undo.enter_context(isolation.open(ns, _scopes_inside(scope)))
-        undo.enter_context(isolation.inside(place))
+            if is_judged:
+                ns = request.getfixturevalue("netns")
+            else:
+                # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
+                ns = undo.enter_context(_make_netns("isolated", judged=False, complete=True))
+            place = undo.enter_context(_open(config, ns, scope, request.node.nodeid, is_judged=is_judged))
+        undo.enter_context(isolation_of(config).inside(place))
         yield
 
 
 def _namespace_of_the(scope: Any) -> Any:
     @pytest.fixture(scope=scope, name=f"_netns_of_the_{scope}")
-    def namespace(pytestconfig: pytest.Config, _make_netns: Callable[..., NetNS]) -> Iterator[Place]:
-        is_judged = pytestconfig.stash[judged_key]
-        with (
-            _make_netns(f"of the {scope}", judged=is_judged, complete=True) as ns,
-            isolation_of(pytestconfig).open(ns, _scopes_inside(scope)) as place,
-        ):
-            yield place
+    def namespace(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[Place]:
+        config, nodeid = request.config, request.node.nodeid
+        # What is in that of the session stays until the process ends, and harms no later test.
+        is_judged = config.stash[judged_key] and scope != SCOPES[-1]
+        with _make_netns(f"of the {scope}", judged=is_judged, complete=True) as ns:
+            with _open(config, ns, scope, nodeid, is_judged=is_judged) as place:
+                yield place
 
     return namespace
 

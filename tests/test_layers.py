@@ -17,13 +17,14 @@ PACKAGE = Path(pytest_netns.__file__).parent
 # From the top to the bottom; modules of one line are of one layer and do not import each other.
 LAYERS = [
     "plugin",
+    "explanations",
     "requirements scopes",
     "settings",
     "way",
     "session pair isolation userns",
     "doctor",
     "probes",
-    "namespace guard mphelpers pools remedies wanted",
+    "namespace guard mphelpers pools remedies",
     "remains",
     "netlink processes sockets sysctl threads",
     "holders lookup through",
@@ -34,13 +35,13 @@ LAYERS = [
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
-    "kernel errors loopback",
+    "audit kernel errors loopback wanted",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}
 # Who alone may import what is not ours.
 ONLY = {
-    "pytest": {"plugin", "requirements", "scopes", "settings"},
+    "pytest": {"plugin", "explanations", "requirements", "scopes", "settings"},
     "pyroute2": {"netlink"},
     "ctypes": {"kernel"},
     "asyncio": {"netlink"},
