@@ -29,6 +29,7 @@ from .scopes import (
     is_isolated,
     is_marked,
     isolate,
+    isolates_key,
     isolation_key,
     isolation_of,
     judged_key,
@@ -181,8 +182,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     item.config.stash[judged_key] = _is_judged(item)
     if wanted_key in item.config.stash:
         item.config.stash[wanted_key].clear()
-    if is_isolated(item):
-        isolation_of(item.config)  # before the guard looks, since it stays
+    if isolates_key in item.config.stash:
+        # Before the guard looks, since it stays, and before the first fixture that is set up outside.
+        isolation_of(item.config)
     mode = _mode_of(item)
     if mode is not None:
         item.config.stash[mode_key] = mode

@@ -124,26 +124,20 @@ def around(fixturedef: pytest.FixtureDef[Any], config: pytest.Config) -> Iterato
     Its teardown may come at any time: in a later test, isolated or not, or in the set-up of one that has another
     parameter for it.
     """
-    if isolates_key not in config.stash:
+    isolation = config.stash.get(isolation_key, None)
+    if isolation is None:
         yield
         return
-    isolation = config.stash.get(isolation_key, None)
-    place = None if isolation is None else isolation.where_for(fixturedef.scope)
+    place = isolation.where_for(fixturedef.scope)
     with contextlib.ExitStack() as stay:
         # Finalizers run in the reverse order, so that what the fixture itself adds is in between.
         teardown = contextlib.ExitStack()
         fixturedef.addfinalizer(teardown.close)
-        stay.callback(fixturedef.addfinalizer, lambda: _be_at(place, config, teardown))
-        _be_at(place, config, stay)
-        if isolation is not None and place is None:
+        stay.callback(fixturedef.addfinalizer, lambda: teardown.enter_context(isolation.at(place)))
+        stay.enter_context(isolation.at(place))
+        if place is None:
             stay.enter_context(isolation.outside_fixtures.of(fixturedef.argname, fixturedef.scope))
         yield
-
-
-def _be_at(place: Place | None, config: pytest.Config, stay: contextlib.ExitStack) -> None:
-    isolation = config.stash.get(isolation_key, None)
-    if isolation is not None:
-        stay.enter_context(isolation.at(place))
 
 
 @contextlib.contextmanager
