@@ -28,8 +28,11 @@ class Background:
         self._raised: list[BaseException] = []
         self._running = _thread.allocate_lock()
         self._has_ended = False
+        self.native_id: int | None = None
+        """The number that the kernel gives its thread, once that runs; ``threading`` does not know it."""
 
     def _run(self) -> None:
+        self.native_id = _thread.get_native_id()
         try:
             self._returned.append(self._function())
         except BaseException as error:

@@ -435,6 +435,10 @@ class NetNS:
         if self._is_judged:
             self._processes.may_be_there = True
 
+    def _is_entered(self) -> None:
+        """Have threads that are inside looked for when the namespace is closed, whoever has started them."""
+        self._threads.was_entered = True
+
     def __enter__(self) -> Self:
         self._checked_fd()
         return self

@@ -20,15 +20,40 @@ from .errors import (
     NetNSUnsupportedError,
 )
 from .requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
+from .scopes import (
+    _netns_isolated,
+    _netns_of_the_class,
+    _netns_of_the_module,
+    _netns_of_the_session,
+    around,
+    is_isolated,
+    is_marked,
+    isolate,
+    isolates_key,
+    isolation_key,
+    isolation_of,
+    judged_key,
+    left_key,
+    scope_of,
+    wanted_key,
+    wanted_of,
+)
 from .settings import DOCTOR, Settings, add_options, parse_modes, settings_key
 
 if TYPE_CHECKING:
     from .guard import Guard, State
-    from .isolation import Isolation
     from .namespace import MakeNetNS, NetNS
     from .session import Session
 
-__all__ = ["pytest_netns_require", "pytest_terminal_summary"]  # hooks of requirements.py
+# Hooks of requirements.py, fixtures of scopes.py.
+__all__ = [
+    "_netns_isolated",
+    "_netns_of_the_class",
+    "_netns_of_the_module",
+    "_netns_of_the_session",
+    "pytest_netns_require",
+    "pytest_terminal_summary",
+]
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 mode_key = pytest.StashKey[str]()
@@ -40,12 +65,9 @@ failed_setup_key = pytest.StashKey[pytest.TestReport]()
 before_key: pytest.StashKey[State] = pytest.StashKey()
 """What there was before the test that runs."""
 gone_key = pytest.StashKey[bool]()
-isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 
 FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
-ISOLATE = "netns_isolate"
-ISOLATED = "_netns_isolated"
 WITHOUT_JOURNAL = (
     "there is no journal of all namespaces, so names and processes would stay if pytest and its resident child were "
     "both killed:"
@@ -69,12 +91,15 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "netns_isolate: run the whole test inside its netns: its fixtures of function scope, threads, processes and "
-        "event loop.",
+        "netns_isolate(scope='test'): run the whole test inside a netns of its own, with its fixtures, threads, "
+        "processes and event loop; or inside that of its class, module or session, with the fixtures of this scope, "
+        "too.",
     )
     config.stash[settings_key] = settings = Settings.from_config(config)
     config.stash[mode_key] = settings.child_modes[0]
     _go(config, settings)
+    if gone_key in config.stash:
+        wanted_of(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -147,30 +172,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)  # the marker may come from hooks of others
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    every = config.stash[settings_key].isolate == "test"
-    for item in items:
-        marker = item.get_closest_marker(ISOLATE)
-        if marker is not None and (marker.args or marker.kwargs):
-            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{ISOLATE} takes no arguments")
-        if (every or marker is not None) and hasattr(item, "fixturenames"):
-            # A list of its own: tests of one function share theirs. First of all, so that what follows is inside.
-            item.fixturenames = [ISOLATED, *item.fixturenames]
-
-
-def _is_isolated(item: pytest.Item) -> bool:
-    return ISOLATED in getattr(item, "fixturenames", ())
+    isolate(config, items)
 
 
 def _is_judged(item: pytest.Item) -> bool:
     """Whether a test asks for a namespace, and so has to leave everything as it was."""
     uses_fixtures = not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
-    return uses_fixtures or item.get_closest_marker(ISOLATE) is not None
+    return uses_fixtures or is_marked(item)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    if _is_isolated(item):
-        _isolation_of(item.config)  # before the guard looks, since it stays
+    item.config.stash[judged_key] = _is_judged(item)
+    if wanted_key in item.config.stash:
+        item.config.stash[wanted_key].clear()
+    if isolates_key in item.config.stash:
+        # Before the guard looks, since it stays, and before the first fixture that is set up outside.
+        isolation_of(item.config)
     mode = _mode_of(item)
     if mode is not None:
         item.config.stash[mode_key] = mode
@@ -190,14 +208,12 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
     if fixturedef.scope == "function":
         return (yield)
     # What a fixture of a wider scope makes is meant to outlive the test.
-    with contextlib.ExitStack() as undo:
-        if isolation_key in request.config.stash:
-            undo.enter_context(request.config.stash[isolation_key].at_home())
+    with around(fixturedef, request.config), contextlib.ExitStack() as undo:
         if before_key in request.config.stash:
             from .guard import State
 
@@ -214,7 +230,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 @contextlib.contextmanager
 def _inside_if_it_has_no_fixtures(item: pytest.Item) -> Iterator[None]:
     """Isolate what is no Python test, such as one of a YAML file: of that, the call."""
-    if hasattr(item, "fixturenames") or item.config.stash[settings_key].isolate != "test":
+    if hasattr(item, "fixturenames") or scope_of(item) is None:
         yield
         return
     from .isolation import in_new
@@ -242,17 +258,20 @@ def pytest_runtest_makereport(
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
     if report.failed and call.excinfo is not None:
-        _add_what_was_wanted(item, report, call.excinfo.value)
+        _explain(item, report)
     return report
 
 
-def _add_what_was_wanted(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
-    from . import wanted, way
+def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add to a report what explains a failure by where the test was."""
+    is_plain = not is_isolated(item) and not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    if wanted_key not in item.config.stash and not is_plain:
+        return
+    from . import explanations
 
-    where = way.where_without_network(item.config.stash[settings_key], is_isolated=_is_isolated(item))
-    note = wanted.note(report.longreprtext, error) if where else ""
-    if note:
-        report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
+    text = report.longreprtext
+    found = [*explanations.of(item, text), *(explanations.of_plain(text) if is_plain else ())]
+    report.sections += [("netns", text) for text in found]
 
 
 def _add_outputs(item: pytest.Item, session: Session) -> None:
@@ -285,6 +304,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     guard = item.config.stash.get(guard_key, None)
     if guard is not None:
         differences = [] if before is None else guard.differences(before)
+        staying: list[str] = item.config.stash.get(left_key, list[str]())
+        differences += staying
+        item.config.stash[left_key] = []
         left = ["left behind by the test:", *differences] if differences else []
         left += guard.kept(is_judged=before is not None and not differences)
         if nextitem is None:
@@ -369,7 +391,7 @@ def netns_child_mode(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNetNS:
+def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> Callable[..., NetNS]:
     def make(label: str | None = None, **options: Any) -> NetNS:
         try:
             return _netns_session.namespace(label, **options)
@@ -385,32 +407,11 @@ def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNet
 def netns(request: pytest.FixtureRequest, netns_child_mode: str, _make_netns: Callable[..., NetNS]) -> Iterator[NetNS]:
     """A network namespace made for this test: loopback up, closed at the end of the test."""
     isolation = request.config.stash.get(isolation_key, None)
-    if isolation is not None and isolation.place is not None:  # asked for by getfixturevalue()
-        yield isolation.place
+    if isolation is not None and isolation.place is not None:  # its scope's, or asked for by getfixturevalue()
+        yield isolation.place.ns
         return
     with contextlib.ExitStack() as undo:
-        yield _make_netns("netns", own=undo.callback)
-
-
-def _isolation_of(config: pytest.Config) -> Isolation:
-    if isolation_key not in config.stash:
-        from .isolation import Isolation
-
-        config.stash[isolation_key] = isolation = Isolation()
-        config.add_cleanup(isolation.close)
-    return config.stash[isolation_key]
-
-
-@pytest.fixture
-def _netns_isolated(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[None]:
-    isolation = _isolation_of(request.config)
-    if _is_judged(request.node):
-        with isolation.inside(request.getfixturevalue("netns")):
-            yield
-    else:
-        # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
-        with _make_netns("isolated", judged=False) as ns, isolation.inside(ns):
-            yield
+        yield _make_netns("netns", complete=is_isolated(request.node), own=undo.callback)
 
 
 @pytest.fixture

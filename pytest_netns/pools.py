@@ -1,105 +1,242 @@
-"""The threads of pools that outlive a test, which is inside a namespace: they go where the tests go.
+"""The threads of pools, which outlive a test that is inside a namespace: they do its work where the test is.
 
-A thread that a test has made a pool start is born inside. Such pools are the one of asyncio's loops, where the loop is
-that of a wider fixture, and trio's cache of threads. Left there it would keep the namespace, and would do the work of
-another test in the wrong one.
+What a test gives a pool to do is carried into the namespace of the thread that gives it. Afterwards the thread goes to
+the original namespace, so that a thread which waits for work keeps no namespace.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import AbstractContextManager
+from types import FrameType, ModuleType
+from typing import Any, Protocol
 
-from . import kernel
-from .threads import is_idle_in_a_pool, is_in_a_pool, threads_in
+from . import inside, kernel
+from .errors import NetNSError
+from .threads import InsideExecutor
 
-PATIENCE = 1.0  # seconds in which a thread is done with its work, and takes its turn; it takes a fraction of one
-PAUSE = 0.001  # seconds between two looks
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+NETWORK = (
+    *("socket.__new__", "socket.bind", "socket.connect", "socket.sendto", "socket.sendmsg"),
+    *("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"),
+    *("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system"),
+)
+"""The events of what depends on the namespace of the thread, or passes it on."""
+LOADING = ("import", "_thread.start_new_thread", "_thread.start_joinable_thread", "socket.__new__")
+"""Events after which there may be a pool that was not there before."""
+
+
+class Stay(Protocol):
+    """A namespace that a piece of work may be carried into."""
+
+    @property
+    def fd(self) -> int:
+        """A descriptor of it, which is open for as long as the object is there."""
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What identifies it."""
+
+
+class Surroundings(Protocol):
+    """What knows the namespaces of tests."""
+
+    def of_caller(self) -> Stay | None:
+        """Return the namespace of the calling thread, if it is that of a test, or the original one."""
+
+    def may_leave(self, identity: tuple[int, int]) -> bool:
+        """Whether the calling thread, in that namespace, is there by our doing or since a test started it there."""
+
+    def now(self) -> Stay:
+        """Return the namespace of the test that runs, or the original one."""
+
+    @property
+    def original(self) -> Stay:
+        """The original namespace."""
+
+    def outside(self) -> AbstractContextManager[None]:
+        """Be in the original namespace for the length of a block."""
+
+
+class Work:
+    """A piece of work that is done in the namespace of the thread that has given it."""
+
+    def __init__(self, func: Callable[..., Any], stay: Stay, surroundings: Surroundings) -> None:
+        functools.update_wrapper(self, func, ("__module__", "__name__", "__qualname__", "__doc__"), ())
+        self._func = func
+        self._stay = stay
+        self._surroundings = surroundings
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        before = kernel.namespace_id("/proc/thread-self/ns/net")
+        # Who is in another one than those of tests has gone there on purpose.
+        if before == self._stay.identity or not self._surroundings.may_leave(before):
+            return self._func(*args, **kwargs)
+        inside.enter(self._stay.fd, "the namespace of what gave this work to a pool")
+        try:
+            return self._func(*args, **kwargs)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            kernel.setns(self._surroundings.original.fd)
+        except OSError as error:
+            raise NetNSError(
+                f"thread {threading.current_thread().name!r} of a pool cannot leave the namespace of the test that it "
+                f"has worked for: {error}; what it is given next is refused unless it belongs there"
+            ) from error
 
 
 class Pools:
-    """Knows the threads of pools that were born inside a namespace."""
+    """Has the work of pools carried, until it is closed: those that are there, and those that are imported later."""
 
-    def __init__(self) -> None:
-        self._born_inside: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._originals: list[tuple[Any, str, Any]] = []
+        self._with_initializer: weakref.WeakSet[ThreadPoolExecutor] = weakref.WeakSet()
+        self._to_come: dict[str, Callable[[ModuleType], None]] = {
+            "trio._core._thread_cache": self._adopt_trio,
+            "anyio._backends._asyncio": self._adopt_anyio,
+            "multiprocessing.pool": self._adopt_thread_pool,
+        }
+        # Where the threads of pools wait whose work cannot be carried: it is seen when they use the network.
+        self._others = frozenset(
+            {
+                ("/twisted/_threads/_threadworker.py", "work"),
+                ("/gevent/threadpool.py", "run"),
+                ("/trio/_core/_thread_cache.py", "_work"),
+                ("/anyio/_backends/_asyncio.py", "run"),
+                ("/multiprocessing/pool.py", "worker"),
+            }
+        )
+        self._main = threading.get_ident()
+        self._adopt_executors()
+        self.adopt()
 
-    def follow(self, ns: int) -> None:
-        """Move them into a namespace."""
-        if self._born_inside:
-            _move({thread for thread in self._born_inside if thread.is_alive()}, ns)
+    def adopt(self) -> None:
+        """Have the work of those pools carried that were imported meanwhile."""
+        for name in list(self._to_come):
+            module = sys.modules.get(name)
+            if module is not None:
+                with contextlib.suppress(AttributeError):  # it is not yet loaded to the end, or another version
+                    self._to_come[name](module)
+                    self._to_come.pop(name, None)
 
-    def leave(self, identity: tuple[int, int], home: int) -> None:
-        """Move those that are in a namespace home."""
-        if threading.active_count() > 1:
-            inside = {thread for thread in threads_in(identity) if is_in_a_pool(thread)}
-            self._born_inside.update(inside)
-            _move(inside, home)
+    def hear_of_loading(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._to_come:
+            self.adopt()
 
+    def hear_of_network(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Move the calling thread to where the test is, if it belongs to a pool whose work cannot be carried."""
+        if threading.get_ident() == self._main or not self._is_in_another_pool(sys._getframe(1)):
+            return
+        here, stay = kernel.namespace_id("/proc/thread-self/ns/net"), self._surroundings.now()
+        if here != stay.identity and self._surroundings.may_leave(here):
+            inside.enter(stay.fd, f"the namespace of the test, for a thread of a pool ({event})")
 
-def _move(threads: set[threading.Thread], ns: int) -> None:
-    """Move threads of pools into a namespace, as far as they have nothing to do; of the others, the guard tells."""
-    deadline = kernel.monotonic() + PATIENCE
-    while not all(map(is_idle_in_a_pool, threads)) and kernel.monotonic() < deadline:
-        kernel.sleep(PAUSE)
-    for idle, submit in (*_executors(threads), *_trio(threads)):
-        move = _Move(threads, len(idle), ns)
-        for _ in idle:
-            submit(move)
-        move.finish()
+    def _is_in_another_pool(self, frame: FrameType | None) -> bool:
+        while frame is not None:
+            code = frame.f_code
+            for file, function in self._others:
+                if code.co_name == function and code.co_filename.endswith(file):
+                    return True
+            frame = frame.f_back
+        return False
 
+    def _carried(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what does a piece of work where the calling thread is."""
+        stay = self._surroundings.of_caller()
+        return func if stay is None else Work(func, stay, self._surroundings)
 
-class _Move:
-    """A piece of work for each idle thread of a pool, that waits until all are at it so that none takes two."""
+    def _birth(self) -> AbstractContextManager[None]:
+        """Return the block in which a pool starts threads: they outlive the test."""
+        if self._surroundings.of_caller() is None:
+            return contextlib.nullcontext()
+        return self._surroundings.outside()
 
-    def __init__(self, threads: Iterable[threading.Thread], idle: int, ns: int) -> None:
-        self._threads = threads
-        self._ns = ns
-        self._together = threading.Barrier(idle + 1, timeout=PATIENCE)
+    def _replace(self, owner: Any, name: str, value: object) -> None:
+        self._originals.append((owner, name, owner.__dict__[name]))
+        setattr(owner, name, value)
 
-    def __call__(self) -> None:
-        if self._meet():
-            if threading.current_thread() in self._threads:
-                kernel.setns(self._ns)
-            self._meet()
+    def close(self) -> None:
+        """Put back what was there."""
+        self._to_come.clear()
+        while self._originals:
+            setattr(*self._originals.pop())
 
-    def _meet(self) -> bool:
-        try:
-            self._together.wait()
-        except threading.BrokenBarrierError:  # one had something to do after all: nothing is moved
-            return False
-        return True
+    # The pools
 
-    def finish(self) -> None:
-        """Wait until it is done."""
-        if self._meet():
-            self._meet()
+    def _adopt_executors(self) -> None:
+        original: Any = ThreadPoolExecutor.submit
 
+        @functools.wraps(original)
+        def submit(executor: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(executor, InsideExecutor):
+                return original(executor, fn, *args, **kwargs)
+            work = self._carried(fn)
+            with contextlib.nullcontext() if executor in self._with_initializer else self._birth():
+                return original(executor, work, *args, **kwargs)
 
-Pool = tuple[set[threading.Thread], Callable[[_Move], Any]]  # its idle threads, and how to give one of them work
+        original_init = ThreadPoolExecutor.__init__
 
+        @functools.wraps(original_init)
+        def init(executor: Any, *args: Any, **kwargs: Any) -> None:
+            initializer = args[2] if len(args) > 2 else kwargs.get("initializer")
+            if initializer is not None:  # it is to run where the work is: so its threads are born there
+                self._with_initializer.add(executor)
+            original_init(executor, *args, **kwargs)
 
-def _executors(threads: Iterable[threading.Thread]) -> Iterator[Pool]:
-    """Yield the pools of concurrent.futures that some of these threads belong to."""
-    # Found by its threads' private arguments, since nobody else knows the one that a loop has made.
-    executors = {args[0]() for thread in threads if (args := getattr(thread, "_args", None)) and callable(args[0])}
-    for executor in executors:
-        if isinstance(executor, ThreadPoolExecutor):
-            idle = {thread for thread in executor._threads if is_idle_in_a_pool(thread)}
-            yield idle, executor.submit
+        self._replace(ThreadPoolExecutor, "__init__", init)
+        self._replace(ThreadPoolExecutor, "submit", submit)
 
+    def _adopt_trio(self, module: Any) -> None:
+        cache = module.ThreadCache
+        original = cache.start_thread_soon
 
-def _trio(threads: Iterable[threading.Thread]) -> Iterator[Pool]:
-    """Yield trio's cache of threads, if some of these belong to it."""
-    trio = sys.modules.get("trio")
-    idle = {thread for thread in threading.enumerate() if is_idle_in_a_pool(thread) and _is_of_trio(thread)}
-    if trio is not None and not idle.isdisjoint(threads):
-        yield idle, lambda move: trio.lowlevel.start_thread_soon(move, lambda outcome: outcome.unwrap())
+        @functools.wraps(original)
+        def start_thread_soon(self_: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+            work = self._carried(fn)
+            with self._birth():
+                return original(self_, work, *args, **kwargs)
 
+        self._replace(cache, "start_thread_soon", start_thread_soon)
+        self._others -= {("/trio/_core/_thread_cache.py", "_work")}
 
-def _is_of_trio(thread: threading.Thread) -> bool:
-    target = getattr(thread, "_target", None)
-    return getattr(target, "__module__", "").startswith("trio.")
+    def _adopt_anyio(self, module: Any) -> None:
+        backend, worker = module.AsyncIOBackend, module.WorkerThread
+        original, start = backend.run_sync_in_worker_thread, worker.start
+
+        @functools.wraps(original)
+        async def run_sync_in_worker_thread(cls: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+            return await original(self._carried(func), *args, **kwargs)
+
+        def start_outside(thread: Any) -> None:
+            with self._birth():
+                start(thread)
+
+        self._replace(backend, "run_sync_in_worker_thread", classmethod(run_sync_in_worker_thread))
+        self._originals.append((worker, "start", start))
+        worker.start = start_outside
+        self._others -= {("/anyio/_backends/_asyncio.py", "run")}
+
+    def _adopt_thread_pool(self, module: Any) -> None:
+        pool, wide = module.ThreadPool, module.Pool
+
+        def carrying(original: Any) -> Any:
+            @functools.wraps(original)
+            def give(self_: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+                return original(self_, self._carried(func) if isinstance(self_, pool) else func, *args, **kwargs)
+
+            return give
+
+        for name in ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered"):
+            self._replace(wide, name, carrying(wide.__dict__[name]))
+        self._others -= {("/multiprocessing/pool.py", "worker")}

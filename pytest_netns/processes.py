@@ -115,6 +115,10 @@ class Starter:
                 future.set_exception(error)
             del item, future, task  # what a task has made is not to be held until the next comes
 
+    @property
+    def native_id(self) -> int | None:
+        return self._thread.native_id
+
     def is_child(self, pid: object) -> bool:
         """Whether a pid is that of a child which the calling thread, this one, has started and nobody has reaped."""
         if type(pid) is not int or pid <= 0:
@@ -153,6 +157,11 @@ class Processes:
         self._kill_at: float | None = None
         self._unseen: NetNSError | None = None
         self._strays: list[int] = []
+
+    def native_ids(self) -> set[int]:
+        """Return the number that the kernel gives the thread which starts commands, if there is one."""
+        starter = self._starter
+        return set() if starter is None or starter.native_id is None else {starter.native_id}
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that are open as long as this object is used."""

@@ -8,7 +8,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 
-from . import names
+from . import loopback, names
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .errors import NetNSError
@@ -61,10 +61,12 @@ class Session:
         child_mode: str | None = None,
         child_timeout: float | None = None,
         judged: bool = True,
+        complete: bool = False,
         own: Callable[[Callable[[], object]], object] = lambda close: None,
     ) -> NetNS:
         """Make a namespace; see :class:`MakeNetNS`.
 
+        :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
         :param judged: whether what keeps it after it is closed is waited for, and then an error.
         :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
             returns.
@@ -77,6 +79,7 @@ class Session:
         if name is not None:
             name = check_name(name, self._name_suffix)
         label = label or name or f"netns{key}"
+        reach = loopback.COMPLETE if complete else loopback.UP if lo else loopback.DOWN
         handle = Handle(key, label, timeout)
         ns = NetNS(
             modes,
@@ -89,7 +92,7 @@ class Session:
         self._open[key] = ns
         own(ns.close)
         try:
-            modes.resident.create(handle, lo=lo, sysctl=values)
+            modes.resident.create(handle, lo=reach, sysctl=values)
             self._names[handle.identity] = label
             if name is not None:
                 ns.name = name

@@ -20,7 +20,7 @@ STRICT = "netns_strict"
 USERNS = "netns_userns"
 USERNS_CHOICES = ("auto", "off", "resident", "process")
 ISOLATE = "netns_isolate"
-ISOLATE_CHOICES = ("off", "test", "worker")
+ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -84,8 +84,9 @@ def add_options(parser: pytest.Parser) -> None:
         group,
         ISOLATE,
         default=ISOLATE_CHOICES[0],
-        metavar="{off,test,worker}",
-        help="run each test, or each process of pytest-xdist, inside a network namespace of its own",
+        metavar="{off,test,class,module,session,worker}",
+        help="run each test, the tests of each class, of each module or of the session, or each process of "
+        "pytest-xdist, inside a network namespace of their own",
     )
 
 

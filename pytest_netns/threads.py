@@ -89,10 +89,10 @@ class Threads:
         self._threads: list[threading.Thread] = []
         self._executors: list[InsideExecutor] = []
         self._inside: list[inside.Entered] = []
-        self._was_entered = False
+        self.was_entered = False
 
     def enter(self) -> inside.Entered:
-        self._was_entered = True
+        self.was_entered = True
         return inside.Entered(self._ns, self._what, self._inside)
 
     def leave(self) -> None:
@@ -127,7 +127,7 @@ class Threads:
             threads |= executor.threads()
         by_ident = {thread.ident: thread for thread in threading.enumerate()}
         threads |= {by_ident[ident] for ident in holders if ident in by_ident}
-        if self._was_entered or threads:
+        if self.was_entered or threads:
             threads |= threads_in(self._what.identity)
         threads.discard(threading.current_thread())
         if self._timeout is None:

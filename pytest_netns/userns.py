@@ -6,7 +6,7 @@ import contextlib
 import os
 import pwd
 
-from . import kernel, names, users
+from . import kernel, loopback, names, users
 from .child.journal import undo_the_dead
 from .errors import NetNSError, from_errno
 
@@ -32,7 +32,7 @@ def enter() -> None:
     try:
         users.become_root(kernel.CLONE_NEWNET)
         step = "bring lo up"
-        kernel.set_link_up("lo")
+        loopback.complete()
     except OSError as error:
         raise from_errno(error.errno or 0, f"cannot {step}", remedy="pytest --netns-doctor says why") from error
     who.keep()

@@ -1,106 +1,155 @@
-"""The address outside that an isolated test wanted to reach, read off the traceback of its failure.
-
-Not noted as the test goes: sys.addaudithook costs each test a few microseconds, since an empty one has twenty events.
-"""
+"""The addresses outside that a test wanted which has no way out, as the interpreter told of them."""
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import errno
-import ipaddress
-import linecache
 import os
-import textwrap
-from collections.abc import Iterator
-from types import FrameType, TracebackType
-from typing import Any
+import socket
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 WITHOUT_A_WAY = tuple(map(os.strerror, (errno.ENETUNREACH, errno.EHOSTUNREACH)))
 WITHOUT_A_NAME = ("Name or service not known", "Temporary failure in name resolution", "No address associated")
-CALLS = ("connect", "connect_ex", "sendto", "getaddrinfo", "gethostbyname", "create_connection", "open_connection")
+REFUSED = (os.strerror(errno.ECONNREFUSED), "Connect call failed")  # the latter as asyncio puts it together
+NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+ADDRESSES = ("socket.connect", "socket.sendto", "socket.sendmsg")
+SHOWN = 3  # of those, the last ones
+NOTED = 64  # of each test, the last ones
+TCP_LISTEN = b"0A"  # <net/tcp_states.h>
 
 
-def note(report: str, error: BaseException) -> str:
-    """Return what to add to the report of a failed test: nothing if it did not fail for lack of a network.
+class Wanted:
+    """Takes note of the addresses that a test wants.
 
-    :param report: its text.
-    :param error: what was raised.
+    :param is_of_test: whether the calling thread does what it does for the test.
     """
-    if not any(reason in report for reason in (*WITHOUT_A_WAY, *WITHOUT_A_NAME)):
-        return ""
-    found = dict.fromkeys(text for one in _chain_of(error) for text in _wanted_by(one))
-    return f"it wanted {', '.join(found)}" if found else "see above for what it wanted"
 
+    def __init__(self, is_of_test: Callable[[], bool]) -> None:
+        self._is_of_test = is_of_test
+        self._noted: deque[tuple[str, Any]] = deque(maxlen=NOTED)
 
-def _chain_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that led to it."""
-    seen: dict[int, BaseException] = {}
-    left: list[BaseException | None] = [error]
-    while left:
-        one = left.pop()
-        if one is not None and id(one) not in seen:
-            seen[id(one)] = one
-            yield one
-            left += [one.__cause__, one.__context__]
-            members = getattr(one, "exceptions", ())
-            if isinstance(members, (tuple, list)):  # of a group, or of others that call something so
-                left += [member for member in members if isinstance(member, BaseException)]
+    def clear(self) -> None:
+        """Forget what was noted: another test begins."""
+        self._noted.clear()
 
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._is_of_test():
+            self._noted.append((event, arguments[:2] if event in NAMES else arguments[1]))
 
-def _wanted_by(error: BaseException) -> Iterator[str]:
-    """Yield what the innermost call to a function of sockets had for an address."""
-    if not isinstance(error, OSError):
-        return
-    for frame, line in reversed(list(_frames(error.__traceback__))):
-        for call in _calls(frame, line):
-            text = _text([_value(argument, frame) for argument in call.args])
+    @property
+    def has_heard_a_name(self) -> bool:
+        """Whether it was Python that looked a name up, and not a library by itself."""
+        return any(_text(event, address) for event, address in self._noted if event in NAMES)
+
+    def note(self, report: str) -> str:
+        """Return what to add to the report of a failed test: nothing if it did not fail for lack of a network.
+
+        :param report: its text.
+        """
+        events = (ADDRESSES if any(reason in report for reason in WITHOUT_A_WAY) else ()) + (
+            NAMES if lacks_a_name(report) else ()
+        )
+        if not events:
+            return ""
+        found: dict[str, None] = {}
+        for event, address in reversed(self._noted):
+            text = _text(event, address) if event in events else None
             if text is not None:
-                yield text
-                return
+                found.setdefault(text)
+        texts = list(found)[:SHOWN][::-1]
+        return f"it wanted {', '.join(texts)}" if texts else "see above for what it wanted"
+
+    def refused(self, report: str) -> list[tuple[str, int]]:
+        """Return the hosts and ports that a test wanted which failed since it was refused, the last one first."""
+        if not any(reason in report for reason in REFUSED):
+            return []
+        connects = (address for event, address in reversed(self._noted) if event == "socket.connect")
+        return list(dict.fromkeys(address[:2] for address in connects if _is_of_inet(address)))
 
 
-def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    while traceback is not None:
-        yield traceback.tb_frame, traceback.tb_lineno
-        traceback = traceback.tb_next
+def lacks_a_name(report: str) -> bool:
+    """Whether a test failed because a name was not found."""
+    return any(reason in report for reason in WITHOUT_A_NAME)
 
 
-def _calls(frame: FrameType, number: int) -> Iterator[ast.Call]:
-    """Yield the calls in the statement that begins at a line and is in that line whole, or in one with those below."""
-    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-    for end in range(number, min(number + 5, len(lines)) + 1):
-        source = textwrap.dedent("".join(lines[number - 1 : end])).strip()
-        try:
-            # The head of a block is no statement without one.
-            tree = ast.parse(f"{source} pass" if source.endswith(":") else source)
-        except (SyntaxError, ValueError):  # ValueError: a null byte, before Python 3.12
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CALLS:
-                yield node
-        return
+def _is_of_inet(address: object) -> bool:
+    return isinstance(address, tuple) and len(address) >= 2 and isinstance(address[1], int)
 
 
-def _value(node: ast.expr, frame: FrameType) -> Any:
-    """Return what an argument was, where that can be told without running code."""
-    if isinstance(node, ast.Name):
-        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
-        return getattr(frame.f_locals.get("self"), "__dict__", {}).get(node.attr)
-    if isinstance(node, (ast.Tuple, ast.List)):
-        return tuple(_value(element, frame) for element in node.elts)
-    return node.value if isinstance(node, ast.Constant) else None
-
-
-def _text(arguments: list[Any]) -> str | None:
-    """Say what is the address among the arguments, which is a tuple, or a host and a port by themselves."""
-    address = next((value for value in arguments if isinstance(value, tuple) and len(value) >= 2), arguments[:2])
-    host, port = (*address, None, None)[:2]
+def _text(event: str, address: Any) -> str | None:
+    """Say what was wanted, or nothing of what is inside."""
+    if not isinstance(address, tuple) or not address:
+        return None  # of a UNIX socket, for example
+    host, port = (*address, None)[:2]
     host = host.decode(errors="replace") if isinstance(host, (bytes, bytearray)) else host
     if not isinstance(host, str) or not host:
         return None
+    import ipaddress  # here, since it takes 2 ms
+
     try:
-        ipaddress.ip_address(host)
+        number = ipaddress.ip_address(host)
     except ValueError:
-        return f"the name {host}"
+        return f"the name {host}" if event in NAMES and host != "localhost" else None
+    if event in NAMES or number.is_loopback or number.is_unspecified:
+        return None
     return host if port is None else f"{host} port {port}"
+
+
+class Listener(NamedTuple):
+    """A fixture that is wider than the isolation of a test, and what it has bound outside."""
+
+    fixture: str
+    scope: str
+    socket: weakref.ref[socket.socket]
+
+
+class Outside:
+    """Knows which fixture listens outside, and so cannot be reached by isolated tests."""
+
+    def __init__(self) -> None:
+        self._current: tuple[str, str] | None = None
+        self._listeners: list[Listener] = []
+
+    @contextlib.contextmanager
+    def of(self, fixture: str, scope: str) -> Iterator[None]:
+        """Take what is bound in a block for what a fixture has bound, in whichever thread."""
+        before, self._current = self._current, (fixture, scope)
+        try:
+            yield
+        finally:
+            self._current = before
+
+    def hear_of_bind(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._current is not None and isinstance(arguments[0], socket.socket):
+            self._listeners.append(Listener(*self._current, weakref.ref(arguments[0])))
+
+    def listener(self, port: int) -> tuple[str, str] | None:
+        """Return the name and the scope of the fixture that listens on a TCP port."""
+        for fixture, scope, reference in self._listeners:
+            sock = reference()
+            if sock is not None and _listens(sock, port):
+                return fixture, scope
+        return None
+
+
+def _listens(sock: socket.socket, port: int) -> bool:
+    try:
+        is_listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return bool(is_listening) and sock.getsockname()[1] == port
+    except (OSError, IndexError):  # closed, or of a UNIX socket
+        return False
+
+
+def is_listened_on(port: int) -> bool:
+    """Whether somebody listens on a TCP port in the namespace of the calling thread."""
+    wanted = f"{port:04X}".encode()
+    for file in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/thread-self/net/{file}", "rb") as lines:
+            for line in lines:
+                fields = line.split()
+                if fields[3] == TCP_LISTEN and fields[1].rpartition(b":")[2] == wanted:
+                    return True
+    return False

@@ -23,6 +23,9 @@ def text(settings: Settings) -> str:
     isolation = {
         "off": "",
         "test": ", each test inside one of its own",
+        "class": ", the tests of each class inside one of their own",
+        "module": ", the tests of each module inside one of their own",
+        "session": ", all tests of a process inside one of their own",
         "worker": ", each process that runs tests inside one of its own",
     }
     return _privilege(settings) + isolation[settings.isolate]
@@ -40,12 +43,16 @@ def _privilege(settings: Settings) -> str:
     return "without CAP_SYS_ADMIN (pytest --netns-doctor says what this machine can do)"
 
 
-def where_without_network(settings: Settings, *, is_isolated: bool) -> str:
-    """Say where a test ran that had no way out, or nothing if it had one."""
-    if is_isolated:
-        return "inside its own network namespace, as " + (
-            "--netns-isolate=test has it" if settings.isolate == "test" else "its marker netns_isolate has it"
-        )
+def where_without_network(settings: Settings, *, scope: str | None, is_marked: bool) -> str:
+    """Say where a test ran that had no way out, or nothing if it had one.
+
+    :param scope: what shares the namespace of an isolated test.
+    :param is_marked: whether it is isolated by its marker.
+    """
+    if scope is not None:
+        owner = "its own" if scope == "test" else f"its {scope}'s"
+        who = "its marker netns_isolate" if is_marked else f"--netns-isolate={settings.isolate}"
+        return f"inside {owner} network namespace, as {who} has it"
     if settings.isolate == "worker":
         return "inside the network namespace of its process, as --netns-isolate=worker has it"
     if kernel.is_in_user_namespace_of_pytest():
@@ -69,7 +76,7 @@ def go(settings: Settings, given: Namespace) -> int | None:
             f"--netns-isolate={settings.isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
             f"its own, and --netns-userns={settings.userns} makes none; valid here are: auto, process"
         )
-    if settings.isolate == "test" or (_has_workers(given) and not _is_worker()):
+    if settings.isolate != "worker" or (_has_workers(given) and not _is_worker()):
         return None
     from .isolation import move_into_new
 

@@ -113,12 +113,6 @@ def test_the_marker(pytester: pytest.Pytester) -> None:
     run(pytester, suite).assert_outcomes(passed=5)
 
 
-def test_the_marker_takes_nothing(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "@pytest.mark.netns_isolate('worker')\ndef test(): pass")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*::test: @pytest.mark.netns_isolate takes no arguments"])
-
-
 def test_unittest_and_doctest(pytester: pytest.Pytester) -> None:
     suite = '''
         import unittest

@@ -17,13 +17,14 @@ PACKAGE = Path(pytest_netns.__file__).parent
 # From the top to the bottom; modules of one line are of one layer and do not import each other.
 LAYERS = [
     "plugin",
-    "requirements notices",
+    "explanations",
+    "requirements scopes notices",
     "settings",
     "way",
     "session pair isolation userns",
     "doctor",
     "probes",
-    "namespace guard mphelpers pools remedies wanted",
+    "namespace guard mphelpers pools remedies",
     "remains",
     "netlink processes sockets sysctl threads",
     "holders lookup through",
@@ -36,19 +37,19 @@ LAYERS = [
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
     "background handle",
-    "kernel errors interpreter",
+    "audit kernel errors loopback wanted interpreter",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}
 # Who alone may import what is not ours.
 ONLY = {
-    "pytest": {"plugin", "requirements", "settings", "notices"},
+    "pytest": {"plugin", "explanations", "requirements", "scopes", "settings", "notices"},
     "pyroute2": {"netlink"},
     "ctypes": {"kernel"},
     "asyncio": {"netlink"},
 }
 RESIDENT = {
-    *("kernel", "fdpass", "names", "users", "errors", "child"),
+    *("kernel", "loopback", "fdpass", "names", "users", "errors", "child"),
     *(
         f"child.{name}"
         for name in ("answer", "observer", "program", "journal", "record", "directory", "undo", "__main__")

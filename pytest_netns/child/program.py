@@ -22,7 +22,7 @@ import select
 import signal
 import socket
 
-from .. import fdpass, kernel, names, users
+from .. import fdpass, kernel, loopback, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .journal import Journal, open_journal, undo_the_dead
 from .observer import Observer, hasten_the_end
@@ -114,8 +114,8 @@ class Resident:
         self.forgotten: set[int] = set()  # before they were made: the two requests come over different sockets
         self.reapers: dict[int, Reaper] = {}
         self.channels: dict[int, socket.socket] = {}
-        self.spare: Namespace | None = None
-        self.lacks_spare = False
+        self.spares: dict[int, Namespace] = {}  # by how much loopback they have
+        self.lacks: int | None = None
         self.poll = select.epoll()
         self.poll.register(control, select.EPOLLIN)
         if self.parent_pidfd is not None:
@@ -137,9 +137,9 @@ class Resident:
         """Serve until the parent is gone, or until another child may have more luck; return whether the parent is."""
         wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
         while True:
-            events = self.poll.poll(0 if self.lacks_spare else wait)
-            if not events and self.lacks_spare:
-                self.make_spare()
+            events = self.poll.poll(wait if self.lacks is None else 0)
+            if not events and self.lacks is not None:
+                self.make_spare(self.lacks)
             for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
@@ -211,13 +211,12 @@ class Resident:
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
-    def create(self, key: int, lo: bool, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
+    def create(self, key: int, lo: int, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
         if key in self.forgotten:  # whoever asked has been interrupted
             self.forgotten.remove(key)
             return OK, []
-        namespace, self.spare = (self.spare, None) if lo else (None, self.spare)
-        self.lacks_spare = self.spare is None
-        namespace = namespace or self.make_namespace(lo)
+        namespace = self.spares.pop(lo, None) or self.make_namespace(lo)
+        self.lacks = None if lo == loopback.DOWN else lo
         self.namespaces[key] = namespace
         self.put_on_record(key, None)
         for path, value in sysctl.items():
@@ -225,7 +224,7 @@ class Resident:
         with Step("open the namespace"):
             return OK + self.record.trouble.encode(errors="replace"), [os.dup(namespace.fd)]
 
-    def make_namespace(self, lo: bool) -> Namespace:
+    def make_namespace(self, lo: int) -> Namespace:
         self.refuse_if_it_must(self.refused)
         with Step("create the namespace"):
             kernel.unshare()
@@ -233,9 +232,11 @@ class Resident:
             with Step("open the namespace"):
                 namespace = Namespace(kernel.open_own_namespace(), kernel.namespace_cookie())
             try:
-                if lo:
-                    with Step("bring lo up"):
+                with Step("bring lo up"):
+                    if lo == loopback.UP:
                         kernel.set_link_up("lo")
+                    elif lo == loopback.COMPLETE:
+                        loopback.complete()
             except BaseException:
                 namespace.close()
                 raise
@@ -243,11 +244,11 @@ class Resident:
             self.go_home()
         return namespace
 
-    def make_spare(self) -> None:
+    def make_spare(self, lo: int) -> None:
         """Make the next namespace while nothing is asked, so that it is there when it is asked for."""
-        self.lacks_spare = False
+        self.lacks = None
         try:
-            self.spare = self.make_namespace(lo=True)
+            self.spares[lo] = self.make_namespace(lo)
         except Refused:
             return  # at a limit, for example: the next request will say so, or meet better times
 

@@ -79,8 +79,11 @@ class Resident:
 
     # Namespaces
 
-    def create(self, handle: Handle, *, lo: bool, sysctl: Mapping[str, str]) -> None:
-        """Make a namespace, which the handle holds then; it is known by it until :meth:`forget`, also if this fails."""
+    def create(self, handle: Handle, *, lo: int, sysctl: Mapping[str, str]) -> None:
+        """Make a namespace, which the handle holds then; it is known by it until :meth:`forget`, also if this fails.
+
+        :param lo: how much loopback it gets, ``DOWN``, ``UP`` or ``COMPLETE`` of :mod:`pytest_netns.loopback`.
+        """
         self._namespaces[handle.key] = handle
         received = fdpass.Received()
         try:
