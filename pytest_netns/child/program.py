@@ -106,6 +106,8 @@ class Resident:
         self.lacks_spare = False
         self.poll = select.epoll()
         self.poll.register(control, select.EPOLLIN)
+        self.come = select.poll()
+        self.come.register(control, select.POLLIN)
         if self.parent_pidfd is not None:
             self.poll.register(self.parent_pidfd, select.EPOLLIN)
         self.verbs: dict[bytes, Verb] = {
@@ -130,10 +132,17 @@ class Resident:
             for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
-                elif fd == self.parent_pidfd or not self.take_control_message():
+                elif fd == self.parent_pidfd or not self.take_control_messages():
                     return
             if self.parent_pidfd is None and os.getppid() != self.parent:
                 return
+
+    def take_control_messages(self) -> bool:
+        """Handle those that have come; return whether the parent still holds the control socket."""
+        while self.come.poll(0):
+            if not self.take_control_message():
+                return False
+        return True
 
     def take_control_message(self) -> bool:
         """Handle a message of the control socket, which has no answers; return whether the parent still holds it."""
@@ -274,10 +283,14 @@ class Resident:
         except OSError:
             return  # at a limit, for example: then it goes unseen, as it does where this child is killed
 
-    def still_there(self) -> tuple[bytes, list[int]]:
+    def still_there(self, keys: list[int]) -> tuple[bytes, list[int]]:
         with Step("ask which namespaces are gone"):
-            there = set(self.namespaces) if self.observer is None else self.observer.there().union(self.namespaces)
-            return OK + marshal.dumps(there), []
+            # What was to be forgotten before this was asked may wait: the control socket is another one.
+            self.take_control_messages()
+            return OK + marshal.dumps([key for key in keys if self.is_there(key)]), []
+
+    def is_there(self, key: int) -> bool:
+        return key in self.namespaces or (self.observer is not None and self.observer.there(key))
 
     def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
         fds: list[int] = []

@@ -7,7 +7,7 @@ import errno
 import marshal
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import fdpass, kernel
@@ -134,13 +134,13 @@ class Resident:
         finally:
             self._namespaces.pop(key, None)
 
-    def still_there(self) -> set[int]:
-        """Return the keys of the namespaces that are not gone, as far as the child that runs knows of them."""
+    def still_there(self, keys: Iterable[int]) -> set[int]:
+        """Return those of these keys whose namespaces something keeps, as far as the child that runs knows of them."""
         if self._process is None:
             return set()
-        payload, _ = self._ask(program.request(program.STILL_THERE), self._timeout, "the closed namespaces")
-        keys: set[int] = marshal.loads(payload)
-        return keys
+        request = program.request(program.STILL_THERE, list(keys))
+        payload, _ = self._ask(request, self._timeout, "the closed namespaces")
+        return set(marshal.loads(payload))
 
     def sockets(self, ns: Target, specs: Sequence[Spec]) -> list[int]:
         request = program.request(program.SOCKETS, ns._key, list(specs))
