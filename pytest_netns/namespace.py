@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import operator
 import os
 import socket as stdlib
 import subprocess
@@ -13,15 +12,14 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from . import inside, kernel
 from . import sockets as handed_out
+from .arguments import check_callable, check_command, check_timeout
 from .child import CALL_MODES, check_mode
 from .child.modes import Modes
-from .child.protocol import Spec
 from .errors import NetNSClosedError
 from .processes import Processes
 from .sysctl import Sysctl
@@ -71,6 +69,14 @@ class NetNS:
     It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
     identity raises ``NetNSClosedError``.
     """
+
+    def __new__(cls, modes: object = None, *_: object, **__: object) -> Self:
+        if not isinstance(modes, Modes):
+            raise TypeError(
+                "a NetNS is made by the fixtures: let the test ask for netns, or for make_netns and call that; a "
+                "fixture of a wider scope asks for netns_factory"
+            )
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -171,10 +177,11 @@ class NetNS:
         :param child_mode: as of :meth:`socket`.
         :return: the sockets, in the order of the specs; as of :meth:`socket`. Either all are made or none.
         :raises NetNSError: one cannot be made.
+        :raises TypeError: a spec is none; or ``ValueError``, if a number in it is out of range.
         """
         self._checked_fd()
-        mode = self._modes[child_mode or self.child_mode]
-        asked = [_spec(spec) for spec in specs]
+        asked = handed_out.checked_specs(specs)
+        mode = self._modes[self.child_mode if child_mode is None else check_mode(child_mode)]
         return self._sockets.adopt(mode.sockets(self, asked), asked, self)
 
     def create_server(
@@ -189,11 +196,10 @@ class NetNS:
         """Make a listening TCP socket in the namespace, with the arguments of ``socket.create_server``.
 
         :return: as of :meth:`socket`.
-        :raises OSError: as ``socket.create_server``.
+        :raises OSError: as ``socket.create_server``, with the address and the namespace in its text.
         """
         return handed_out.create_server(
-            self.socket,
-            self._look_up,
+            self._maker(),
             address,
             family=family,
             backlog=backlog,
@@ -215,10 +221,10 @@ class NetNS:
 
         :param timeout: for each address, in seconds; the socket keeps it.
         :return: as of :meth:`socket`.
-        :raises OSError: as ``socket.create_connection``.
+        :raises OSError: as ``socket.create_connection``, with the address and the namespace in its text.
         """
         return handed_out.create_connection(
-            self.socket, self._look_up, address, timeout=timeout, source_address=source_address, all_errors=all_errors
+            self._maker(), address, timeout=timeout, source_address=source_address, all_errors=all_errors
         )
 
     # Code
@@ -256,6 +262,9 @@ class NetNS:
         :raises NetNSTimeoutError: the function took too long.
         """
         fd = self._checked_fd()
+        check_callable(func, "what to call")
+        if timeout is not None:
+            check_timeout(timeout, "timeout")
         if child_mode is not None:
             check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
             return cast("T", self._modes[child_mode].call(self, func, args, kwargs, timeout))
@@ -277,6 +286,8 @@ class NetNS:
             seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
         """
         inside.check(self._checked_fd(), self)
+        if target is not None:
+            check_callable(target, "target")
         return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
 
     def executor(
@@ -292,6 +303,8 @@ class NetNS:
             and its threads are waited for as :meth:`thread` has it.
         """
         inside.check(self._checked_fd(), self)
+        if initializer is not None:
+            check_callable(initializer, "initializer")
         return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
 
     # Commands
@@ -303,6 +316,7 @@ class NetNS:
         :raises subprocess.SubprocessError: likewise.
         """
         self._checked_fd()
+        check_command(args)
         return self._processes.run(args, **kwargs)
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
@@ -314,6 +328,7 @@ class NetNS:
         :raises OSError: as ``subprocess.Popen``.
         """
         self._checked_fd()
+        check_command(args)
         return self._processes.popen(args, **kwargs)
 
     # Netlink
@@ -388,6 +403,9 @@ class NetNS:
             raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
         return fd
 
+    def _maker(self) -> handed_out.Maker:
+        return handed_out.Maker(self.socket, self._look_up, str(self))
+
     def _look_up(self, *arguments: Any) -> list[Any]:
         if kernel.is_owned_below(self._checked_fd()):
             from .lookup import by_program
@@ -421,17 +439,3 @@ class NetNS:
 
     def _make_netlink_socket(self, family: int) -> stdlib.socket:
         return self.socket(stdlib.AF_NETLINK, stdlib.SOCK_DGRAM, family)
-
-
-_DEFAULTS = (int(stdlib.AF_INET), int(stdlib.SOCK_STREAM), 0)
-
-
-def _spec(given: tuple[int, ...]) -> Spec:
-    if len(given) > len(_DEFAULTS):
-        raise TypeError(f"{given!r} is no socket to make: give at most its family, type and protocol")
-    numbers = [operator.index(number) for number in given]
-    # As socket.socket(), which takes -1 for the default.
-    family, kind, proto = (
-        default if number == -1 else number for number, default in zip_longest(numbers, _DEFAULTS, fillvalue=-1)
-    )
-    return family, kind, proto

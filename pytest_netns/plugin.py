@@ -358,9 +358,9 @@ def netns_child_mode(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNetNS:
-    def make(label: str | None = None, **options: Any) -> NetNS:
+    def make(*args: Any, **options: Any) -> NetNS:
         try:
-            return _netns_session.namespace(label, **options)
+            return _netns_session.namespace(*args, **options)
         except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):
             if not _netns_session.has_made_one:
                 require(pytestconfig, ["netns"])  # says why none can be made at all
@@ -409,8 +409,8 @@ def make_netns(netns_child_mode: str, _make_netns: MakeNetNS) -> Iterator[MakeNe
     """
     with contextlib.ExitStack() as undo:
 
-        def make(label: str | None = None, **options: Any) -> NetNS:
-            return undo.enter_context(_make_netns(label, **options))
+        def make(*args: Any, **options: Any) -> NetNS:
+            return undo.enter_context(_make_netns(*args, **options))
 
         yield make
 

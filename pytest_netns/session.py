@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import kernel, names
+from .arguments import check_keywords, check_timeout, check_type
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .namespace import NetNS
@@ -15,6 +18,49 @@ from .remains import Remains
 from .sysctl import checked
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What :class:`MakeNetNS` takes, checked."""
+
+    label: str | None
+    name: str | None
+    lo: bool
+    sysctl: dict[str, str]
+    """Paths below /proc/sys, and what to write."""
+    child_mode: str | None
+    child_timeout: float | None
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], options: dict[str, Any]) -> Options:
+        """Check what a caller gives.
+
+        :raises TypeError: an option is unknown, or of a wrong type.
+        :raises ValueError: a value cannot be.
+        """
+        if len(args) > 1:
+            raise TypeError(
+                f"one argument can be given without a name, the label, not {len(args)}; "
+                'give the others by name, as in make_netns("client", name="lab")'
+            )
+        if args and "label" in options:
+            raise TypeError(f"the label is given twice, as {args[0]!r} and as {options['label']!r}")
+        check_keywords(options, tuple(cls.__dataclass_fields__), "a namespace")
+        given = {"label": args[0], **options} if args else options
+        label, lo = given.get("label"), given.get("lo", True)
+        name, child_mode, timeout = given.get("name"), given.get("child_mode"), given.get("child_timeout")
+        if label is not None:
+            check_type(label, str, "label is a str, what the namespace is called in errors")
+        check_type(lo, bool, "lo is True or False, whether loopback is up")
+        return cls(
+            label=label,
+            name=None if name is None else check_name(name),
+            lo=lo,
+            sysctl=checked({} if given.get("sysctl") is None else given["sysctl"]),
+            child_mode=None if child_mode is None else check_mode(child_mode),
+            child_timeout=None if timeout is None else check_timeout(timeout, "child_timeout"),
+        )
 
 
 class Session:
@@ -36,41 +82,30 @@ class Session:
         name_suffix: str = "",
         userns: str = "auto",
     ) -> None:
-        self._thread_timeout = check_timeout(thread_timeout)
+        self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
         self.outputs: list[tuple[str, str]] = []
         """What ended commands had written, with a title; for who makes the reports to take away."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
-        self.modes = Modes(child_mode, check_timeout(child_timeout), userns)
+        self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns)
         self.remains = Remains(self.modes.resident.still_there)
 
-    def namespace(
-        self,
-        label: str | None = None,
-        *,
-        name: str | None = None,
-        lo: bool = True,
-        sysctl: Mapping[str, str | int] | None = None,
-        child_mode: str | None = None,
-        child_timeout: float | None = None,
-        judged: bool = True,
-    ) -> NetNS:
+    def namespace(self, *args: Any, judged: bool = True, **options: Any) -> NetNS:
         """Make a namespace; see :class:`MakeNetNS`.
 
         :param judged: whether what keeps it after it is closed is waited for, and then an error.
         """
+        return self._make(Options.of(args, options), judged)
+
+    def _make(self, options: Options, judged: bool) -> NetNS:
         modes, key = self.modes, next(self._keys)
-        if child_mode is not None:
-            check_mode(child_mode)
-        timeout = modes.timeout if child_timeout is None else check_timeout(child_timeout)
-        values = checked(sysctl or {})
-        if name is not None:
-            name = check_name(name) + self._name_suffix
-        label = label or name or f"netns{key}"
+        timeout = modes.timeout if options.child_timeout is None else options.child_timeout
+        name = None if options.name is None else options.name + self._name_suffix
+        label = options.label or name or f"netns{key}"
         what = f"namespace {label!r}"
-        fd = modes.resident.create(key, what, lo=lo, sysctl=values, timeout=timeout)
+        fd = modes.resident.create(key, what, lo=options.lo, sysctl=options.sysctl, timeout=timeout)
         on_closed = functools.partial(self.remains.closed, key, what, kernel.namespace_id(fd))
         ns = NetNS(
             modes,
@@ -78,7 +113,7 @@ class Session:
             fd,
             label=label,
             name=name,
-            child_mode=child_mode,
+            child_mode=options.child_mode,
             child_timeout=timeout,
             thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
@@ -146,21 +181,13 @@ def others_in(mode: str) -> Iterator[None]:
         multiprocessing.set_start_method(saved, force=True)
 
 
-def check_timeout(seconds: float) -> float:
-    """Return a timeout if it is one.
-
-    :raises ValueError: it is not positive.
-    """
-    if not seconds > 0:
-        raise ValueError(f"a timeout is a number of seconds above 0, not {seconds!r}")
-    return seconds
-
-
 def check_name(name: str) -> str:
     """Return a name under /run/netns if it can be one.
 
+    :raises TypeError: it is no text.
     :raises ValueError: it cannot.
     """
+    check_type(name, str, f"name is a str, a file name under {names.DIRECTORY}")
     if not name or "/" in name or "\0" in name or name in (".", "..") or len(name) > 200:
         raise ValueError(
             f"{name!r} cannot be a name under {names.DIRECTORY}: it is one file name of at most 200 characters"

@@ -34,7 +34,7 @@ LAYERS = [
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
-    "kernel errors",
+    "kernel errors arguments",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}

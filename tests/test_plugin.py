@@ -86,7 +86,7 @@ OPTIONS = """
             "mp:forkserver, mp:spawn"),
         (dict(name="a/b"), "'a/b' cannot be a name under /run/netns: it is one file name of at most 200 characters"),
         (dict(name=".."), "'..' cannot be a name under /run/netns: it is one file name of at most 200 characters"),
-        (dict(child_timeout=0), "a timeout is a number of seconds above 0, not 0"),
+        (dict(child_timeout=0), "child_timeout is a number of seconds above 0 and up to 1000000, not 0"),
         (dict(sysctl={"kernel.hostname": "x"}), "'kernel.hostname' is no sysctl of a network namespace; valid ones "
             "begin with 'net.', see sysctl -N net"),
     ])

@@ -101,7 +101,7 @@ def test_a_value_is_text_or_a_number(netns: NetNS, value: Any) -> None:
     before = netns.sysctl[TTL]
     with pytest.raises(TypeError) as info:
         netns.sysctl[TTL] = value
-    assert str(info.value) == f"a sysctl's value is a str or an int, not {value!r}"
+    assert str(info.value) == f"the value of the sysctl {TTL!r} is a str, an int or a bool, not {value!r}"
     assert netns.sysctl[TTL] == before
 
 
@@ -154,7 +154,7 @@ def test_a_namespace_is_made_with_sysctls(make_netns: MakeNetNS) -> None:
     ("key", "value", "error", "text"),
     [
         ("kernel.hostname", "x", ValueError, f"'kernel.hostname' {NO_SYSCTL}"),
-        (FORWARD, 0.5, TypeError, "a sysctl's value is a str or an int, not 0.5"),
+        (FORWARD, 0.5, TypeError, f"the value of the sysctl {FORWARD!r} is a str, an int or a bool, not 0.5"),
         (
             FORWARD,
             "x",

@@ -365,7 +365,8 @@ def key_of(path: str) -> str:
 
 def write_sysctl(path: str, value: str) -> None:
     with open(f"/proc/sys/{path}", "wb", buffering=0) as file:
-        file.write(value.encode())
+        # With the end of the line, as sysctl(8): without it, a value that is empty would be nothing to write.
+        file.write(value.removesuffix("\n").encode() + b"\n")
 
 
 def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
