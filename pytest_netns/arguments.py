@@ -34,7 +34,7 @@ def check_keywords(given: Iterable[str], valid: Sequence[str], what: str) -> Non
         if name not in valid:
             from difflib import get_close_matches
 
-            nearest = "".join(f"; did you mean {near!r}?" for near in get_close_matches(name, valid, 1))
+            nearest = "".join(f" (did you mean {near!r}?)" for near in get_close_matches(name, valid, 1))
             raise TypeError(f"{what} has no option {name!r}{nearest}; valid are: {', '.join(valid)}")
 
 

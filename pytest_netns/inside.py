@@ -10,18 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from . import kernel
+from . import causes, kernel
 from .errors import NetNSTimeoutError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 T = TypeVar("T")
-
-ELSEWHERE = (
-    "it belongs to a user namespace of the resident child's, which a process with threads cannot join; give "
-    "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with "
-    "a child_mode such as 'fork'"
-)
 
 
 @contextlib.contextmanager
@@ -56,10 +50,8 @@ def enter(ns: int, what: object) -> None:
     try:
         kernel.setns(ns)
     except OSError as error:
-        elsewhere = error.errno == errno.EPERM and kernel.is_owned_below(ns)
-        raise from_errno(
-            error.errno or 0, f"{what}: cannot enter it from a thread", remedy=ELSEWHERE if elsewhere else None
-        ) from error
+        step = causes.ENTERING if kernel.is_owned_below(ns) else causes.ANYTHING
+        raise from_errno(error.errno or 0, f"{what}: cannot enter it from a thread", step=step) from error
 
 
 def check(ns: int, what: object) -> None:

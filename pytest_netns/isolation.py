@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from . import inside, kernel
+from .causes import NETWORK
 from .errors import from_errno
 from .mphelpers import Helpers
 from .pools import Pools
@@ -83,7 +84,7 @@ def move_into_new() -> int:
             undo.callback(kernel.setns, home)
             kernel.set_link_up("lo")
         except OSError as error:
-            raise from_errno(error.errno or 0, "cannot move into a namespace of its own") from error
+            raise from_errno(error.errno or 0, "cannot move into a namespace of its own", step=NETWORK) from error
         undo.pop_all()
     return home
 

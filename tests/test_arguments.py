@@ -45,8 +45,8 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         "'net.ipv4\\x00' is no sysctl of a network namespace; valid ones begin with 'net.', see sysctl -N net",
     ),
-    ({"sysctls": {}}, TypeError, f"a namespace has no option 'sysctls'; did you mean 'sysctl'?; {OPTIONS}"),
-    ({"timeout": 3}, TypeError, f"a namespace has no option 'timeout'; did you mean 'child_timeout'?; {OPTIONS}"),
+    ({"sysctls": {}}, TypeError, f"a namespace has no option 'sysctls' (did you mean 'sysctl'?); {OPTIONS}"),
+    ({"timeout": 3}, TypeError, f"a namespace has no option 'timeout' (did you mean 'child_timeout'?); {OPTIONS}"),
     ({"zzz": 3}, TypeError, f"a namespace has no option 'zzz'; {OPTIONS}"),
     *(
         ({"child_timeout": value}, error, f"child_timeout {SECONDS} {value!r}")

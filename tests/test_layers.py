@@ -35,6 +35,7 @@ LAYERS = [
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
     "kernel errors arguments",
+    "causes",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}
@@ -46,7 +47,7 @@ ONLY = {
     "asyncio": {"netlink"},
 }
 RESIDENT = {
-    *("kernel", "fdpass", "names", "users", "errors", "child"),
+    *("causes", "kernel", "fdpass", "names", "users", "errors", "child"),
     *(f"child.{name}" for name in ("answer", "observer", "program", "record", "undo", "__main__")),
 }
 DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split()}

@@ -12,7 +12,7 @@ import socket
 from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
 from collections.abc import Iterator
 
-from .. import fdpass, kernel
+from .. import causes, fdpass, kernel
 from ..errors import from_errno, how_it_ended
 from . import task
 from .protocol import Target
@@ -74,4 +74,4 @@ class Fork(task.OneChildPerCall):
                     ours.close()
                     raise
         except OSError as error:
-            raise from_errno(error.errno or 0, f"{ns}: cannot start a child") from error
+            raise from_errno(error.errno or 0, f"{ns}: cannot start a child", step=causes.STARTING) from error

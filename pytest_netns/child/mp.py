@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
-from .. import fdpass, kernel, values
+from .. import causes, fdpass, kernel, values
 from ..errors import NetNSError, NetNSTimeoutError, from_errno, how_it_ended
 from . import task
 from .answer import Step, failure, reply
@@ -99,7 +99,7 @@ class Multiprocessing(task.OneChildPerCall):
         except OSError as error:
             if isinstance(error, NetNSError):
                 raise
-            raise from_errno(error.errno or 0, f"{ns}: cannot start a child") from error
+            raise from_errno(error.errno or 0, f"{ns}: cannot start a child", step=causes.STARTING) from error
 
     def _begin(self, ns: Target, job: task.Job, ours: socket.socket, theirs: socket.socket) -> Started:
         if self._start_method() == "fork":

@@ -22,7 +22,7 @@ import select
 import signal
 import socket
 
-from .. import fdpass, kernel, names, users
+from .. import causes, fdpass, kernel, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .observer import Observer, hasten_the_end
 from .record import Entry, Record, open_record
@@ -89,7 +89,7 @@ class Resident:
         parent: int,
         home: int,
         record: Record | None,
-        refused: OSError | None,
+        refused: Refused | None,
         has_own_names: bool,
     ) -> None:
         self.control = control
@@ -212,9 +212,8 @@ class Resident:
 
     def make_namespace(self, lo: bool) -> Namespace:
         if self.refused is not None:
-            with Step("create a namespace without privilege, nor a user namespace that gives it"):
-                raise self.refused
-        with Step("create the namespace"):
+            raise self.refused.with_traceback(None)  # it is raised anew for each request
+        with Step("create the namespace", causes.NETWORK):
             kernel.unshare()
         try:
             with Step("open the namespace"):
@@ -242,7 +241,7 @@ class Resident:
         self.put_on_record(key, name)  # before it is there
         self.enter(key)
         try:
-            with Step(f"bind the name {name}"):
+            with Step(f"bind the name {name}", causes.FILE_OF_NAME):
                 names.bind(name)
         finally:
             self.go_home()
@@ -252,8 +251,9 @@ class Resident:
     def own_names(self) -> tuple[bytes, list[int]]:
         """Move, once, into a mount namespace with a directory of names of our own, and pass that."""
         if not self.has_own_names:
-            with Step("make a directory of names, without privilege over /run/netns"):
+            with Step("make a mount namespace for names, without privilege over /run/netns", causes.MOUNTS):
                 kernel.unshare(kernel.CLONE_NEWNS)
+            with Step("make a directory of names, without privilege over /run/netns", causes.FILE_OF_NAME):
                 names.make_own_directory()
             self.has_own_names = True
         with Step("open the mount namespace"):
@@ -309,7 +309,7 @@ class Resident:
     def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"read the sysctl {key_of(path)}"), open(f"/proc/sys/{path}", "rb") as file:
+            with Step(f"read the sysctl {key_of(path)}", causes.SYSCTL), open(f"/proc/sys/{path}", "rb") as file:
                 return OK + file.read(), []
         finally:
             self.go_home()
@@ -317,7 +317,7 @@ class Resident:
     def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"set the sysctl {key_of(path)}"):
+            with Step(f"set the sysctl {key_of(path)}", causes.SYSCTL):
                 write_sysctl(path, value)
         finally:
             self.go_home()
@@ -369,7 +369,7 @@ def write_sysctl(path: str, value: str) -> None:
         file.write(value.removesuffix("\n").encode() + b"\n")
 
 
-def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
+def find_home(home: int, userns: int) -> tuple[int, Refused | None]:
     """Go to the namespace to be in between requests, as somebody who may make others.
 
     It is the parent's where there is a way back into that. Who is not privileged in the user namespace that owns it has
@@ -379,27 +379,40 @@ def find_home(home: int, userns: int) -> tuple[int, OSError | None]:
     """
     try:
         if userns >= 0:
-            kernel.setns(userns, kernel.CLONE_NEWUSER)
+            with Step("join the user namespace of the child before"):
+                kernel.setns(userns, kernel.CLONE_NEWUSER)
+        elif userns != ALWAYS and may_make_namespaces():
+            return go_back(home), None
+        else:
+            with Step("create a namespace without privilege, nor a user namespace that gives it", causes.USER):
+                if userns == NEVER:
+                    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+                users.become_root(0)
+        with Step("create the namespace", causes.NETWORK):
             kernel.unshare()
-        elif userns == ALWAYS or not may_make_namespaces():
-            if userns == NEVER:
-                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-            users.become_root(kernel.CLONE_NEWNET)
-    except OSError as refused:
+    except Refused as refused:
         return home, refused
+    return go_back(home), None
+
+
+def go_back(home: int) -> int:
+    """Go to a namespace if there is a way back into it; return a descriptor of the one to be in instead if not."""
     try:
         kernel.setns(home)
     except PermissionError:
-        return kernel.open_own_namespace(), None
-    return home, None
+        return kernel.open_own_namespace()
+    return home
 
 
 def may_make_namespaces() -> bool:
     """Whether this process may, as it is; it is in another than its parent's then, if there is no way back."""
     try:
-        kernel.unshare()
-    except PermissionError:
-        return False
+        with Step("create the namespace", causes.NETWORK):
+            kernel.unshare()
+    except Refused as refused:
+        if isinstance(refused.__cause__, PermissionError):
+            return False
+        raise
     return True
 
 

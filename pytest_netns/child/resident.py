@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import fdpass, kernel
+from .. import causes, fdpass, kernel
 from ..errors import (
     ChildDiedError,
     ChildModeError,
@@ -209,7 +209,8 @@ class Resident:
                 try:
                     self._process = Process(self._home, self._record_number, self._userns, self._mounts)
                 except OSError as error:
-                    raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
+                    text = f"{what}: cannot start the resident child"
+                    raise from_errno(error.errno or 0, text, step=causes.STARTING) from error
                 for key, (fd, name) in list(self._namespaces.items()):
                     with contextlib.suppress(Gone):  # told by the first request
                         self._process.tell(program.ADOPT, key, name, fd=fd)
