@@ -16,6 +16,8 @@ FILE_OF_NAME, MOUNT_OF_NAME = "file", "mount"  # making a name under /run/netns
 SYSCTL = "sysctl"
 SOCKET = "socket"
 STARTING = "starting"  # a process
+LOOKING_UP, BINDING, CONNECTING = "looking up", "binding", "connecting"  # what is done with a socket or for one
+EAI_AGAIN = -3  # <netdb.h>: what getaddrinfo(3) returns is below 0; the module socket is not imported for it alone
 
 PRIVILEGES = "run pytest as root or with CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW"
 NO_ROOM = "free space on the file system of /run/netns (df /run/netns, df -i /run/netns), or give no name"
@@ -86,6 +88,22 @@ NEXT_STEP: dict[str, dict[int, str]] = {
         errno.EPROTONOSUPPORT: "check the protocol number, or load the module that provides it",
         errno.ESOCKTNOSUPPORT: "check that the address family has this type of socket",
         errno.EINVAL: "check the type and the protocol: the address family has no such socket",
+    },
+    LOOKING_UP: {
+        EAI_AGAIN: (
+            "no DNS server of /etc/resolv.conf gives an answer from there: give an address, or add the name to "
+            "/etc/hosts"
+        ),
+    },
+    BINDING: {
+        errno.EACCES: (
+            "if it is for the port, those below 1024 take CAP_NET_BIND_SERVICE, or "
+            "sysctl={'net.ipv4.ip_unprivileged_port_start': 0}"
+        ),
+    },
+    CONNECTING: {
+        errno.EPERM: "a packet filter may forbid it (nft list ruleset, in the namespace)",
+        errno.EACCES: "a route may forbid it (ip route, in the namespace)",
     },
     STARTING: {errno.EAGAIN: "raise the limit of processes (ulimit -u), or end processes earlier"},
 }

@@ -30,7 +30,7 @@ def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     except OSError as error:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
-        if kernel.is_owned_below(ns()):
+        if is_below(ns(), what):
             enter(ns(), what)  # says why not
         enter(home, "the thread's own namespace, the way back from the other")
         enter(ns(), what)
@@ -54,9 +54,20 @@ def enter(ns: int, what: object) -> None:
         raise from_errno(error.errno or 0, f"{what}: cannot enter it from a thread", step=step) from error
 
 
+def is_below(ns: int, what: object) -> bool:
+    """Whether a namespace belongs to a user namespace below the one this process is in.
+
+    :raises NetNSError: it cannot be told, at the limit of open files for example.
+    """
+    try:
+        return kernel.is_owned_below(ns)
+    except OSError as error:
+        raise from_errno(error.errno or 0, f"{what}: cannot tell whose it is") from error
+
+
 def check(ns: int, what: object) -> None:
     """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
-    if kernel.is_owned_below(ns):
+    if is_below(ns, what):
         call(ns, what, lambda: None)
 
 

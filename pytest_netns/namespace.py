@@ -9,7 +9,7 @@ import os
 import socket as stdlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,7 +20,7 @@ from . import sockets as handed_out
 from .arguments import check_callable, check_command, check_timeout
 from .child import CALL_MODES, check_mode
 from .child.modes import Modes
-from .errors import NetNSClosedError
+from .errors import NetNSClosedError, NetNSError, from_errno
 from .processes import Processes
 from .sysctl import Sysctl
 from .threads import Threads
@@ -339,7 +339,8 @@ class NetNS:
 
         It works in a coroutine too, where it blocks the event loop for the length of a request.
         """
-        return self._get_netlink().ipr
+        with self._netlink_told():
+            return self._get_netlink().ipr
 
     def iproute(self, **kwargs: Any) -> pyroute2.IPRoute:
         """Make a further ``pyroute2.IPRoute`` in the namespace, with its arguments.
@@ -347,14 +348,16 @@ class NetNS:
         :return: the object, owned by the caller; each thread's part of it is closed at that thread's end, the whole of
             it with the namespace.
         """
-        return self._get_netlink().iproute(**kwargs)
+        with self._netlink_told():
+            return self._get_netlink().iproute(**kwargs)
 
     def async_iproute(self, **kwargs: Any) -> pyroute2.AsyncIPRoute:
         """Make a ``pyroute2.AsyncIPRoute`` in the namespace, with its arguments, for one event loop.
 
         :return: as of :meth:`iproute`.
         """
-        return self._get_netlink().async_iproute(**kwargs)
+        with self._netlink_told():
+            return self._get_netlink().async_iproute(**kwargs)
 
     @property
     def sysctl(self) -> Sysctl:
@@ -407,7 +410,7 @@ class NetNS:
         return handed_out.Maker(self.socket, self._look_up, str(self))
 
     def _look_up(self, *arguments: Any) -> list[Any]:
-        if kernel.is_owned_below(self._checked_fd()):
+        if inside.is_below(self._checked_fd(), self):
             from .lookup import by_program
 
             return by_program(self.run, *arguments)
@@ -432,6 +435,15 @@ class NetNS:
 
                 self._netlink = Netlink(self._make_netlink_socket)
             return self._netlink
+
+    @contextlib.contextmanager
+    def _netlink_told(self) -> Iterator[None]:
+        try:
+            yield
+        except NetNSError:
+            raise
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{self}: cannot make a pyroute2 object") from error
 
     def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
         self._checked_fd()

@@ -71,7 +71,7 @@ class Processes:
 
     def _make_starter(self) -> ThreadPoolExecutor:
         starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
-        if kernel.is_owned_below(self._ns):
+        if inside.is_below(self._ns, self._what):
             self._through = Through(self._ns, self._mounts)
             return starter
         try:

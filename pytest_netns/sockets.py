@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from . import causes
 from .arguments import check_host_and_port
 from .child.protocol import Spec
 from .errors import ChildProtocolError
@@ -128,11 +129,6 @@ def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
     return sock
 
 
-NO_ANSWER = (
-    "no DNS server of /etc/resolv.conf gives an answer from there; give an address, or add the name to /etc/hosts"
-)
-
-
 @dataclass(frozen=True)
 class Maker:
     """What the standard library's ways to make sockets need of a namespace."""
@@ -146,23 +142,22 @@ class Maker:
     where: str
     """How the namespace is called in an error."""
 
-    def tell(self, error: OSError, what: str) -> None:
+    def tell(self, error: OSError, step: str, what: str) -> None:
         """Put what was done, and where, into the text of an error, which stays itself, with its errno and traceback."""
         if self.where in str(error):
             return  # one of the look-up, or of our own
         if error.errno is None:  # "timed out"
             error.args = (f"{error} ({what} in {self.where})",)
         else:
-            error.strerror = f"{error.strerror} ({what} in {self.where})"
+            hint = causes.next_step(error.errno, step)
+            error.strerror = f"{error.strerror} ({what} in {self.where})" + (f"; {hint}" if hint else "")
             error.args = (error.errno, error.strerror)  # for who pickles it
 
     def look_up(self, host: Any, port: Any, *others: Any) -> list[Any]:
         try:
             return (socket.getaddrinfo if _is_plain(host) else self.getaddrinfo)(host, port, *others)
-        except socket.gaierror as error:
-            if error.errno == socket.EAI_AGAIN:
-                error.strerror = f"{error.strerror}: {NO_ANSWER}"
-            self.tell(error, f"while looking up {host if port is None else (host, port)!r}")
+        except OSError as error:
+            self.tell(error, causes.LOOKING_UP, f"while looking up {host if port is None else (host, port)!r}")
             raise
 
     def bind(self, sock: socket.socket, address: Any) -> None:
@@ -199,7 +194,7 @@ def create_server(
     except BaseException as error:
         sock.close()
         if isinstance(error, OSError):
-            maker.tell(error, f"while attempting to bind on address {address!r}")
+            maker.tell(error, causes.BINDING, f"while attempting to bind on address {address!r}")
         raise
     return sock
 
@@ -221,18 +216,19 @@ def create_connection(
         except OSError as error:  # a kernel without IPv6, for example
             errors.append(error)
             continue
-        doing = f"while attempting to bind on {source_address!r} to connect to {address!r}"
+        step, doing = causes.BINDING, f"while attempting to bind on {source_address!r} to connect to {address!r}"
         try:
             if timeout is not DEFAULT_TIMEOUT:
                 sock.settimeout(timeout)  # type: ignore[arg-type]
             if source_address:
                 maker.bind(sock, source_address)
-            doing = f"while connecting to {address!r}{'' if host == target[0] else f', which is {target[0]},'}"
+            which = "" if host == target[0] else f", which is {target[0]},"
+            step, doing = causes.CONNECTING, f"while connecting to {address!r}{which}"
             sock.connect(target)
             return sock
         except OSError as error:
             sock.close()
-            maker.tell(error, doing)
+            maker.tell(error, step, doing)
             errors.append(error)
         except BaseException:
             sock.close()
@@ -256,6 +252,6 @@ def _is_plain(host: object) -> bool:
         return True
     try:
         socket.getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
-    except OSError:
+    except socket.gaierror:
         return False
     return "%" not in str(host)

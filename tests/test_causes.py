@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +149,85 @@ def test_a_limit_that_is_reached_in_a_worker_of_isolation() -> None:
     text = outcome(code, "echo 0 > /proc/sys/user/max_net_namespaces")
     assert text.startswith("NetNSLimitError: [Errno 28] cannot move into a namespace of its own: ENOSPC ")
     assert "sysctl -w user.max_net_namespaces=10000" in text
+
+
+ACTS: dict[str, Callable[[NetNS], object]] = {
+    "socket": lambda ns: ns.socket().close(),
+    "socket of a fork": lambda ns: ns.socket(child_mode="fork").close(),
+    "server": lambda ns: ns.create_server(("127.0.0.1", 0)).close(),
+    "server of a name": lambda ns: ns.create_server(("localhost", 0)).close(),
+    "connection": lambda ns: suppressed(ns, ("127.0.0.1", 9)),
+    "connection to a name": lambda ns: suppressed(ns, ("localhost", 9)),
+    "enter": lambda ns: ns.enter().__enter__(),
+    "call": lambda ns: ns.call(len, "ab", child_mode="fork"),
+    "thread": lambda ns: ns.thread(target=len, args=("ab",)).start(),
+    "executor": lambda ns: ns.executor(1),
+    "sysctl": lambda ns: ns.sysctl["net.ipv4.ip_forward"],
+    "ipr": lambda ns: ns.ipr,
+    "iproute": lambda ns: ns.iproute().close(),
+}
+
+
+def suppressed(ns: NetNS, address: tuple[str, int]) -> None:
+    with contextlib.suppress(ConnectionRefusedError):
+        ns.create_connection(address)
+
+
+OUT_OF_DESCRIPTORS = """
+import json, os, resource, sys
+sys.path.append(sys.argv[1])
+from test_causes import ACTS
+from pytest_netns.session import Session
+
+session = Session()
+found = []
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+for spare in range(20):
+    ns = session.namespace("lab")
+    fillers = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 30, hard))
+    try:
+        while True:
+            fillers.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    for _ in range(spare):
+        os.close(fillers.pop())
+    try:
+        ACTS[sys.argv[2]](ns)
+        worked = True
+    except OSError as error:
+        found.append(str(error))
+        worked = False
+    for fd in fillers:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if worked:
+        break
+print(json.dumps([worked, found]))
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_out_of_descriptors(act: str) -> None:
+    """With none to spare, then one, then two: an error each time that says where and what to do, until it works."""
+    command = [sys.executable, "-c", OUT_OF_DESCRIPTORS, str(Path(__file__).parent), act]
+    worked, found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    assert worked
+    for text in found:
+        assert text.startswith("[Errno 24] ")
+        assert "namespace 'lab'" in text or "cannot load the child mode" in text
+        assert "raise the limit of open files (ulimit -n)" in text
+
+
+def test_a_port_that_takes_a_privilege() -> None:
+    code = "session.namespace('lab').create_server(('127.0.0.1', 80))"
+    text = outcome(code, "true", under=("setpriv", "--bounding-set=-net_bind_service"), userns="off")
+    assert text == (
+        "PermissionError: [Errno 13] Permission denied (while attempting to bind on address ('127.0.0.1', 80) in "
+        "namespace 'lab'); if it is for the port, those below 1024 take CAP_NET_BIND_SERVICE, or "
+        "sysctl={'net.ipv4.ip_unprivileged_port_start': 0}"
+    )
+    code = code.replace("'lab'", "'lab', sysctl={'net.ipv4.ip_unprivileged_port_start': 0}") + ".close()"
+    assert outcome(code, "true", under=("setpriv", "--bounding-set=-net_bind_service"), userns="off") == "it works"
