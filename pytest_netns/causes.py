@@ -15,7 +15,7 @@ ENTERING = "entering"  # a namespace that belongs to a user namespace below our 
 FILE_OF_NAME, MOUNT_OF_NAME = "file", "mount"  # making a name under /run/netns
 SYSCTL = "sysctl"
 SOCKET = "socket"
-STARTING = "starting"  # a process
+STARTING = "starting"  # a process or a thread
 LOOKING_UP, BINDING, CONNECTING = "looking up", "binding", "connecting"  # what is done with a socket or for one
 EAI_AGAIN = -3  # <netdb.h>: what getaddrinfo(3) returns is below 0; the module socket is not imported for it alone
 
@@ -105,7 +105,7 @@ NEXT_STEP: dict[str, dict[int, str]] = {
         errno.EPERM: "a packet filter may forbid it (nft list ruleset, in the namespace)",
         errno.EACCES: "a route may forbid it (ip route, in the namespace)",
     },
-    STARTING: {errno.EAGAIN: "raise the limit of processes (ulimit -u), or end processes earlier"},
+    STARTING: {errno.EAGAIN: "raise the limit of processes and threads (ulimit -u), free memory, or end them earlier"},
 }
 
 

@@ -71,6 +71,20 @@ def check(ns: int, what: object) -> None:
         call(ns, what, lambda: None)
 
 
+@contextlib.contextmanager
+def starting(what: object) -> Iterator[None]:
+    """Let a thread that the kernel refuses be an error that says so, where ``threading`` raises a RuntimeError.
+
+    :raises NetNSLimitError: there can be no more threads.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("can't start new thread"):
+            raise
+        raise from_errno(errno.EAGAIN, f"{what}: cannot start a thread", step=causes.STARTING) from error
+
+
 def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
     """Run a function inside a namespace, in a thread that ends with it and so has no way back to go wrong.
 
@@ -89,7 +103,8 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
             raised.append(error)
 
     thread = threading.Thread(target=body, name=f"call in {what}", daemon=True)
-    thread.start()
+    with starting(what):
+        thread.start()
     thread.join(timeout)
     if raised:
         try:

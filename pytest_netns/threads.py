@@ -41,7 +41,8 @@ class InsideThread(threading.Thread):
         except OSError as error:
             raise from_errno(error.errno or 0, f"{self._what}: cannot start a thread in it") from error
         try:
-            super().start()
+            with inside.starting(self._what):
+                super().start()
         except BaseException:
             os.close(self._fd)
             raise

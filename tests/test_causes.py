@@ -8,12 +8,13 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNS, causes
+from pytest_netns import NetNS, NetNSLimitError, causes
 
 PROGRAM = """
 import sys
@@ -219,6 +220,22 @@ def test_out_of_descriptors(act: str) -> None:
         assert text.startswith("[Errno 24] ")
         assert "namespace 'lab'" in text or "cannot load the child mode" in text
         assert "raise the limit of open files (ulimit -n)" in text
+
+
+@pytest.mark.parametrize("act", ["call", "thread"])
+def test_no_more_threads(netns: NetNS, act: str) -> None:
+    netns.call(len, "ab")  # it can be at all
+    before = threading.stack_size(1 << 46)  # more than there are addresses
+    try:
+        with pytest.raises(NetNSLimitError) as info:
+            netns.call(len, "ab") if act == "call" else netns.thread(target=len, args=("ab",)).start()
+    finally:
+        threading.stack_size(before)
+    assert str(info.value) == (
+        "[Errno 11] namespace 'netns': cannot start a thread: EAGAIN (Resource temporarily unavailable); "
+        f"{causes.NEXT_STEP[causes.STARTING][errno.EAGAIN]}"
+    )
+    assert isinstance(info.value.__cause__, RuntimeError)
 
 
 def test_a_port_that_takes_a_privilege() -> None:

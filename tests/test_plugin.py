@@ -102,6 +102,25 @@ def test_wrong_options_of_the_factories(pytester: pytest.Pytester) -> None:
     pytester.runpytest().assert_outcomes(passed=5)
 
 
+@pytest.mark.parametrize("mode", ["frok", 5, None])
+@pytest.mark.parametrize("indirect", [True, False])
+def test_a_wrong_mode_among_parameters_is_an_error_at_collection(
+    pytester: pytest.Pytester, mode: object, indirect: bool
+) -> None:
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.mark.parametrize("netns_child_mode", ["fork", {mode!r}], indirect={indirect})
+        def test_x(netns): pass
+    """)
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    valid = "resident, fork, mp, mp:fork, mp:forkserver, mp:spawn"
+    result.stderr.fnmatch_lines(
+        [f"ERROR: *::test_x[[]{mode}[]]: netns_child_mode: {mode!r} is not a child mode; valid are: {valid}"]
+    )
+
+
 def test_ids_next_to_other_parametrisations(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest
