@@ -208,27 +208,21 @@ def create_connection(
     all_errors: bool,
 ) -> socket.socket:
     """Do what ``socket.create_connection`` does, with sockets of ``maker``."""
-    host, port = check_host_and_port(address, "the address to connect to")
     errors: list[OSError] = []
-    for family, _, _, _, target in maker.look_up(host, port, 0, socket.SOCK_STREAM):
+    host_and_port = check_host_and_port(address, "the address to connect to")
+    for family, _, _, _, target in maker.look_up(*host_and_port, 0, socket.SOCK_STREAM):
         try:
             sock = maker.make(family)
         except OSError as error:  # a kernel without IPv6, for example
             errors.append(error)
             continue
-        step, doing = causes.BINDING, f"while attempting to bind on {source_address!r} to connect to {address!r}"
         try:
             if timeout is not DEFAULT_TIMEOUT:
                 sock.settimeout(timeout)  # type: ignore[arg-type]
-            if source_address:
-                maker.bind(sock, source_address)
-            which = "" if host == target[0] else f", which is {target[0]},"
-            step, doing = causes.CONNECTING, f"while connecting to {address!r}{which}"
-            sock.connect(target)
+            _connect(maker, sock, target, address, source_address)
             return sock
         except OSError as error:
             sock.close()
-            maker.tell(error, step, doing)
             errors.append(error)
         except BaseException:
             sock.close()
@@ -241,6 +235,19 @@ def create_connection(
         raise ExceptionGroup("create_connection failed", errors)  # noqa: F821
     finally:
         errors = []  # else it and the traceback refer to each other
+
+
+def _connect(maker: Maker, sock: socket.socket, target: Any, address: Any, source_address: Any) -> None:
+    step, doing = causes.BINDING, f"while attempting to bind on {source_address!r} to connect to {address!r}"
+    try:
+        if source_address:
+            maker.bind(sock, source_address)
+        which = "" if address[0] == target[0] else f", which is {target[0]},"
+        step, doing = causes.CONNECTING, f"while connecting to {address!r}{which}"
+        sock.connect(target)
+    except OSError as error:
+        maker.tell(error, step, doing)
+        raise
 
 
 DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
