@@ -196,7 +196,8 @@ def test_what_cannot_be_seen_is_a_warning(run: Run) -> None:
 
 
 def test_what_goes_by_itself_before_the_end_is_no_warning(run: Run) -> None:
-    result = run("""
+    result = run(
+        """
     kept = []
 
     @pytest.fixture(scope="module", autouse=True)
@@ -217,7 +218,9 @@ def test_what_goes_by_itself_before_the_end_is_no_warning(run: Run) -> None:
 
     def test_end(netns):
         kept.pop().close()
-    """)
+    """,
+        grace=0.3,
+    )
     result.assert_outcomes(passed=302, warnings=0)
 
 
