@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import threading
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNSPermissionError, inside, kernel
+from pytest_netns import NetNSPermissionError, causes, kernel
 
 pytest_plugins = ["pytester"]
+
+ELSEWHERE = causes.NEXT_STEP[causes.ENTERING][errno.EPERM]
 
 
 def _descriptors() -> dict[str, str]:
@@ -55,7 +58,7 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 
 def _says_no_thread(error: BaseException | None) -> bool:
-    while error is not None and not (isinstance(error, NetNSPermissionError) and inside.ELSEWHERE in str(error)):
+    while error is not None and not (isinstance(error, NetNSPermissionError) and ELSEWHERE in str(error)):
         error = error.__cause__ or error.__context__
     return error is not None
 

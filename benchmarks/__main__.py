@@ -9,6 +9,9 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
+    import compileall
+
     from benchmarks.run import main
 
+    compileall.compile_dir("pytest_netns", quiet=2)  # as an installer does it
     sys.exit(main(sys.argv[1:]))

@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 
+from .causes import ANYTHING, next_step
+
 __all__ = [
     "ChildCallError",
     "ChildDiedError",
@@ -101,23 +103,6 @@ _BY_ERRNO: dict[int, type[NetNSError]] = {
     ),
 }
 
-_NEXT_STEP = {
-    errno.EPERM: "run pytest as root or with CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW",
-    errno.EACCES: "check the permissions, or run pytest as root",
-    errno.EEXIST: "choose another name, or remove what has it (ip netns del) if nothing uses it any more",
-    errno.EROFS: "make it writable where you may (mount -o remount,bind,rw /proc/sys); containers mount it read-only",
-    errno.EMFILE: "raise the limit of open files (ulimit -n), or close sockets and namespaces earlier",
-    errno.ENFILE: "raise the system's limit of open files (sysctl fs.file-max)",
-    errno.ENOSPC: "raise the limit of namespaces (sysctl user.max_net_namespaces), or close namespaces earlier",
-    errno.ENOMEM: "free memory",
-    errno.EAGAIN: "raise the limit of processes (ulimit -u), or end processes earlier",
-    errno.ETOOMANYREFS: "raise the limit of open files (ulimit -n): it bounds the descriptors in flight too",
-    errno.ENOSYS: "use a kernel with CONFIG_NET_NS, or lift the seccomp filter that hides the call",
-    errno.EAFNOSUPPORT: "use a kernel that has this address family, or load its module",
-    errno.EPROTONOSUPPORT: "check the protocol number, or load the module that provides it",
-    errno.ESOCKTNOSUPPORT: "check that the address family has this type of socket",
-}
-
 
 def errno_name(number: int) -> str:
     """Return ``"EPERM (Operation not permitted)"`` for an errno."""
@@ -131,14 +116,15 @@ def how_it_ended(code: int | None) -> str:
     return f"with exit status {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
 
 
-def from_errno(number: int, what_failed: str, *, remedy: str | None = None) -> NetNSError:
+def from_errno(number: int, what_failed: str, *, step: str = ANYTHING, remedy: str | None = None) -> NetNSError:
     """Build the error for an errno.
 
     :param number: the errno.
     :param what_failed: what could not be done, and in which namespace.
-    :param remedy: the next step to take; by default the usual one for this errno.
+    :param step: what the step does that failed, as of ``causes.NEXT_STEP``.
+    :param remedy: what to do next; by default what that table has.
     :return: the fitting leaf of the tree, to be raised by the caller.
     """
-    remedy = remedy or _NEXT_STEP.get(number)
+    remedy = remedy or next_step(number, step)
     text = f"{what_failed}: {errno_name(number)}" + (f"; {remedy}" if remedy else "")
     return _BY_ERRNO.get(number, NetNSOSError)(number, text)

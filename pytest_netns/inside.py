@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from . import kernel
+from . import causes, kernel
 from .errors import NetNSTimeoutError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 T = TypeVar("T")
 
-ELSEWHERE = (
-    "it belongs to a user namespace of the resident child's, which a process with threads cannot join; give "
-    "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with "
-    "a child_mode such as 'fork'"
-)
 WAY_BACK = "the thread's own namespace, the way back from the other"
 
 
@@ -39,6 +35,7 @@ class Entered:
         self._what = what
         self._inside = inside
         self._original: list[int] = []
+        self._may_be_inside = False
         self.thread = 0
 
     def __enter__(self) -> None:
@@ -49,9 +46,10 @@ class Entered:
                 original = kernel.open_own_namespace(self._original)
             except OSError as error:
                 raise from_errno(error.errno or 0, f"{self._what}: cannot keep the way back") from error
-            if kernel.is_owned_below(self._ns()):
-                enter(self._ns(), self._what)  # says why not
-            enter(original, WAY_BACK)
+            is_elsewhere = is_below(self._ns(), self._what)
+            if not is_elsewhere:  # else it is entered first, which says why it cannot be
+                enter(original, WAY_BACK)
+            self._may_be_inside = True
             enter(self._ns(), self._what)
         except BaseException:
             self.leave()
@@ -66,9 +64,10 @@ class Entered:
 
     def leave(self) -> None:
         """Go back to where the thread was; nothing, if it has."""
-        if self._original:
+        if self._may_be_inside:
             enter(self._original[0], WAY_BACK)
-            kernel.close_all(self._original)
+            self._may_be_inside = False
+        kernel.close_all(self._original)
         if self in self._inside:
             self._inside.remove(self)
 
@@ -81,16 +80,40 @@ def enter(ns: int, what: object) -> None:
     try:
         kernel.setns(ns)
     except OSError as error:
-        elsewhere = error.errno == errno.EPERM and kernel.is_owned_below(ns)
-        raise from_errno(
-            error.errno or 0, f"{what}: cannot enter it from a thread", remedy=ELSEWHERE if elsewhere else None
-        ) from error
+        is_elsewhere = error.errno == errno.EPERM and kernel.is_owned_below(ns)
+        step = causes.ENTERING if is_elsewhere else causes.ANYTHING
+        raise from_errno(error.errno or 0, f"{what}: cannot enter it from a thread", step=step) from error
+
+
+def is_below(ns: int, what: object) -> bool:
+    """Whether a namespace belongs to a user namespace below the one this process is in.
+
+    :raises NetNSError: it cannot be told, at the limit of open files for example.
+    """
+    try:
+        return kernel.is_owned_below(ns)
+    except OSError as error:
+        raise from_errno(error.errno or 0, f"{what}: cannot tell whose it is") from error
 
 
 def check(ns: int, what: object) -> None:
     """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
-    if kernel.is_owned_below(ns):
+    if is_below(ns, what):
         call(ns, what, lambda: None)
+
+
+@contextlib.contextmanager
+def starting(what: object) -> Iterator[None]:
+    """Let a thread that the kernel refuses be an error that says so, where ``threading`` raises a RuntimeError.
+
+    :raises NetNSLimitError: there can be no more threads.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("can't start new thread"):
+            raise
+        raise from_errno(errno.EAGAIN, f"{what}: cannot start a thread", step=causes.STARTING) from error
 
 
 def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
@@ -111,7 +134,8 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
             raised.append(error)
 
     thread = threading.Thread(target=body, name=f"call in {what}", daemon=True)
-    thread.start()
+    with starting(what):
+        thread.start()
     thread.join(timeout)
     if raised:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import inside, kernel, loopback
+from . import causes, inside, kernel, loopback
 from .audit import Audit
 from .errors import from_errno
 from .mphelpers import Helpers
@@ -229,7 +229,9 @@ def move_into_new() -> int:
             undo.callback(kernel.setns, original)
             loopback.complete()
         except OSError as error:
-            raise from_errno(error.errno or 0, "cannot move into a namespace of its own") from error
+            raise from_errno(
+                error.errno or 0, "cannot move into a namespace of its own", step=causes.NETWORK
+            ) from error
         undo.pop_all()
     return original
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import operator
 import os
 import socket as stdlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from . import fdpass, inside, kernel
+from . import fdpass, inside
 from . import sockets as handed_out
+from .arguments import check_callable, check_command, check_timeout
 from .child import CALL_MODES, check_mode
 from .child.modes import Modes
-from .child.protocol import Spec
-from .errors import NetNSClosedError, NetNSLeakError
+from .errors import NetNSClosedError, NetNSError, NetNSLeakError, from_errno
 from .handle import Handle
 from .processes import Processes
 from .sysctl import Sysctl
@@ -72,6 +70,14 @@ class NetNS:
     It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
     identity raises ``NetNSClosedError``.
     """
+
+    def __new__(cls, modes: object = None, *_: object, **__: object) -> Self:
+        if not isinstance(modes, Modes):
+            raise TypeError(
+                "a NetNS is made by the fixtures: let the test ask for netns, or for make_netns and call that; a "
+                "fixture of a wider scope asks for netns_factory"
+            )
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -187,10 +193,11 @@ class NetNS:
         :param child_mode: as of :meth:`socket`.
         :return: the sockets, in the order of the specs; as of :meth:`socket`. Either all are made or none.
         :raises NetNSError: one cannot be made.
+        :raises TypeError: a spec is none; or ``ValueError``, if a number in it is out of range.
         """
         self._checked_fd()
-        mode = self._modes[child_mode or self.child_mode]
-        asked = [_spec(spec) for spec in specs]
+        asked = handed_out.checked_specs(specs)
+        mode = self._modes[self.child_mode if child_mode is None else check_mode(child_mode)]
         received = fdpass.Received()
         try:
             mode.sockets(self._handle, asked, received)
@@ -211,11 +218,10 @@ class NetNS:
         """Make a listening TCP socket in the namespace, with the arguments of ``socket.create_server``.
 
         :return: as of :meth:`socket`.
-        :raises OSError: as ``socket.create_server``.
+        :raises OSError: as ``socket.create_server``, with the address and the namespace in its text.
         """
         return handed_out.create_server(
-            self.socket,
-            self._look_up,
+            self._maker(),
             address,
             family=family,
             backlog=backlog,
@@ -237,10 +243,10 @@ class NetNS:
 
         :param timeout: for each address, in seconds; the socket keeps it.
         :return: as of :meth:`socket`.
-        :raises OSError: as ``socket.create_connection``.
+        :raises OSError: as ``socket.create_connection``, with the address and the namespace in its text.
         """
         return handed_out.create_connection(
-            self.socket, self._look_up, address, timeout=timeout, source_address=source_address, all_errors=all_errors
+            self._maker(), address, timeout=timeout, source_address=source_address, all_errors=all_errors
         )
 
     # Code
@@ -278,6 +284,9 @@ class NetNS:
         :raises NetNSTimeoutError: the function took too long.
         """
         fd = self._checked_fd()
+        check_callable(func, "what to call")
+        if timeout is not None:
+            check_timeout(timeout, "timeout")
         self._expect_processes()
         if child_mode is not None:
             check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
@@ -300,6 +309,8 @@ class NetNS:
             seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
         """
         inside.check(self._checked_fd(), self._handle)
+        if target is not None:
+            check_callable(target, "target")
         self._expect_processes()
         return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
 
@@ -316,6 +327,8 @@ class NetNS:
             and its threads are waited for as :meth:`thread` has it.
         """
         inside.check(self._checked_fd(), self._handle)
+        if initializer is not None:
+            check_callable(initializer, "initializer")
         self._expect_processes()
         return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
 
@@ -328,6 +341,7 @@ class NetNS:
         :raises subprocess.SubprocessError: likewise.
         """
         self._checked_fd()
+        check_command(args)
         return self._processes.run(args, **kwargs)
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
@@ -339,6 +353,7 @@ class NetNS:
         :raises OSError: as ``subprocess.Popen``.
         """
         self._checked_fd()
+        check_command(args)
         return self._processes.popen(args, **kwargs)
 
     # Netlink
@@ -349,7 +364,8 @@ class NetNS:
 
         It works in a coroutine too, where it blocks the event loop for the length of a request.
         """
-        return self._get_netlink().ipr
+        with self._netlink_told():
+            return self._get_netlink().ipr
 
     def iproute(self, **kwargs: Any) -> pyroute2.IPRoute:
         """Make a further ``pyroute2.IPRoute`` in the namespace, with its arguments.
@@ -357,14 +373,16 @@ class NetNS:
         :return: the object, owned by the caller; each thread's part of it is closed at that thread's end, the whole of
             it with the namespace.
         """
-        return self._get_netlink().iproute(**kwargs)
+        with self._netlink_told():
+            return self._get_netlink().iproute(**kwargs)
 
     def async_iproute(self, **kwargs: Any) -> pyroute2.AsyncIPRoute:
         """Make a ``pyroute2.AsyncIPRoute`` in the namespace, with its arguments, for one event loop.
 
         :return: as of :meth:`iproute`.
         """
-        return self._get_netlink().async_iproute(**kwargs)
+        with self._netlink_told():
+            return self._get_netlink().async_iproute(**kwargs)
 
     @property
     def sysctl(self) -> Sysctl:
@@ -451,8 +469,11 @@ class NetNS:
             raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
         return self._handle.fd
 
+    def _maker(self) -> handed_out.Maker:
+        return handed_out.Maker(self.socket, self._look_up, str(self))
+
     def _look_up(self, *arguments: Any) -> list[Any]:
-        if kernel.is_owned_below(self._checked_fd()):
+        if inside.is_below(self._checked_fd(), self):
             from .lookup import by_program
 
             return by_program(self.run, *arguments)
@@ -478,23 +499,18 @@ class NetNS:
                 self._netlink = Netlink(self._make_netlink_socket)
             return self._netlink
 
+    @contextlib.contextmanager
+    def _netlink_told(self) -> Iterator[None]:
+        try:
+            yield
+        except NetNSError:
+            raise
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{self}: cannot make a pyroute2 object") from error
+
     def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
         self._checked_fd()
         return self._modes.resident.sysctl(self._handle, verb, *arguments)
 
     def _make_netlink_socket(self, family: int) -> stdlib.socket:
         return self.socket(stdlib.AF_NETLINK, stdlib.SOCK_DGRAM, family)
-
-
-_DEFAULTS = (int(stdlib.AF_INET), int(stdlib.SOCK_STREAM), 0)
-
-
-def _spec(given: tuple[int, ...]) -> Spec:
-    if len(given) > len(_DEFAULTS):
-        raise TypeError(f"{given!r} is no socket to make: give at most its family, type and protocol")
-    numbers = [operator.index(number) for number in given]
-    # As socket.socket(), which takes -1 for the default.
-    family, kind, proto = (
-        default if number == -1 else number for number, default in zip_longest(numbers, _DEFAULTS, fillvalue=-1)
-    )
-    return family, kind, proto

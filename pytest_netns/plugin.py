@@ -162,12 +162,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     wrong = wrong_requirements(item)
     if wrong:  # a method of unittest.TestCase, which is not generated
         raise pytest.UsageError(wrong)
+    _check_parametrised_mode(item)
     is_parametrised = not isinstance(item, pytest.Function) or hasattr(item, "callspec")
     if not is_parametrised and item.get_closest_marker(CHILD_MODE) is not None:
         raise pytest.UsageError(
             f"{item.nodeid}: @pytest.mark.{CHILD_MODE} runs a test once in each mode, which pytest cannot do with a "
             f"method of unittest.TestCase; make it a function, or give --{CHILD_MODE.replace('_', '-')}"
         )
+
+
+def _check_parametrised_mode(item: pytest.Item) -> None:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    try:
+        check_mode(params.get(CHILD_MODE, DEFAULT))
+    except ChildModeError as error:  # not as late as in set-up, where others have not set up what they tear down
+        raise pytest.UsageError(f"{item.nodeid}: {CHILD_MODE}: {error}") from None
 
 
 @pytest.hookimpl(trylast=True)  # the marker may come from hooks of others
@@ -392,9 +401,9 @@ def netns_child_mode(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> Callable[..., NetNS]:
-    def make(label: str | None = None, **options: Any) -> NetNS:
+    def make(*args: Any, **options: Any) -> NetNS:
         try:
-            return _netns_session.namespace(label, **options)
+            return _netns_session.namespace(*args, **options)
         except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):
             if not _netns_session.has_made_one:
                 require(pytestconfig, ["netns"])  # says why none can be made at all
@@ -422,8 +431,8 @@ def make_netns(netns_child_mode: str, _make_netns: Callable[..., NetNS]) -> Iter
     """
     with contextlib.ExitStack() as undo:
 
-        def make(label: str | None = None, **options: Any) -> NetNS:
-            return _make_netns(label, own=undo.callback, **options)
+        def make(*args: Any, **options: Any) -> NetNS:
+            return _make_netns(*args, own=undo.callback, **options)
 
         yield make
 

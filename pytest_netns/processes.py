@@ -180,7 +180,7 @@ class Processes:
 
     def _make_starter(self) -> Starter:
         self.may_be_there = True
-        if kernel.is_owned_below(self._handle.fd):
+        if inside.is_below(self._handle.fd, self._handle):
             self._through = Through(self._handle.fd, lambda: self._others.mounts)
             return Starter(lambda: None)
         return Starter(lambda: inside.enter(self._handle.fd, self._handle))

@@ -1,9 +1,9 @@
-"""The namespaces that were closed, until the kernel has taken them down or it is known who keeps them."""
+"""The namespaces that were closed, until nothing refers to them any more or it is known who keeps them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from . import kernel
@@ -14,7 +14,8 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 GRACE = 1.0  # seconds that the kernel may keep by itself what it has closed, such as a socket until no CPU reads it
 EVERY = 1.0  # seconds between two questions
 PAUSE = 0.005  # seconds between two questions at the end
-LIMIT = 30.0  # seconds after which the kernel is taken not to come to it any more
+LIMIT = 30.0  # seconds after which the kernel is not waited for any more, even if it still lets some go
+MANY = 1000  # namespaces to remember before the first question, where no test asks it
 UNEXPLAINED = (
     "is still there, and nothing that this user can see keeps it; so it may be a TCP connection that still sends, "
     "a descriptor under way between processes, mapped memory of a packet socket, or another user's process"
@@ -31,22 +32,22 @@ class Closed:
 
 
 class Remains:
-    """What was closed and may not be gone.
+    """What was closed and may be kept by something.
 
-    The kernel takes namespaces down on its own time, one batch after the other, and no test waits for it. But it does
-    so in the order in which they were let go of. If one that was closed later is gone, something keeps the other.
+    Each reference to a namespace ends with what holds it, some of the kernel's own a moment later. So one to which
+    something still refers after that moment is kept. When the kernel takes namespaces down, one batch after the other
+    and each from the newest to the oldest, says nothing: thousands take it seconds.
 
-    :param still_there: returns the keys of those that are not gone.
-    :param let_one_go: makes a namespace, closes it, and says so by :meth:`closed`.
+    :param still_there: returns those of some keys whose namespaces something refers to.
     """
 
-    def __init__(self, still_there: Callable[[], set[int]], let_one_go: Callable[[], object]) -> None:
+    def __init__(self, still_there: Callable[[Iterable[int]], set[int]]) -> None:
         self._still_there = still_there
-        self._let_one_go = let_one_go
         self._closed: dict[int, Closed] = {}
         self._unexplained: dict[int, Closed] = {}
         self._next = 0.0
         self._batch: list[int] = []
+        self._many = MANY
 
     def closed(self, key: int, what: str, identity: tuple[int, int]) -> None:
         """Take in a namespace that was closed."""
@@ -55,6 +56,10 @@ class Remains:
             f"{what}, closed in {test}," if test else f"{what}, closed,", identity, kernel.monotonic()
         )
         self._batch.append(key)
+        if len(self._closed) > self._many:  # with --netns-leaks=ignore, nobody asks
+            self._drop_those_gone()
+            self._batch = [key for key in self._batch if key in self._closed]
+            self._many = max(MANY, 2 * len(self._closed))
 
     def end_of_test(self, *, is_judged: bool) -> None:
         """Take those that were closed since the last call for those of a test.
@@ -72,41 +77,38 @@ class Remains:
         if now < self._next or not self._closed:
             return []
         self._next = now + EVERY
-        return self._look()
+        self._drop_those_gone()
+        return self._name([key for key, closed in self._closed.items() if closed.at + GRACE <= now])
 
     def kept_at_the_end(self) -> tuple[list[str], list[str]]:
-        """Wait until all are gone or it is known that something keeps them.
+        """Wait until all are gone, or none of the others has gone for a moment.
 
         :return: a text for each that something keeps, and for each that nothing which can be seen keeps.
         """
-        self._closed.update(self._unexplained)
-        found = self._look_until(GRACE)
-        if self._closed:
-            self._let_one_go()  # it goes after the others, if they go
-            found += self._look_until(LIMIT)
-        return found, [
-            f"{closed.what} {UNEXPLAINED}" for closed in (*self._closed.values(), *self._unexplained.values())
-        ]
-
-    def _look_until(self, seconds: float) -> list[str]:
-        found = self._look()
-        deadline = kernel.monotonic() + seconds
-        while self._closed and kernel.monotonic() < deadline:
+        self._closed, self._unexplained = {**self._unexplained, **self._closed}, {}
+        self._drop_those_gone()
+        begin = last = kernel.monotonic()
+        while self._closed and (now := kernel.monotonic()) < min(last + GRACE, begin + LIMIT):
             kernel.sleep(PAUSE)
-            found += self._look()
-        return found
+            if self._drop_those_gone():
+                last = now
+        return self._name(list(self._closed)), [f"{closed.what} {UNEXPLAINED}" for closed in self._unexplained.values()]
 
-    def _look(self) -> list[str]:
-        there = self._still_there()
-        newest = max((closed.at for key, closed in self._closed.items() if key not in there), default=0.0)
+    def _drop_those_gone(self) -> bool:
+        """Forget those that nothing refers to any more; return whether there were any."""
+        before = len(self._closed)
+        there = self._still_there(self._closed) if before else set()
         self._closed = {key: closed for key, closed in self._closed.items() if key in there}
+        return len(self._closed) < before
+
+    def _name(self, keys: Iterable[int]) -> list[str]:
+        """Return a text for each that something keeps, and put aside those of which it cannot be seen what does."""
         found = []
-        for key, closed in list(self._closed.items()):
-            if closed.at + GRACE < newest:
-                del self._closed[key]
-                holders = holders_of(closed.identity)
-                if holders:
-                    found.append("\n  ".join([f"{closed.what} is still there:", *holders]))
-                else:
-                    self._unexplained[key] = closed
+        for key in keys:
+            closed = self._closed.pop(key)
+            holders = holders_of(closed.identity)
+            if holders:
+                found.append("\n  ".join([f"{closed.what} is still there:", *holders]))
+            else:
+                self._unexplained[key] = closed
         return found

@@ -7,7 +7,7 @@ import os
 import pwd
 import shutil
 
-from . import kernel, users
+from . import causes, kernel, users
 
 CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
 
@@ -45,13 +45,13 @@ def without_privilege() -> str:
 def for_user_namespace(number: int) -> str:
     """Return what to do where none can be made."""
     if number in (errno.ENOSPC, errno.EUSERS):
-        return "sysctl -w user.max_user_namespaces=10000, here and in the user namespaces around this one"
+        return causes.limit_of(causes.USER)
     if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
         return "sysctl -w kernel.unprivileged_userns_clone=1"
     if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
         return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     if number == errno.EINVAL:
-        return "use a kernel with CONFIG_USER_NS"
+        return causes.NEXT_STEP[causes.USER][number]
     if _status("Seccomp:") == "2":
         return "lift the seccomp filter (docker/podman run --security-opt seccomp=unconfined)"
     return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
@@ -60,7 +60,7 @@ def for_user_namespace(number: int) -> str:
 def for_mount_namespace(number: int) -> str:
     """Return what to do where none can be made."""
     if number == errno.ENOSPC:
-        return "sysctl -w user.max_mnt_namespaces=10000, here and in the user namespaces around this one"
+        return causes.limit_of(causes.MOUNTS)
     return for_refusal(number)
 
 
@@ -92,9 +92,9 @@ def _name_of(uid: int) -> str:
 def for_net_namespace(number: int) -> str:
     """Return what to do where none can be made."""
     if number == errno.ENOSPC:
-        return "sysctl -w user.max_net_namespaces=10000, here and in the user namespaces around this one"
+        return causes.limit_of(causes.NETWORK)
     if number == errno.EINVAL:
-        return "use a kernel with CONFIG_NET_NS"
+        return causes.NEXT_STEP[causes.NETWORK][number]
     if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.getuid():
         return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     return for_refusal(number)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import loopback, names
+from .arguments import check_keywords, check_timeout, check_type
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .errors import NetNSError
@@ -20,6 +23,49 @@ from .sysctl import checked
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 LONGEST_NAME = 200  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What :class:`MakeNetNS` takes, checked."""
+
+    label: str | None
+    name: str | None
+    lo: bool
+    sysctl: dict[str, str]
+    """Paths below /proc/sys, and what to write."""
+    child_mode: str | None
+    child_timeout: float | None
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], options: dict[str, Any]) -> Options:
+        """Check what a caller gives.
+
+        :raises TypeError: an option is unknown, or of a wrong type.
+        :raises ValueError: a value cannot be.
+        """
+        if len(args) > 1:
+            raise TypeError(
+                f"one argument can be given without a name, the label, not {len(args)}; "
+                'give the others by name, as in make_netns("client", name="lab")'
+            )
+        if args and "label" in options:
+            raise TypeError(f"the label is given twice, as {args[0]!r} and as {options['label']!r}")
+        check_keywords(options, tuple(cls.__dataclass_fields__), "a namespace")
+        given = {"label": args[0], **options} if args else options
+        label, lo = given.get("label"), given.get("lo", True)
+        name, child_mode, timeout = given.get("name"), given.get("child_mode"), given.get("child_timeout")
+        if label is not None:
+            check_type(label, str, "label is a str, what the namespace is called in errors")
+        check_type(lo, bool, "lo is True or False, whether loopback is up")
+        return cls(
+            label=label,
+            name=None if name is None else check_name(name),
+            lo=lo,
+            sysctl=checked({} if given.get("sysctl") is None else given["sysctl"]),
+            child_mode=None if child_mode is None else check_mode(child_mode),
+            child_timeout=None if timeout is None else check_timeout(timeout, "child_timeout"),
+        )
 
 
 class Session:
@@ -41,28 +87,23 @@ class Session:
         name_suffix: str = "",
         userns: str = "auto",
     ) -> None:
-        self._thread_timeout = check_timeout(thread_timeout)
+        self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
         self.outputs: list[tuple[str, str]] = []
         """What ended commands had written, with a title; for who makes the reports to take away."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
-        self.modes = Modes(child_mode, check_timeout(child_timeout), userns)
-        self.remains = Remains(self.modes.resident.still_there, lambda: self.namespace("the last").close())
+        self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns)
+        self.remains = Remains(self.modes.resident.still_there)
 
     def namespace(
         self,
-        label: str | None = None,
-        *,
-        name: str | None = None,
-        lo: bool = True,
-        sysctl: Mapping[str, str | int] | None = None,
-        child_mode: str | None = None,
-        child_timeout: float | None = None,
+        *args: Any,
         judged: bool = True,
         complete: bool = False,
         own: Callable[[Callable[[], object]], object] = lambda close: None,
+        **options: Any,
     ) -> NetNS:
         """Make a namespace; see :class:`MakeNetNS`.
 
@@ -71,20 +112,15 @@ class Session:
         :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
             returns.
         """
+        given = Options.of(args, options)
         modes, key = self.modes, next(self._keys)
-        if child_mode is not None:
-            check_mode(child_mode)
-        timeout = modes.timeout if child_timeout is None else check_timeout(child_timeout)
-        values = checked(sysctl or {})
-        if name is not None:
-            name = check_name(name, self._name_suffix)
-        label = label or name or f"netns{key}"
-        reach = loopback.COMPLETE if complete else loopback.UP if lo else loopback.DOWN
-        handle = Handle(key, label, timeout)
+        name = None if given.name is None else check_name(given.name, self._name_suffix)
+        timeout = modes.timeout if given.child_timeout is None else given.child_timeout
+        handle = Handle(key, given.label or name or f"netns{key}", timeout)
         ns = NetNS(
             modes,
             handle,
-            child_mode=child_mode,
+            child_mode=given.child_mode,
             thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
             on_closed=functools.partial(self._closed, handle, judged),
@@ -92,8 +128,9 @@ class Session:
         self._open[key] = ns
         own(ns.close)
         try:
-            modes.resident.create(handle, lo=reach, sysctl=values)
-            self._names[handle.identity] = label
+            reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
+            modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+            self._names[handle.identity] = handle.label
             if name is not None:
                 ns.name = name
                 modes.resident.bind(handle, name)
@@ -171,21 +208,13 @@ def others_in(mode: str) -> Iterator[None]:
         multiprocessing.set_start_method(saved, force=True)
 
 
-def check_timeout(seconds: float) -> float:
-    """Return a timeout if it is one.
-
-    :raises ValueError: it is not positive.
-    """
-    if not seconds > 0:
-        raise ValueError(f"a timeout is a number of seconds above 0, not {seconds!r}")
-    return seconds
-
-
 def check_name(name: str, suffix: str = "") -> str:
     """Return a name under /run/netns, with its suffix, if it can be one.
 
+    :raises TypeError: it is no text.
     :raises ValueError: it cannot.
     """
+    check_type(name, str, f"name is a str, a file name under {names.DIRECTORY}")
     wrong = names.why_not(name) or names.why_not(name + suffix)
     if not wrong and len(os.fsencode(name)) > LONGEST_NAME:
         wrong = f"it has {len(os.fsencode(name))} bytes, and {LONGEST_NAME} leave room for what a worker adds"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from .arguments import MAX_SECONDS, check_timeout
 from .child import DEFAULT, MODES, check_mode
 from .errors import ChildModeError
 
@@ -131,17 +132,21 @@ def _is_strict(config: pytest.Config, given: dict[str, Any]) -> bool:
         return True
     try:
         return bool(config.getini(STRICT))
-    except ValueError as error:
-        raise pytest.UsageError(f"{STRICT} in {config.inipath or 'the ini file'}: {error}") from None
+    except (ValueError, pytest.UsageError) as error:  # the latter since pytest 9
+        raise pytest.UsageError(f"{_where(config, given, STRICT)}: {error}; valid are: true, false") from None
 
 
 def _value(config: pytest.Config, given: dict[str, Any], name: str) -> tuple[str, str]:
     """Return where a value stands, and the value."""
+    return _where(config, given, name), str(config.getini(name) if given[name] is None else given[name])
+
+
+def _where(config: pytest.Config, given: dict[str, Any], name: str) -> str:
     if given[name] is not None:
-        return f"--{name.replace('_', '-')}", str(given[name])
+        return f"--{name.replace('_', '-')}"
     if any(override.startswith(f"{name}=") for override in given["override_ini"] or ()):
-        return f"-o {name}", str(config.getini(name))
-    return f"{name} in {config.inipath or 'the ini file'}", str(config.getini(name))
+        return f"-o {name}"
+    return f"{name} in {config.inipath or 'the ini file'}"
 
 
 def _parse_modes(where: str, text: str) -> tuple[str, ...]:
@@ -173,12 +178,11 @@ def _parse_choice(where: str, text: str, *, valid: tuple[str, ...]) -> str:
 
 def _parse_seconds(where: str, text: str) -> float:
     try:
-        seconds = float(text)
+        return check_timeout(float(text))
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise pytest.UsageError(f"{where}: {text!r} is not a number of seconds above 0, such as 10 or 0.5")
-    return seconds
+        raise pytest.UsageError(
+            f"{where}: {text!r} is not a number of seconds above 0 and up to {MAX_SECONDS}, such as 10 or 0.5"
+        ) from None
 
 
 settings_key = pytest.StashKey[Settings]()

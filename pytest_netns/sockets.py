@@ -4,24 +4,63 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import operator
 import socket
 import struct
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
-from . import fdpass
+from . import causes, fdpass
+from .arguments import check_host_and_port
 from .child.protocol import Spec
 from .errors import ChildProtocolError, NetNSClosedError
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-MakeSocket = Callable[[int], socket.socket]
-"""Makes a SOCK_STREAM socket of an address family."""
-
 _NONBLOCK = int(socket.SOCK_NONBLOCK)
 _FLAGS = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+
+_DEFAULTS = (int(socket.AF_INET), int(socket.SOCK_STREAM), 0)
+_INT_MAX = 2**31 - 1  # of C
+
+
+def checked_specs(specs: Any) -> list[Spec]:
+    """Return the sockets to make, each with its family, type and protocol.
+
+    :raises TypeError: they are none.
+    :raises ValueError: a number is out of range.
+    """
+    try:
+        each = iter(specs)
+    except TypeError:
+        raise TypeError(
+            f"the sockets to make are a list of tuples, such as [(socket.AF_INET, socket.SOCK_DGRAM)], not {specs!r}"
+        ) from None
+    return [_spec(spec) for spec in each]
+
+
+def _spec(given: Any) -> Spec:
+    try:
+        numbers = [operator.index(number) for number in given]
+    except TypeError:
+        raise TypeError(
+            f"{given!r} is no socket to make: its family, type and protocol are integers, such as "
+            "(socket.AF_INET, socket.SOCK_STREAM, 0)"
+        ) from None
+    if len(numbers) > len(_DEFAULTS):
+        raise TypeError(f"{given!r} is no socket to make: give at most its family, type and protocol")
+    if numbers and not (min(numbers) >= -_INT_MAX and max(numbers) <= _INT_MAX):
+        raise ValueError(f"{given!r} is no socket to make: its numbers are at most {_INT_MAX}")
+    # As socket.socket(), which takes -1 for the default.
+    family, kind, proto = (
+        default if number == -1 else number for number, default in zip_longest(numbers, _DEFAULTS, fillvalue=-1)
+    )
+    return family, kind, proto
 
 
 class Sockets:
@@ -97,13 +136,46 @@ def _adopt(received: fdpass.Received, fd: int, spec: Spec, what: object) -> sock
     return sock
 
 
-LookUp = Callable[..., list[Any]]
-"""Does what ``socket.getaddrinfo`` does with its first four arguments, inside the namespace."""
+@dataclass(frozen=True)
+class Maker:
+    """What the standard library's ways to make sockets need of a namespace."""
+
+    make: Callable[[int], socket.socket]
+    """Makes a SOCK_STREAM socket of an address family."""
+
+    getaddrinfo: Callable[..., list[Any]]
+    """Does what ``socket.getaddrinfo`` does with its first four arguments, inside the namespace."""
+
+    where: str
+    """How the namespace is called in an error."""
+
+    def tell(self, error: OSError, step: str, what: str) -> None:
+        """Put what was done, and where, into the text of an error, which stays itself, with its errno and traceback."""
+        if self.where in str(error):
+            return  # one of the look-up, or of our own
+        if error.errno is None:  # "timed out"
+            error.args = (f"{error} ({what} in {self.where})",)
+        else:
+            hint = causes.next_step(error.errno, step)
+            error.strerror = f"{error.strerror} ({what} in {self.where})" + (f"; {hint}" if hint else "")
+            error.args = (error.errno, error.strerror)  # for who pickles it
+
+    def look_up(self, host: Any, port: Any, *others: Any) -> list[Any]:
+        try:
+            return (socket.getaddrinfo if _is_plain(host) else self.getaddrinfo)(host, port, *others)
+        except OSError as error:
+            self.tell(error, causes.LOOKING_UP, f"while looking up {host if port is None else (host, port)!r}")
+            raise
+
+    def bind(self, sock: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address and not _is_plain(address[0]):
+            host, *others = address
+            address = (self.look_up(host, None, sock.family, 0)[0][4][0], *others)  # the first, as bind() takes it
+        sock.bind(address)
 
 
 def create_server(
-    make: MakeSocket,
-    look_up: LookUp,
+    maker: Maker,
     address: Any,
     *,
     family: int,
@@ -111,53 +183,50 @@ def create_server(
     reuse_port: bool,
     dualstack_ipv6: bool,
 ) -> socket.socket:
-    """Do what ``socket.create_server`` does, with a socket of ``make``."""
+    """Do what ``socket.create_server`` does, with a socket of ``maker``."""
     if dualstack_ipv6 and family != socket.AF_INET6:
         raise ValueError("dualstack_ipv6 requires AF_INET6 family")
-    sock = make(family)
+    sock = maker.make(family)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dualstack_ipv6)
-        _bind(sock, look_up, address)
+        maker.bind(sock, address)
         if backlog is None:
             sock.listen()
         else:
             sock.listen(backlog)
     except BaseException as error:
         sock.close()
-        if isinstance(error, OSError) and error.errno is not None:
-            text = f"{error.strerror} (while attempting to bind on address {address!r})"
-            raise type(error)(error.errno, text) from None
+        if isinstance(error, OSError):
+            maker.tell(error, causes.BINDING, f"while attempting to bind on address {address!r}")
         raise
     return sock
 
 
 def create_connection(
-    make: MakeSocket,
-    look_up: LookUp,
-    address: tuple[str, int],
+    maker: Maker,
+    address: Any,
     *,
     timeout: float | None | object,
-    source_address: tuple[str, int] | None,
+    source_address: Any,
     all_errors: bool,
 ) -> socket.socket:
-    """Do what ``socket.create_connection`` does, with sockets of ``make``."""
+    """Do what ``socket.create_connection`` does, with sockets of ``maker``."""
     errors: list[OSError] = []
-    for family, _, _, _, target in _targets(look_up, *address):
+    host_and_port = check_host_and_port(address, "the address to connect to")
+    for family, _, _, _, target in maker.look_up(*host_and_port, 0, socket.SOCK_STREAM):
         try:
-            sock = make(family)
+            sock = maker.make(family)
         except OSError as error:  # a kernel without IPv6, for example
             errors.append(error)
             continue
         try:
             if timeout is not DEFAULT_TIMEOUT:
                 sock.settimeout(timeout)  # type: ignore[arg-type]
-            if source_address:
-                _bind(sock, look_up, source_address)
-            sock.connect(target)
+            _connect(maker, sock, target, address, source_address)
             return sock
         except OSError as error:
             sock.close()
@@ -175,18 +244,20 @@ def create_connection(
         errors = []  # else it and the traceback refer to each other
 
 
+def _connect(maker: Maker, sock: socket.socket, target: Any, address: Any, source_address: Any) -> None:
+    step, doing = causes.BINDING, f"while attempting to bind on {source_address!r} to connect to {address!r}"
+    try:
+        if source_address:
+            maker.bind(sock, source_address)
+        which = "" if address[0] == target[0] else f", which is {target[0]},"
+        step, doing = causes.CONNECTING, f"while connecting to {address!r}{which}"
+        sock.connect(target)
+    except OSError as error:
+        maker.tell(error, step, doing)
+        raise
+
+
 DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
-
-
-def _targets(look_up: LookUp, host: str, port: int) -> list[Any]:
-    return (socket.getaddrinfo if _is_plain(host) else look_up)(host, port, 0, socket.SOCK_STREAM)
-
-
-def _bind(sock: socket.socket, look_up: LookUp, address: Any) -> None:
-    if isinstance(address, tuple) and not _is_plain(address[0]):
-        host, *others = address
-        address = (look_up(host, None, sock.family, 0)[0][4][0], *others)  # the first, as bind() takes it
-    sock.bind(address)
 
 
 def _is_plain(host: object) -> bool:
@@ -195,6 +266,6 @@ def _is_plain(host: object) -> bool:
         return True
     try:
         socket.getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
-    except OSError:
+    except socket.gaierror:
         return False
     return "%" not in str(host)

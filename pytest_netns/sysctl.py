@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
+from .arguments import check_mapping, check_type
 from .child import program
 from .errors import NetNSOSError
 
@@ -18,27 +19,41 @@ def path_of(key: str) -> str:
 
     As in sysctl(8), a slash for a separator lets a dot be part of a name: ``net/ipv4/conf/eth0.100/forwarding``.
 
+    :raises TypeError: it is no text.
     :raises ValueError: it is no sysctl of a network namespace.
     """
+    check_type(key, str, "the name of a sysctl is a str, such as 'net.ipv4.ip_forward'")
     path = key if "/" in key else key.replace(".", "/")
     parts = path.split("/")
-    if len(parts) < 2 or parts[0] != "net" or not all(part.strip(".") for part in parts):
+    if len(parts) < 2 or parts[0] != "net" or not key.isprintable() or not all(part.strip(".") for part in parts):
         raise ValueError(
             f"{key!r} is no sysctl of a network namespace; valid ones begin with 'net.', see sysctl -N net"
         )
     return path
 
 
-def text_of(value: object) -> str:
-    """Return what to write for a value: text as it is, numbers in decimal, ``True`` as ``1``."""
+def text_of(key: str, value: object) -> str:
+    """Return what to write for a value: text as it is, numbers in decimal, ``True`` as ``1``.
+
+    :raises TypeError: it is neither text nor a number.
+    :raises ValueError: it is more than one line of text.
+    """
     if not isinstance(value, (str, int)):
-        raise TypeError(f"a sysctl's value is a str or an int, not {value!r}")
-    return value if isinstance(value, str) else str(int(value))
+        raise TypeError(f"the value of the sysctl {key!r} is a str, an int or a bool, not {value!r}")
+    text = value if isinstance(value, str) else str(int(value))
+    if not text.replace("\t", " ").removesuffix("\n").isprintable():
+        raise ValueError(f"the value of the sysctl {key!r} is one line of text, not {value!r}")
+    return text
 
 
 def checked(values: Mapping[str, str | int]) -> dict[str, str]:
-    """Return paths and texts for keys and values."""
-    return {path_of(key): text_of(value) for key, value in values.items()}
+    """Return paths and texts for keys and values.
+
+    :raises TypeError: it is no mapping, or one of them is of a wrong type.
+    :raises ValueError: one of them cannot be.
+    """
+    check_mapping(values, "sysctl", {"net.ipv4.ip_forward": 1})
+    return {path_of(key): text_of(key, value) for key, value in values.items()}
 
 
 class Sysctl(MutableMapping[str, str]):
@@ -57,7 +72,7 @@ class Sysctl(MutableMapping[str, str]):
             raise
 
     def __setitem__(self, key: str, value: str | int) -> None:
-        self._ask(program.WRITE_SYSCTL, path_of(key), text_of(value))
+        self._ask(program.WRITE_SYSCTL, path_of(key), text_of(key, value))
 
     def __delitem__(self, key: str) -> None:
         raise TypeError("a sysctl cannot be deleted; write its default instead")

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from . import inside, kernel
-from .errors import NetNSLeakError
+from .errors import NetNSError, NetNSLeakError, from_errno
 from .handle import Handle
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -35,9 +35,15 @@ class InsideThread(threading.Thread):
         self._what = what
 
     def start(self) -> None:
-        self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
         try:
-            super().start()
+            self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
+        except NetNSError:
+            raise
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{self._what}: cannot start a thread in it") from error
+        try:
+            with inside.starting(self._what):
+                super().start()
         except BaseException:
             os.close(self._fd)
             raise

@@ -52,8 +52,8 @@ def is_running(pid: int) -> bool:
 
 
 def is_gone(ns: NetNS) -> bool:
-    """Whether the kernel has taken a closed namespace down. Its inode may be that of another by then."""
-    return ns._handle.key not in ns._modes.resident.still_there()
+    """Whether nothing keeps a closed namespace any more. Its inode may be that of another by then."""
+    return not ns._modes.resident.still_there([ns._handle.key])
 
 
 class Watch:
@@ -62,6 +62,7 @@ class Watch:
     def __init__(self, *paths: str) -> None:
         home = kernel.open_own_namespace()
         try:
+            self._numbers = range(len(paths))
             self._observer = Observer(home)
             for number, path in enumerate(paths):
                 fd = os.open(path, os.O_RDONLY)
@@ -71,7 +72,7 @@ class Watch:
             os.close(home)
 
     def there(self) -> set[int]:
-        return self._observer.there()
+        return {number for number in self._numbers if self._observer.there(number)}
 
     def close(self) -> None:
         self._observer.close()

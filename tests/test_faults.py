@@ -211,6 +211,15 @@ def test_a_namespace_that_cannot_be_made(session: Session, sabotaging: Sabotage,
     session.namespace("lab").close()
 
 
+def test_a_limit_of_mounts_is_named(session: Session, sabotaging: Sabotage) -> None:
+    """It holds for the whole machine, so it is not lowered here."""
+    session.namespace(name=f"faults-{os.getpid()}-first").close()  # the directory is a shared mount from now on
+    sabotaging("resident", "mount", "ENOSPC")
+    with pytest.raises(NetNSLimitError) as raised:
+        session.namespace("lab", name=f"faults-{os.getpid()}")
+    assert "ENOSPC (No space left on device); raise the limit of mounts (sysctl fs.mount-max)" in str(raised.value)
+
+
 @pytest.mark.parametrize("action", ["EPERM", "kill", "hang"])
 def test_a_name_that_cannot_be_bound_leaves_no_file(session: Session, sabotaging: Sabotage, action: str) -> None:
     session.namespace(name=f"faults-{os.getpid()}-first").close()  # the directory is a shared mount from now on
@@ -264,7 +273,8 @@ def test_the_limit_of_namespaces(pytester: pytest.Pytester) -> None:
                 make_netns("third")
             assert str(raised.value) == (
                 "[Errno 28] namespace 'third': cannot create the namespace: ENOSPC (No space left on device); "
-                "raise the limit of namespaces (sysctl user.max_net_namespaces), or close namespaces earlier")
+                "sysctl -w user.max_net_namespaces=10000, here and in the user namespaces around this one, or close "
+                "namespaces earlier")
             Path("/proc/sys/user/max_net_namespaces").write_text("4")
             make_netns()
     """)

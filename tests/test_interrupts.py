@@ -112,12 +112,14 @@ def test_a_socket(session: Session, interrupted: Interrupted, mode: str) -> None
 
 def test_a_namespace(session: Session, interrupted: Interrupted) -> None:
     made: list[Callable[[], object]] = []
+    first = session.namespace()
     with nothing_lost(session):
         assert interrupted(lambda: session.namespace(own=made.append).close()) == COUNT
         for close in made:
             close()
-        assert not session._open
-    eventually(lambda: not session.modes.resident.still_there(), "all namespaces are gone")
+        assert list(session._open.values()) == [first]
+    keys = range(first._handle.key + 1, session.namespace()._handle.key)
+    eventually(lambda: not session.modes.resident.still_there(keys), "all namespaces are gone")
 
 
 def test_the_end_of_a_namespace(session: Session, interrupted: Interrupted) -> None:

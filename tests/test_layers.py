@@ -37,7 +37,8 @@ LAYERS = [
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
     "background handle",
-    "audit kernel errors loopback wanted interpreter",
+    "audit kernel errors loopback wanted interpreter arguments",
+    "causes",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}
@@ -49,7 +50,7 @@ ONLY = {
     "asyncio": {"netlink"},
 }
 RESIDENT = {
-    *("kernel", "loopback", "fdpass", "names", "users", "errors", "child"),
+    *("causes", "kernel", "loopback", "fdpass", "names", "users", "errors", "child"),
     *(
         f"child.{name}"
         for name in ("answer", "observer", "program", "journal", "record", "directory", "undo", "__main__")

@@ -86,7 +86,7 @@ OPTIONS = """
             "mp:forkserver, mp:spawn"),
         (dict(name="a/b"), "'a/b' cannot be a name under /run/netns: it is not a single file name"),
         (dict(name=".."), "'..' cannot be a name under /run/netns: it is not a single file name"),
-        (dict(child_timeout=0), "a timeout is a number of seconds above 0, not 0"),
+        (dict(child_timeout=0), "child_timeout is a number of seconds above 0 and up to 1000000, not 0"),
         (dict(sysctl={"kernel.hostname": "x"}), "'kernel.hostname' is no sysctl of a network namespace; valid ones "
             "begin with 'net.', see sysctl -N net"),
     ])
@@ -100,6 +100,25 @@ OPTIONS = """
 def test_wrong_options_of_the_factories(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(OPTIONS)
     pytester.runpytest().assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize("mode", ["frok", 5, None])
+@pytest.mark.parametrize("indirect", [True, False])
+def test_a_wrong_mode_among_parameters_is_an_error_at_collection(
+    pytester: pytest.Pytester, mode: object, indirect: bool
+) -> None:
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.mark.parametrize("netns_child_mode", ["fork", {mode!r}], indirect={indirect})
+        def test_x(netns): pass
+    """)
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    valid = "resident, fork, mp, mp:fork, mp:forkserver, mp:spawn"
+    result.stderr.fnmatch_lines(
+        [f"ERROR: *::test_x[[]{mode}[]]: netns_child_mode: {mode!r} is not a child mode; valid are: {valid}"]
+    )
 
 
 def test_ids_next_to_other_parametrisations(pytester: pytest.Pytester) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_netns import remains
 from pytest_netns.holders import holders_of
 from pytest_netns.namespace import MakeNetNS, NetNS
 from pytest_netns.remains import UNEXPLAINED
+from pytest_netns.session import Session
 
 Run = Callable[..., pytest.RunResult]
 
@@ -184,6 +186,110 @@ def test_what_cannot_be_seen_is_a_warning(run: Run) -> None:
     """)
     result.assert_outcomes(passed=2, warnings=1)
     result.stdout.fnmatch_lines([f"*PytestWarning: namespace 'netns', closed in *::test_leak, {UNEXPLAINED[:40]}*"])
+
+
+def test_what_goes_by_itself_before_the_end_is_no_warning(run: Run) -> None:
+    result = run(
+        """
+    kept = []
+
+    @pytest.fixture(scope="module", autouse=True)
+    def pair():
+        kept.extend(socket.socketpair())
+        yield
+
+    @pytest.fixture(scope="session", autouse=True)
+    def lives_longer_than_the_namespaces(_netns_session):
+        pass
+
+    def test_leak(netns):
+        socket.send_fds(kept[0], [b"x"], [netns.socket().fileno()])
+
+    @pytest.mark.parametrize("n", range(300))
+    def test_after(netns, n):
+        pass
+
+    def test_end(netns):
+        kept.pop().close()
+    """,
+        grace=0.3,
+    )
+    result.assert_outcomes(passed=302, warnings=0)
+
+
+MANY = """
+    import resource
+
+    @pytest.fixture
+    def many(netns_factory, make_netns):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        yield lambda make: [make() for _ in range(1500)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def test_many(many, netns_factory, make_netns):
+        many({make})
+
+    @pytest.mark.parametrize("n", range(100))
+    def test_after(netns, n):
+        pass
+"""
+
+
+@pytest.mark.parametrize("make", ["netns_factory", "make_netns"])
+def test_many_that_are_closed_at_once_are_not_kept(run: Run, make: str) -> None:
+    """The kernel takes seconds for them, and takes the newest of those that it does together down first."""
+    result = run(MANY.format(make=make), grace=0.01)
+    result.assert_outcomes(passed=101, warnings=0)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session()
+    yield made
+    made.close()
+
+
+def test_what_nothing_refers_to_is_gone_before_the_kernel_takes_it_down(session: Session) -> None:
+    opened = [session.namespace() for _ in range(300)]
+    keys = [ns._handle.key for ns in opened]
+    duplicate = os.dup(opened[200].fileno())
+    try:
+        assert session.modes.resident.still_there(keys) == set(keys)
+        session.close_namespaces()
+        assert session.modes.resident.still_there(keys) == {keys[200]}
+    finally:
+        os.close(duplicate)
+    assert session.modes.resident.still_there(keys) == set()
+
+
+def test_what_the_resident_child_had_no_time_to_forget_is_not_kept(session: Session) -> None:
+    opened = [session.namespace() for _ in range(100)]
+    pid = session.modes.resident.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        session.close_namespaces()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert session.modes.resident.still_there([ns._handle.key for ns in opened]) == set()
+
+
+def test_what_nobody_asks_about_is_not_remembered_for_ever(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remains, "MANY", 10)
+    session.remains._many = 10
+    kept = session.namespace("kept")
+    duplicate = os.dup(kept.fileno())
+    try:
+        kept.close()
+        for _ in range(50):
+            session.namespace().close()
+        remembered = dict(session.remains._closed)
+    finally:
+        os.close(duplicate)
+    assert kept._handle.key in remembered
+    assert len(remembered) <= 11
+    assert set(session.remains._batch) == set(remembered)
 
 
 # A connection whose peer is gone goes on sending for 100 seconds, which is the kernel's own business.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from helpers import descriptors, eventually, is_running, named_namespaces
 
+import pytest_netns
 from pytest_netns import NetNS
 from pytest_netns.holders import namespace_of_socket
 from pytest_netns.session import Session
@@ -44,6 +46,8 @@ def test_it_starts_on_first_use_and_ends_with_the_session() -> None:
 
 
 def test_it_is_small_and_alone(session: Session) -> None:
+    # As an installer does it; where Python is told to write no bytecode, the child would hold what it has compiled.
+    compileall.compile_dir(Path(pytest_netns.__file__).parent, quiet=2)
     ns = session.namespace(name=f"small-{os.getpid()}")
     for _ in range(100):
         ns.socket().close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import pickle
 import re
 import socket
 import struct
@@ -16,10 +17,19 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS, NetNSPermissionError, NetNSUnsupportedError, sockets
+from pytest_netns import (
+    MakeNetNS,
+    NetNS,
+    NetNSClosedError,
+    NetNSPermissionError,
+    NetNSUnsupportedError,
+    causes,
+    sockets,
+)
 
 ANY = ("127.0.0.1", 0)
 NOBODY = ("127.0.0.1", 9)
+HOSTS = ("::1", "127.0.0.1")
 
 both_sides = pytest.mark.parametrize("whose", ["ours", "standard"])
 
@@ -110,8 +120,8 @@ def test_an_address_that_is_taken_is_named(netns: NetNS) -> None:
     with netns.create_server(ANY) as server:
         address = server.getsockname()
         ours, standard = (outcome(create_server(netns, whose), address) for whose in ("ours", "standard"))
-    assert ours == standard
-    assert ours[1] == f"[Errno 98] Address already in use (while attempting to bind on address {address!r})"
+    assert standard == (OSError, f"[Errno 98] Address already in use (while attempting to bind on address {address!r})")
+    assert ours == (OSError, f"{standard[1]} in namespace 'netns')".replace(") in", " in"))
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 0), ("::1", 0)])
@@ -121,7 +131,8 @@ def test_an_address_that_cannot_be_bound_is_the_same_error(netns: NetNS, address
             create_server(netns, whose)(address)
         return info.value.errno, str(info.value)
 
-    assert error_of("ours") == error_of("standard")
+    number, text = error_of("standard")
+    assert error_of("ours") == (number, str(text).removesuffix(")") + " in namespace 'netns')")
 
 
 @pytest.mark.parametrize(
@@ -159,8 +170,11 @@ def test_a_connection_keeps_its_timeout(netns: NetNS, whose: str, timeout: float
 def test_a_connection_that_takes_too_long_is_a_timeout(netns: NetNS, whose: str) -> None:
     with netns.create_server(ANY, backlog=0) as server:  # it never accepts: a queue that is full drops the rest
         connect = functools.partial(create_connection(netns, whose), server.getsockname())
-        with connect(), pytest.raises(TimeoutError, match=r"^timed out$"):
+        with connect(), pytest.raises(TimeoutError) as info:
             connect(timeout=0.05)
+        told = f" (while connecting to {server.getsockname()!r} in namespace 'netns')"
+        assert str(info.value) == "timed out" + (told if whose == "ours" else "")
+        assert info.value.errno is None
 
 
 @both_sides
@@ -183,7 +197,8 @@ def test_a_connection_has_the_source_address_it_was_given(netns: NetNS, whose: s
 )
 def test_a_connection_that_fails_is_the_same_error(netns: NetNS, address: Any, kwargs: dict[str, Any]) -> None:
     ours, standard = (outcome(create_connection(netns, whose), address, **kwargs) for whose in ("ours", "standard"))
-    assert ours == standard
+    doing = f"attempting to bind on {kwargs['source_address']!r} to connect to" if kwargs else "connecting to"
+    assert ours == (standard[0], f"{standard[1]} (while {doing} {address!r} in namespace 'netns')")
 
 
 def two_ways(netns: NetNS) -> tuple[str | None, int]:
@@ -191,7 +206,7 @@ def two_ways(netns: NetNS) -> tuple[str | None, int]:
     netns.ipr.addr("del", index=1, address="127.0.0.1", prefixlen=8)
     with netns.enter():
         found = [each[4][0] for each in socket.getaddrinfo(None, 9, 0, socket.SOCK_STREAM)]
-    assert found == ["::1", "127.0.0.1"]
+    assert found == list(HOSTS)
     return None, 9
 
 
@@ -199,7 +214,8 @@ def test_of_several_errors_it_is_the_same_one(netns: NetNS) -> None:
     address: Any = two_ways(netns)
     with netns.enter():  # the order of addresses depends on the namespace in which they are looked up
         ours, standard = (outcome(create_connection(netns, whose), address) for whose in ("ours", "standard"))
-    assert ours == standard
+    told = "(while connecting to (None, 9), which is 127.0.0.1, in namespace 'netns')"
+    assert ours == (standard[0], f"{standard[1]} {told}")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with Python 3.11")
@@ -212,6 +228,9 @@ def test_all_errors_come_in_a_group(netns: NetNS, whose: str) -> None:
     assert info.value.message == "create_connection failed"
     found = [error.errno for error in info.value.exceptions if isinstance(error, OSError)]
     assert found == [errno.ECONNREFUSED, errno.ENETUNREACH]
+    if whose == "ours":
+        told = [f"(while connecting to (None, 9), which is {host}, in namespace 'netns')" for host in HOSTS]
+        assert [str(error).partition("(")[1:] for error in info.value.exceptions] == [("(", text[1:]) for text in told]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 11), reason="there are exception groups")
@@ -230,8 +249,46 @@ def test_a_name_is_looked_up(netns: NetNS) -> None:
 def test_a_name_that_is_unknown_is_the_same_error(netns: NetNS) -> None:
     address = ("no-such-host.invalid", 9)
     ours, standard = (outcome(create_connection(netns, whose), address) for whose in ("ours", "standard"))
-    assert ours == standard
-    assert ours[0] is socket.gaierror
+    has_hint = str(standard[1]).startswith(f"[Errno {socket.EAI_AGAIN}]")
+    hint = causes.NEXT_STEP[causes.LOOKING_UP][socket.EAI_AGAIN]
+    told = f"{standard[1]} (while looking up {address!r} in namespace 'netns')"
+    assert ours == (socket.gaierror, f"{told}; {hint}" if has_hint else told)
+
+
+@pytest.mark.parametrize("address", [("no-such-host.invalid", 0), ("fe80::1%none", 0)])
+def test_a_server_of_a_name_that_is_unknown_says_where(netns: NetNS, address: tuple[str, int]) -> None:
+    with pytest.raises(socket.gaierror, match=r"\(while looking up '.*' in namespace 'netns'\)(;|$)") as info:
+        netns.create_server(address)
+    assert str(info.value).count("while") == 1
+    assert str(pickle.loads(pickle.dumps(info.value))) == str(info.value)
+
+
+@pytest.mark.parametrize("address", [80, "127.0.0.1", ("127.0.0.1",), ("::1", 80, 0, 0), None])
+def test_what_is_no_address_is_a_type_error(netns: NetNS, address: Any) -> None:
+    with pytest.raises(TypeError) as info:
+        netns.create_connection(address)
+    assert str(info.value) == (
+        f"the address to connect to is a tuple of host and port, such as ('127.0.0.1', 80), not {address!r}"
+    )
+
+
+def test_an_error_keeps_its_traceback_and_its_text_when_it_is_pickled(netns: NetNS) -> None:
+    with pytest.raises(ConnectionRefusedError) as info:
+        netns.create_connection(NOBODY)
+    assert info.value.__cause__ is None
+    assert not info.value.__suppress_context__
+    assert info.value.errno == errno.ECONNREFUSED
+    assert [entry.name for entry in info.traceback][-2:] == ["create_connection", "_connect"]
+    assert str(pickle.loads(pickle.dumps(info.value))) == str(info.value)
+
+
+def test_an_error_of_the_namespace_is_not_told_twice(netns: NetNS) -> None:
+    address: Any = ("127.0.0.1", 9)
+    netns.close()
+    for act in (netns.create_server, netns.create_connection):
+        with pytest.raises(NetNSClosedError) as info:
+            act(address)
+        assert str(info.value).count("namespace 'netns'") == 1
 
 
 def nameserver() -> str:
@@ -315,6 +372,5 @@ def test_an_address_without_its_family_gives_way_to_the_next(netns: NetNS) -> No
 
     with netns.create_server(ANY) as server:
         host4, port = server.getsockname()
-        sockets.create_connection(
-            make, resolve, ("a-name", port), timeout=None, source_address=None, all_errors=False
-        ).close()
+        maker = sockets.Maker(make, resolve, "here")
+        sockets.create_connection(maker, ("a-name", port), timeout=None, source_address=None, all_errors=False).close()

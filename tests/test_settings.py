@@ -20,8 +20,8 @@ WRONG_MODES = [
     ("fork,mp,fork", "the child mode 'fork' is given twice"),
 ]
 WRONG_SECONDS = [
-    (text, f"{text!r} is not a number of seconds above 0, such as 10 or 0.5")
-    for text in ("0", "-1", "nan", "inf", "ten", "10s", "")
+    (text, f"{text!r} is not a number of seconds above 0 and up to 1000000, such as 10 or 0.5")
+    for text in ("0", "-1", "nan", "inf", "ten", "10s", "", "1e20", "1000001")
 ]
 
 WRONG = [("netns_child_mode", *case) for case in WRONG_MODES] + [
@@ -104,6 +104,17 @@ def test_a_wrong_value_in_the_ini_file_is_a_usage_error(
     result = pytester.runpytest()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert [line for line in result.errlines if line] == [f"ERROR: {name} in {ini}: {text}"]
+
+
+@pytest.mark.parametrize("where", ["ini", "override"])
+def test_a_wrong_truth_value_is_a_usage_error(pytester: pytest.Pytester, where: str) -> None:
+    ini = pytester.makeini("[pytest]\n" + "netns_strict = yess\n" * (where == "ini"))
+    result = pytester.runpytest(*() if where == "ini" else ("-o", "netns_strict=yess"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    place = f"netns_strict in {ini}" if where == "ini" else "-o netns_strict"
+    assert [line for line in result.errlines if line] == [
+        f"ERROR: {place}: invalid truth value 'yess'; valid are: true, false"
+    ]
 
 
 def test_a_usage_error_is_one_in_a_run_of_its_own(pytester: pytest.Pytester) -> None:

@@ -149,7 +149,7 @@ def test_what_the_kernel_refuses_is_named(
 
 def test_an_argument_that_is_no_number_is_a_type_error(netns: NetNS) -> None:
     arguments: Any = ("AF_INET",)
-    with pytest.raises(TypeError, match=r"^'str' object cannot be interpreted as an integer$"):
+    with pytest.raises(TypeError, match=r" is no socket to make: its family, type and protocol are integers, such as "):
         netns.socket(*arguments)
 
 

@@ -1,9 +1,10 @@
-"""How a child says what came of a request: ``OK`` and a payload, or ``FAILED`` and the step, the errno and a text."""
+"""How a child says what came of a request: ``OK`` and a payload, or ``FAILED``, the errno, the step and a text."""
 
 from __future__ import annotations
 
 import errno
 
+from .. import causes
 from ..errors import ChildProtocolError, NetNSError, from_errno
 from ..fdpass import Channel, send
 
@@ -19,38 +20,46 @@ OK, FAILED = b"+", b"-"
 class Refused(Exception):
     """A request failed at a step; the cause is the exception to report."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, kind: str) -> None:
         self.step = step
+        self.kind = kind
 
 
 class Step:
-    """Names what is being done, for the answer in case it fails."""
+    """Names what is being done, for the answer in case it fails.
 
-    def __init__(self, name: str) -> None:
+    :param name: how an error calls it.
+    :param kind: what it does, as of ``causes.NEXT_STEP``.
+    """
+
+    def __init__(self, name: str, kind: str = causes.ANYTHING) -> None:
         self.name = name
+        self.kind = kind
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None and not isinstance(error, Refused):
-            raise Refused(self.name) from error
+            raise Refused(self.name, self.kind) from error
 
 
 ENTERING, CREATING_SOCKET, SENDING = (
     Step("enter the namespace"),
-    Step("create the socket"),
+    Step("create the socket", causes.SOCKET),
     Step("send the descriptors"),
 )
 
 
 def failure(error: BaseException) -> bytes:
     """Return the answer for an exception, best a :class:`Refused`."""
-    step = "serve the request"
+    step, kind = "serve the request", causes.ANYTHING
     if isinstance(error, Refused):
-        step, error = error.step, error.__cause__ or error
+        step, kind, error = error.step, error.kind, error.__cause__ or error
     number = error.errno if isinstance(error, OSError) and error.errno else 0
-    return FAILED + f"{number}\0{step}\0{type(error).__name__}: {error}".encode(errors="replace")
+    if kind == causes.FILE_OF_NAME and isinstance(error, OSError) and error.filename is None:
+        kind = causes.MOUNT_OF_NAME  # mount(2), which alone does not say what file it was
+    return FAILED + f"{number}\0{kind}\0{step}\0{type(error).__name__}: {error}".encode(errors="replace")
 
 
 def reply(channel: Channel, payload: bytes, fds: Sequence[int]) -> None:
@@ -79,10 +88,12 @@ def checked(payload: bytes, what: object) -> bytes:
     try:
         if payload[:1] != FAILED:
             raise ValueError
-        number, step, text = payload[1:].decode().split("\0", 2)
+        number, kind, step, text = payload[1:].decode().split("\0", 3)
+        if kind not in causes.NEXT_STEP:
+            raise ValueError
         known = int(number)
     except ValueError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child answered garbage: {payload[:40]!r}") from None
     if known == 0:
         raise NetNSError(f"{what}: cannot {step}: {text}")
-    raise from_errno(known, f"{what}: cannot {step}")
+    raise from_errno(known, f"{what}: cannot {step}", step=kind)

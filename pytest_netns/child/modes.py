@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 from .. import kernel
+from ..errors import from_errno
 from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
@@ -39,7 +40,11 @@ class Modes:
         try:
             return self._modes[name]
         except KeyError:
-            return self._modes.setdefault(name, self._make(check_mode(name)))
+            check_mode(name)
+        try:
+            return self._modes.setdefault(name, self._make(name))
+        except OSError as error:  # its module cannot be read
+            raise from_errno(error.errno or 0, f"cannot load the child mode {name}") from error
 
     def _make(self, name: str) -> ChildMode:
         if name == "fork":

@@ -1,4 +1,4 @@
-"""What sees whether a namespace that was let go of is gone."""
+"""What sees whether a namespace that was let go of is still kept by something."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from .. import kernel
 
 # <linux/rtnetlink.h>, <linux/netlink.h>, <linux/net_namespace.h>
 RTM_NEWNSID, RTM_GETNSID = 88, 90
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
-NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
+NLMSG_ERROR = 2
 NETNSA_NSID, NETNSA_FD = 1, 3
 HEADER = struct.Struct("=IHHII")
 ATTRIBUTE = struct.Struct("=HHi")
 RTGENMSG = bytes(4)
+# ENOENT: it has no number any more, or nothing refers to it; EINVAL: a kernel before Linux 5.0, which cannot be asked.
+GONE = (errno.ENOENT, errno.EINVAL)
 
 
 class Observer:
-    """Gives namespaces numbers in a namespace of its own; the kernel takes a number away as its namespace goes.
+    """Gives namespaces numbers in a namespace of its own, by which the kernel can be asked whether they are kept.
 
     It is the way of ``ip netns set`` (ip-netns(8)). It keeps no namespace: a number is no reference.
 
@@ -40,34 +42,29 @@ class Observer:
     def watch(self, number: int, fd: int) -> None:
         """Give a namespace a number, from 0 to 2**31 - 1."""
         attributes = ATTRIBUTE.pack(8, NETNSA_NSID, number) + ATTRIBUTE.pack(8, NETNSA_FD, fd)
-        self._send(RTM_NEWNSID, NLM_F_REQUEST | NLM_F_ACK, attributes)
-        self._check(self._netlink.recv(1024), 0)
+        self._ask(RTM_NEWNSID, NLM_F_REQUEST | NLM_F_ACK, attributes)
 
-    def there(self) -> set[int]:
-        """Return the numbers of the namespaces that are not gone."""
-        numbers: set[int] = set()
-        self._send(RTM_GETNSID, NLM_F_REQUEST | NLM_F_DUMP, b"")
-        while True:
-            answer, offset = self._netlink.recv(1 << 16), 0
-            while offset < len(answer):
-                length, kind, *_ = HEADER.unpack_from(answer, offset)
-                if kind == NLMSG_DONE:
-                    return numbers
-                self._check(answer, offset)
-                first = offset + HEADER.size + len(RTGENMSG)
-                for _, attribute, value in ATTRIBUTE.iter_unpack(answer[first : offset + length]):
-                    if attribute == NETNSA_NSID:
-                        numbers.add(value)
-                offset += length
+    def there(self, number: int) -> bool:
+        """Whether something refers to the namespace that was given a number.
 
-    def _send(self, kind: int, flags: int, attributes: bytes) -> None:
+        The kernel takes the number away only as it takes the namespace down, which may be much later, and the newest
+        first. But it looks a number up only where the count of references is not zero (net/core/net_namespace.c,
+        get_net_ns_by_id), and that is so from the moment in which the last of them goes.
+        """
+        try:
+            self._ask(RTM_GETNSID, NLM_F_REQUEST, ATTRIBUTE.pack(8, NETNSA_NSID, number))
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            return False
+        return True
+
+    def _ask(self, kind: int, flags: int, attributes: bytes) -> None:
         length = HEADER.size + len(RTGENMSG) + len(attributes)
         self._netlink.send(HEADER.pack(length, kind, flags, 0, 0) + RTGENMSG + attributes)
-
-    @staticmethod
-    def _check(answer: bytes, offset: int) -> None:
-        if HEADER.unpack_from(answer, offset)[1] == NLMSG_ERROR:
-            (number,) = struct.unpack_from("=i", answer, offset + HEADER.size)
+        answer = self._netlink.recv(1024)
+        if HEADER.unpack_from(answer)[1] == NLMSG_ERROR:
+            (number,) = struct.unpack_from("=i", answer, HEADER.size)
             if number:
                 raise OSError(-number, os.strerror(-number))
 

@@ -22,7 +22,7 @@ import select
 import signal
 import socket
 
-from .. import fdpass, kernel, loopback, names, users
+from .. import causes, fdpass, kernel, loopback, names, users
 from .answer import CREATING_SOCKET, ENTERING, OK, Refused, Step, failure, reply
 from .journal import Journal, open_journal, undo_the_dead
 from .observer import Observer, hasten_the_end
@@ -118,6 +118,8 @@ class Resident:
         self.lacks: int | None = None
         self.poll = select.epoll()
         self.poll.register(control, select.EPOLLIN)
+        self.come = select.poll()
+        self.come.register(control, select.POLLIN)
         if self.parent_pidfd is not None:
             self.poll.register(self.parent_pidfd, select.EPOLLIN)
         self.verbs: dict[bytes, Verb] = {
@@ -143,12 +145,19 @@ class Resident:
             for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
-                elif fd == self.parent_pidfd or not self.take_control_message():
+                elif fd == self.parent_pidfd or not self.take_control_messages():
                     return True
             if self.is_to_be_replaced:
                 return False  # what is asked meanwhile, another child is asked anew, since nobody has read it
             if self.parent_pidfd is None and os.getppid() != self.parent:
                 return True
+
+    def take_control_messages(self) -> bool:
+        """Handle those that have come; return whether the parent still holds the control socket."""
+        while self.come.poll(0):
+            if not self.take_control_message():
+                return False
+        return True
 
     def take_control_message(self) -> bool:
         """Handle a message of the control socket, which has no answers; return whether the parent still holds it."""
@@ -226,7 +235,7 @@ class Resident:
 
     def make_namespace(self, lo: int) -> Namespace:
         self.refuse_if_it_must(self.refused)
-        with Step("create the namespace"):
+        with Step("create the namespace", causes.NETWORK):
             kernel.unshare()
         try:
             with Step("open the namespace"):
@@ -256,7 +265,7 @@ class Resident:
         self.put_on_record(key, name)  # before it is there
         self.enter(key)
         try:
-            with Step(f"bind the name {name}"):
+            with Step(f"bind the name {name}", causes.FILE_OF_NAME):
                 holder = bind_if_not_locked(name)
         except BaseException:
             self.put_on_record(key, None)
@@ -269,8 +278,9 @@ class Resident:
     def own_names(self) -> tuple[bytes, list[int]]:
         """Move, once, into a mount namespace with a directory of names of our own, and pass that."""
         if not self.has_own_names:
-            with Step("make a directory of names, without privilege over /run/netns"):
+            with Step("make a mount namespace for names, without privilege over /run/netns", causes.MOUNTS):
                 kernel.unshare(kernel.CLONE_NEWNS)
+            with Step("make a directory of names, without privilege over /run/netns", causes.FILE_OF_NAME):
                 names.make_own_directory()
             self.has_own_names = True
         with Step("open the mount namespace"):
@@ -318,10 +328,14 @@ class Resident:
         except OSError:
             return  # at a limit, for example: then it goes unseen, as it does where this child is killed
 
-    def still_there(self) -> tuple[bytes, list[int]]:
+    def still_there(self, keys: list[int]) -> tuple[bytes, list[int]]:
         with Step("ask which namespaces are gone"):
-            there = set(self.namespaces) if self.observer is None else self.observer.there().union(self.namespaces)
-            return OK + marshal.dumps(there), []
+            # What was to be forgotten before this was asked may wait: the control socket is another one.
+            self.take_control_messages()
+            return OK + marshal.dumps([key for key in keys if self.is_there(key)]), []
+
+    def is_there(self, key: int) -> bool:
+        return key in self.namespaces or (self.observer is not None and self.observer.there(key))
 
     def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
         fds: list[int] = []
@@ -340,7 +354,7 @@ class Resident:
     def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"read the sysctl {key_of(path)}"), open(f"/proc/sys/{path}", "rb") as file:
+            with Step(f"read the sysctl {key_of(path)}", causes.SYSCTL), open(f"/proc/sys/{path}", "rb") as file:
                 return OK + file.read(), []
         finally:
             self.go_home()
@@ -348,7 +362,7 @@ class Resident:
     def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
-            with Step(f"set the sysctl {key_of(path)}"):
+            with Step(f"set the sysctl {key_of(path)}", causes.SYSCTL):
                 write_sysctl(path, value)
         finally:
             self.go_home()
@@ -404,7 +418,8 @@ def key_of(path: str) -> str:
 
 def write_sysctl(path: str, value: str) -> None:
     with open(f"/proc/sys/{path}", "wb", buffering=0) as file:
-        file.write(value.encode())
+        # With the end of the line, as sysctl(8): without it, a value that is empty would be nothing to write.
+        file.write(value.removesuffix("\n").encode() + b"\n")
 
 
 def bind_if_not_locked(name: str) -> str:
@@ -427,35 +442,43 @@ def find_home(home: int, userns: int, patience: float) -> tuple[int, Refused | N
     """
     try:
         if userns >= 0:
-            kernel.setns(userns, kernel.CLONE_NEWUSER)
+            with Step("join the user namespace of the child before"):
+                kernel.setns(userns, kernel.CLONE_NEWUSER)
             home = -1
-            with Step("create a namespace for the resident child to be in"):
+            with Step("create a namespace for the resident child to be in", causes.NETWORK):
                 unshare_within(patience)
         elif userns == ALWAYS or not may_make_namespaces():
-            with Step("create a namespace without privilege, nor a user namespace that gives it"):
+            with Step("create a namespace without privilege, nor a user namespace that gives it", causes.USER):
                 if userns == NEVER:
                     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-                users.become_root(kernel.CLONE_NEWNET, patience)
+                users.become_root(0, patience)
+            with Step("create the namespace", causes.NETWORK):
+                kernel.unshare()
     except Refused as refused:
         return home, refused
+    return go_back(home), None
+
+
+def go_back(home: int) -> int:
+    """Go to a namespace if there is a way back into it; return a descriptor of the one to be in instead if not."""
     try:
         if home < 0:
-            return kernel.open_own_namespace(), None
+            return kernel.open_own_namespace()
         kernel.setns(home)
     except PermissionError:
-        return kernel.open_own_namespace(), None
-    return home, None
+        return kernel.open_own_namespace()
+    return home
 
 
 def may_make_namespaces() -> bool:
     """Whether this process may, as it is; it is in another than its parent's then, if there is no way back."""
     try:
-        with Step("create a namespace"):
+        with Step("create the namespace", causes.NETWORK):
             kernel.unshare()
     except Refused as refused:
-        if not isinstance(refused.__cause__, PermissionError):
-            raise
-        return False
+        if isinstance(refused.__cause__, PermissionError):
+            return False
+        raise
     return True
 
 

@@ -7,10 +7,10 @@ import errno
 import marshal
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import fdpass, kernel, names
+from .. import causes, fdpass, kernel, names
 from ..background import Background
 from ..errors import (
     ChildDiedError,
@@ -196,13 +196,12 @@ class Resident:
         except BlockingIOError:  # it hangs, and what was told to it before has not been read
             self._discard(process)
 
-    def still_there(self) -> set[int]:
-        """Return the keys of the namespaces that are not gone, as far as the child that runs knows of them."""
+    def still_there(self, keys: Iterable[int]) -> set[int]:
+        """Return those of these keys whose namespaces something keeps, as far as the child that runs knows of them."""
         if self._process is None:
             return set()
-        what = "the closed namespaces"
-        keys: set[int] = marshal.loads(self._ask_text(program.request(program.STILL_THERE), self._timeout, what))
-        return keys
+        request, what = program.request(program.STILL_THERE, list(keys)), "the closed namespaces"
+        return set(marshal.loads(self._ask_text(request, self._timeout, what)))
 
     def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
         request = program.request(program.SOCKETS, handle.key, list(specs))
@@ -296,7 +295,8 @@ class Resident:
                     raise
                 except OSError as error:
                     self._start = None
-                    raise from_errno(error.errno or 0, f"{what}: cannot start the resident child") from error
+                    text = f"{what}: cannot start the resident child"
+                    raise from_errno(error.errno or 0, text, step=causes.STARTING) from error
             return self._process
 
     def _make(self) -> Process:

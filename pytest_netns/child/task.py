@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from .. import fdpass, kernel, values
+from .. import causes, fdpass, kernel, values
 from ..errors import (
     ChildCallError,
     ChildDiedError,
@@ -307,7 +307,7 @@ class OneChildPerCall(ABC):
         except OSError as error:
             if isinstance(error, NetNSError):
                 raise
-            raise from_errno(error.errno or 0, f"{handle}: cannot start a child") from error
+            raise from_errno(error.errno or 0, f"{handle}: cannot start a child", step=causes.STARTING) from error
 
     def _receive_answer(
         self,
