@@ -11,12 +11,13 @@ from __future__ import annotations
 import array
 import errno
 import math
-import os
+import posix as os  # see kernel.py
 import select
 import socket
 import struct
+from _socket import socketpair as _socketpair
 
-from .kernel import SCM_MAX_FD, monotonic
+from .kernel import SCM_MAX_FD, Socket, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ class Garbage(Exception):
     """What came is not a message."""
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def pair(kind: int = socket.SOCK_SEQPACKET) -> tuple[socket.socket, socket.socket]:
     """Return two connected ends, both close-on-exec, blocking and owned by the caller."""
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Not socket.socketpair(), which makes them of the class that a test may have put in place of socket.socket.
+    one, other = _socketpair(socket.AF_UNIX, kind)
+    ends = (
+        Socket(socket.AF_UNIX, kind, 0, one.detach()),
+        Socket(socket.AF_UNIX, kind, 0, other.detach()),
+    )
     if socket.getdefaulttimeout() is not None:  # it is meant for the sockets of the test
         for end in ends:
             end.settimeout(None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import errno
-import os
+import posix as os  # see kernel.py
 import threading
 from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType
 from typing import TypeVar
 
 from . import kernel
-from .errors import NetNSTimeoutError, from_errno
+from .errors import NetNSTimeoutError, NetNSUnsupportedError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -21,6 +22,11 @@ ELSEWHERE = (
     "it belongs to a user namespace of the resident child's, which a process with threads cannot join; give "
     "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or call() with "
     "a child_mode such as 'fork'"
+)
+
+GREENLETS = (
+    "gevent or eventlet has replaced threads by greenlets, which are all in the one thread that would be moved; start "
+    "pytest without that, or use sockets, or call() with a child_mode such as 'fork'"
 )
 
 
@@ -62,9 +68,22 @@ def enter(ns: int, what: object) -> None:
         ) from error
 
 
+def enter_in_thread(starter: int, ns: int, what: object) -> None:
+    """Move the calling thread, which was started for that, into a namespace.
+
+    :param starter: the thread that has started it, as of ``kernel.thread_id``.
+    :raises NetNSError: it may not, or it is no thread of its own.
+    """
+    if kernel.thread_id() == starter:
+        raise NetNSUnsupportedError(errno.EOPNOTSUPP, f"{what}: cannot enter it from a thread; {GREENLETS}")
+    enter(ns, what)
+
+
 def check(ns: int, what: object) -> None:
     """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
-    if kernel.is_owned_below(ns):
+    # What threading starts threads with is a function in C, or of a tracer or of gevent, of whom only a trial tells.
+    start = getattr(threading, "_start_joinable_thread", getattr(threading, "_start_new_thread", None))
+    if not isinstance(start, BuiltinFunctionType) or kernel.is_owned_below(ns):
         call(ns, what, lambda: None)
 
 
@@ -77,10 +96,11 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
     returned: list[T] = []
     raised: list[BaseException] = []
     context = contextvars.copy_context()
+    starter = kernel.thread_id()
 
     def body() -> None:
         try:
-            enter(ns, what)
+            enter_in_thread(starter, ns, what)
             returned.append(context.run(func))
         except BaseException as error:
             raised.append(error)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import functools
 import operator
-import os
+import posix as os  # see kernel.py
 import socket as stdlib
 import subprocess
 import threading
@@ -85,6 +85,7 @@ class NetNS:
         thread_timeout: float | None,
         on_closed: Callable[[], object],
         on_output: Callable[[str, str], object],
+        make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
     ) -> None:
         self._key = key
         self.label = label
@@ -96,6 +97,7 @@ class NetNS:
         self._fd = fd
         self._id = kernel.namespace_id(fd)
         self._lock = threading.RLock()
+        self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
         self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
@@ -410,9 +412,7 @@ class NetNS:
         with self._lock:
             self._checked_fd()
             if self._netlink is None:
-                from .netlink import Netlink
-
-                self._netlink = Netlink(self._make_netlink_socket)
+                self._netlink = self._make_netlink(self._make_netlink_socket)
             return self._netlink
 
     def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:

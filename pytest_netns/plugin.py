@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .child import DEFAULT, check_mode
+from .child import check_mode
 from .errors import (
     ChildModeError,
     NetNSError,
@@ -19,11 +20,12 @@ from .errors import (
     NetNSPermissionError,
     NetNSUnsupportedError,
 )
+from .originals import Originals
 from .requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
 from .settings import DOCTOR, Settings, add_options, parse_modes, settings_key
+from .watch import Watch
 
 if TYPE_CHECKING:
-    from .guard import Guard, State
     from .isolation import Isolation
     from .namespace import MakeNetNS, NetNS
     from .session import Session
@@ -31,19 +33,20 @@ if TYPE_CHECKING:
 __all__ = ["pytest_netns_require", "pytest_terminal_summary"]  # hooks of requirements.py
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-mode_key = pytest.StashKey[str]()
-"""The child mode of the test that runs."""
-undo_key = pytest.StashKey[contextlib.ExitStack]()
-guard_key: pytest.StashKey[Guard] = pytest.StashKey()
+watch_key = pytest.StashKey[Watch]()
+wider_key = pytest.StashKey[set[pytest.FixtureDef[Any]]]()
+"""The fixtures of a wider scope than a test's that are set up."""
+originals_key = pytest.StashKey[Originals]()
 session_key: pytest.StashKey[Session] = pytest.StashKey()
+where_key = pytest.StashKey[str]()
+"""Where tests run without a network that are not isolated one by one; nothing if they have one."""
+wanted_key: pytest.StashKey[Callable[[str, BaseException], str]] = pytest.StashKey()
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
-before_key: pytest.StashKey[State] = pytest.StashKey()
-"""What there was before the test that runs."""
 gone_key = pytest.StashKey[bool]()
 isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 
-FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
+SESSION = "_netns_session"
 ISOLATE = "netns_isolate"
 ISOLATED = "_netns_isolated"
 
@@ -68,9 +71,38 @@ def pytest_configure(config: pytest.Config) -> None:
         "netns_isolate: run the whole test inside its netns: its fixtures of function scope, threads, processes and "
         "event loop.",
     )
+    from . import way
+
     config.stash[settings_key] = settings = Settings.from_config(config)
-    config.stash[mode_key] = settings.child_modes[0]
+    config.stash[wider_key] = set()
+    config.stash[originals_key] = originals = Originals()
+    config.stash[watch_key] = watch = Watch(
+        settings.child_modes[0],
+        settings.thread_timeout,
+        originals,
+        functools.partial(_wider, config),
+        functools.partial(_say, config),
+        checks_leaks=settings.leaks != "ignore",
+    )
+    config.add_cleanup(watch.close)
     _go(config, settings)
+    config.stash[where_key] = way.where_without_network(settings, is_isolated=False)
+
+
+def _wider(config: pytest.Config) -> list[Any]:
+    """Return what fixtures that outlive a test have made, and their way to tear it down, which holds the rest."""
+    found: list[Any] = []
+    for definition in config.stash[wider_key]:
+        found += [definition.cached_result, getattr(definition, "_finalizers", None)]
+    return found
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """Warn of what is no fault of a test; other than by ``warnings.warn``, which a run may have made an error."""
+    message = warnings.WarningMessage(pytest.PytestWarning(text), pytest.PytestWarning, __file__, 0)
+    config.hook.pytest_warning_recorded.call_historic(
+        kwargs={"warning_message": message, "when": "runtest", "nodeid": "", "location": None}
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -94,6 +126,32 @@ def _go(config: pytest.Config, settings: Settings) -> None:
     if home is not None:
         config.add_cleanup(lambda: os.close(home))
         config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
+        if way.is_worker():
+            _configure_plugins_in(config, home)
+
+
+def _configure_plugins_in(config: pytest.Config, home: int) -> None:
+    """Let installed plugins be configured outside: pytest-rerunfailures connects a worker to its controller by TCP.
+
+    What conftest files do as they are configured is of the tests, and stays inside.
+    """
+    from . import inside, kernel
+
+    place = kernel.open_own_namespace()
+    config.add_cleanup(lambda: os.close(place))
+
+    class Out:
+        # Before the plugins and after the conftest files, since those registered last are called first.
+        def pytest_configure(self) -> None:
+            inside.enter(home, "the namespace that the process comes from")
+
+    class In:
+        @pytest.hookimpl(trylast=True)
+        def pytest_configure(self) -> None:
+            inside.enter(place, "the namespace of the worker")
+
+    for part in (Out(), In()):
+        config.pluginmanager.register(part)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -109,7 +167,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_report_header(config: pytest.Config) -> str:
     from . import way
 
-    return f"netns: {way.text(config.stash[settings_key])}"
+    try:
+        return f"netns: {way.text(config.stash[settings_key])}"
+    except OSError as error:
+        return f"netns: not possible, since /proc cannot be read ({error.strerror})"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -121,7 +182,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         modes = _modes_of(marker, metafunc.definition)
     else:
         modes = metafunc.config.stash[settings_key].child_modes
-        if len(modes) == 1 or FIXTURES.isdisjoint(metafunc.fixturenames):
+        if len(modes) == 1 or not _uses_namespaces(metafunc.fixturenames):
             return
     if not _is_parametrised(metafunc.definition):
         if CHILD_MODE not in metafunc.fixturenames:  # parametrize() insists on it
@@ -159,29 +220,25 @@ def _is_isolated(item: pytest.Item) -> bool:
 
 def _is_judged(item: pytest.Item) -> bool:
     """Whether a test asks for a namespace, and so has to leave everything as it was."""
-    uses_fixtures = not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
-    return uses_fixtures or item.get_closest_marker(ISOLATE) is not None
+    return _uses_namespaces(getattr(item, "fixturenames", ())) or item.get_closest_marker(ISOLATE) is not None
+
+
+def _uses_namespaces(fixtures: Collection[str]) -> bool:
+    """Whether one of ours is among these, of which each is there that another needs."""
+    return CHILD_MODE in fixtures or SESSION in fixtures
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     if _is_isolated(item):
         _isolation_of(item.config)  # before the guard looks, since it stays
-    mode = _mode_of(item)
-    if mode is not None:
-        item.config.stash[mode_key] = mode
-        if mode != DEFAULT:
-            from .session import others_in
-
-            item.stash[undo_key] = undo = contextlib.ExitStack()
-            undo.enter_context(others_in(mode))
-        if item.config.stash[settings_key].leaks != "ignore":
-            from .guard import Guard, State
-
-            if guard_key not in item.config.stash:
-                item.config.stash[guard_key] = guard = Guard(item.config.stash[settings_key].thread_timeout)
-                item.config.add_cleanup(guard.close)
-            item.config.stash[before_key] = State.now()
+    watch = item.config.stash[watch_key]
+    watch.start(_mode_of(item))
+    _note_of_what_is_wanted(item)
+    if _is_isolated(item):
+        watch.prepare()
+    if _is_judged(item):
+        watch.begin(late=False)
     with _not_judged_if_it_fails(item):
         return (yield)
 
@@ -191,14 +248,16 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
     if fixturedef.scope == "function":
         return (yield)
     # What a fixture of a wider scope makes is meant to outlive the test.
+    request.config.stash[wider_key].add(fixturedef)
     with contextlib.ExitStack() as undo:
         if isolation_key in request.config.stash:
             undo.enter_context(request.config.stash[isolation_key].at_home())
-        if before_key in request.config.stash:
-            from .guard import State
-
-            undo.callback(request.config.stash[before_key].allow, State.now())
+        undo.enter_context(request.config.stash[watch_key].wider())
         return (yield)
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    request.config.stash[wider_key].discard(fixturedef)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -225,8 +284,7 @@ def _not_judged_if_it_fails(item: pytest.Item) -> Iterator[None]:
         yield
     except BaseException:
         # The exception's frames hold what the test has made, so it cannot be told what the test would have left.
-        if before_key in item.config.stash:
-            del item.config.stash[before_key]
+        item.config.stash[watch_key].drop()
         raise
 
 
@@ -237,18 +295,27 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
-    if report.failed and call.excinfo is not None:
-        _add_what_was_wanted(item, report, call.excinfo.value)
+    if report.failed and call.excinfo is not None and wanted_key in item.stash:
+        try:
+            note = item.stash[wanted_key](report.longreprtext, call.excinfo.value)
+        except Exception as error:  # a note that cannot be made is not to end the run
+            note = f"what the test wanted of the network cannot be told: {error!r}"
+        if note:
+            report.sections.append(("netns", note))
     return report
 
 
-def _add_what_was_wanted(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
-    from . import wanted, way
+def _note_of_what_is_wanted(item: pytest.Item) -> None:
+    """Have a note made of what the test wanted of the network, if it runs where there is none."""
+    where = item.config.stash[where_key]
+    if _is_isolated(item):
+        from . import way
 
-    where = way.where_without_network(item.config.stash[settings_key], is_isolated=_is_isolated(item))
-    note = wanted.note(report.longreprtext, error) if where else ""
-    if note:
-        report.sections.append(("netns", f"this test ran {where}: nothing outside can be reached; {note}"))
+        where = way.where_without_network(item.config.stash[settings_key], is_isolated=True)
+    if where:
+        from . import wanted
+
+        item.stash[wanted_key] = lambda report, error: wanted.note(where, report, error)
 
 
 def _add_outputs(item: pytest.Item) -> None:
@@ -265,28 +332,20 @@ def _add_outputs(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    watch = item.config.stash[watch_key]
     try:
-        result = yield
+        with _not_judged_if_it_fails(item):
+            result = yield
     finally:
-        undo = item.stash.get(undo_key, None)
-        if undo is not None:
-            del item.stash[undo_key]  # an item lives as long as the session
-            undo.close()
-        before = item.config.stash.get(before_key, None)
-        if before is not None:
-            del item.config.stash[before_key]
+        watch.end()
         _add_outputs(item)
-    guard = item.config.stash.get(guard_key, None)
-    if guard is not None:
-        differences = [] if before is None else guard.differences(before)
-        left = ["left behind by the test:", *differences] if differences else []
-        left += guard.kept(is_judged=before is not None and not differences)
-        if nextitem is None:
-            kept, unexplained = guard.kept_at_the_end()
-            left += kept
-            for text in unexplained:
-                warnings.warn(pytest.PytestWarning(text), stacklevel=1)
-        _report(item.config, item.nodeid, left)
+    left = watch.left()
+    if nextitem is None:
+        kept, unexplained = watch.left_at_the_end()
+        left += kept
+        for text in unexplained:
+            _say(item.config, text)
+    _report(item.config, item.nodeid, left)
     return result
 
 
@@ -301,13 +360,11 @@ def _report(config: pytest.Config, where: str, found: list[str]) -> None:
 
 
 def _mode_of(item: pytest.Item) -> str | None:
-    """Return the child mode for a test, or ``None`` for one that has nothing to do with namespaces."""
+    """Return the child mode that a test is parametrised with, if it is."""
     callspec = getattr(item, "callspec", None)
     if callspec is not None and CHILD_MODE in callspec.params:
         return check_mode(callspec.params[CHILD_MODE])
-    if not _is_judged(item):
-        return None
-    return item.config.stash[settings_key].child_modes[0]
+    return None
 
 
 def _modes_of(marker: pytest.Mark, item: pytest.Item) -> tuple[str, ...]:
@@ -331,20 +388,22 @@ def _is_parametrised(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
-    from .session import Session
+    originals = pytestconfig.stash[originals_key]
+    with originals.in_place():
+        from .session import Session
 
-    settings = pytestconfig.stash[settings_key]
+    settings, watch = pytestconfig.stash[settings_key], pytestconfig.stash[watch_key]
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     session = Session(
-        child_mode=lambda: pytestconfig.stash[mode_key],
+        child_mode=lambda: watch.mode,
         child_timeout=settings.child_timeout,
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
         userns="auto" if settings.userns == "process" else settings.userns,
+        originals=originals,
     )
     pytestconfig.stash[session_key] = session
-    if guard_key in pytestconfig.stash:
-        pytestconfig.stash[guard_key].owner = session
+    watch.own(session)
     pytestconfig.add_cleanup(session.close)  # not here: the guard still looks, after all fixtures
     yield session
     session.close_namespaces()
@@ -353,12 +412,16 @@ def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
 @pytest.fixture
 def netns_child_mode(pytestconfig: pytest.Config) -> str:
     """The child mode this test runs in."""
-    return pytestconfig.stash[mode_key]
+    watch = pytestconfig.stash[watch_key]
+    watch.begin()  # if not before, since the test has asked by getfixturevalue()
+    return watch.mode
 
 
 @pytest.fixture(scope="session")
 def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> MakeNetNS:
     def make(label: str | None = None, **options: Any) -> NetNS:
+        if options.get("judged", True):
+            pytestconfig.stash[watch_key].begin()
         try:
             return _netns_session.namespace(label, **options)
         except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):

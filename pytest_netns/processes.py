@@ -6,6 +6,7 @@ import contextlib
 import errno
 import itertools
 import os
+import posix
 import shlex
 import signal
 import subprocess
@@ -55,15 +56,15 @@ class Processes:
         self._starter: ThreadPoolExecutor | None = None
         self._through: Through | None = None
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._pid = posix.getpid()
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that are open as long as this object is used."""
         return set() if self._through is None else self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
-        if self._pid != os.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
-            self._starter, self._lock, self._pid = None, threading.Lock(), os.getpid()
+        if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
+            self._starter, self._lock, self._pid = None, threading.Lock(), posix.getpid()
         with self._lock:
             if self._starter is None:
                 self._starter = self._make_starter()
@@ -75,7 +76,7 @@ class Processes:
             self._through = Through(self._ns, self._mounts)
             return starter
         try:
-            starter.submit(inside.enter, self._ns, self._what).result()
+            starter.submit(inside.enter_in_thread, kernel.thread_id(), self._ns, self._what).result()
         except BaseException:
             starter.shutdown()
             raise
@@ -179,7 +180,7 @@ class Processes:
             process.send_signal(number)  # not if it has ended
         for pid in _running(others):
             with contextlib.suppress(ProcessLookupError, PermissionError):  # PermissionError: named if it does not end
-                os.kill(pid, number)
+                posix.kill(pid, number)
 
     def _kill(self, started: list[subprocess.Popen[Any]], others: dict[int, int]) -> None:
         deadline = kernel.monotonic() + KILL_TIMEOUT
@@ -234,19 +235,19 @@ def _command(pid: int) -> str:
 def _rest_of(stream: Any) -> str:
     """Return what is in a pipe and was not read, without waiting for more."""
     fd = stream.fileno()
-    os.set_blocking(fd, False)
+    posix.set_blocking(fd, False)
     unread = b""
     with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
-        while len(unread) < PIPE_LIMIT and (chunk := os.read(fd, PIPE_LIMIT)):
+        while len(unread) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
             unread += chunk
     # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
-    ended = os.memfd_create("rest-of-a-pipe", os.MFD_CLOEXEC)
+    ended = posix.memfd_create("rest-of-a-pipe", posix.MFD_CLOEXEC)
     try:
-        os.write(ended, unread)
-        os.lseek(ended, 0, os.SEEK_SET)
-        os.dup2(ended, fd, inheritable=False)
+        posix.write(ended, unread)
+        posix.lseek(ended, 0, os.SEEK_SET)
+        posix.dup2(ended, fd, inheritable=False)
     finally:
-        os.close(ended)
+        posix.close(ended)
     try:
         rest: Any = stream.read()
     except UnicodeDecodeError as error:

@@ -6,13 +6,20 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from . import kernel, names
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
 from .namespace import NetNS
+from .originals import Originals
 from .remains import Remains
 from .sysctl import checked
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from .netlink import Netlink
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -24,6 +31,7 @@ class Session:
     :param child_timeout: how long a child may take over one step, in seconds.
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
+    :param originals: what pyroute2 is imported with, by default the standard library as it is now.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -35,9 +43,11 @@ class Session:
         thread_timeout: float = 5.0,
         name_suffix: str = "",
         userns: str = "auto",
+        originals: Originals | None = None,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout)
         self._name_suffix = name_suffix
+        self._originals = originals or Originals()
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
         self.outputs: list[tuple[str, str]] = []
@@ -83,6 +93,7 @@ class Session:
             thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
             on_closed=on_closed if judged else lambda: None,
+            make_netlink=self._netlink,
         )
         self._open[key] = ns
         self._names[ns._id] = label
@@ -94,6 +105,12 @@ class Session:
                 ns.close()
                 raise
         return ns
+
+    def _netlink(self, make: Callable[[int], socket]) -> Netlink:
+        """Make the netlink objects of a namespace; by the first, pyroute2 is imported, which takes 0.1 s."""
+        with self._originals.in_place():
+            from .netlink import Netlink
+        return Netlink(make)
 
     @property
     def has_made_one(self) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
-import os
+import posix as os  # see kernel.py
 import socket
 import sys
 import threading
 from collections.abc import Callable
+from socket import getaddrinfo
 from typing import Any
 
 from .child.protocol import Spec
 from .errors import ChildProtocolError
+from .kernel import Socket
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -75,12 +77,12 @@ def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:
     family, kind, proto = spec
     try:
         # Family and type are asked of the kernel; the protocol is as given, as socket.socket() has it.
-        sock = socket.socket(proto=proto, fileno=fds[-1])
+        sock = Socket(proto=proto, fileno=fds[-1])
     except OSError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
     fds.pop()
     # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
-    raw: Any = super(socket.socket, sock)
+    raw: Any = super(Socket, sock)
     if (raw.family, raw.type) != (family, kind & ~_FLAGS):
         with sock:
             raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
@@ -171,7 +173,7 @@ DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-de
 
 
 def _targets(look_up: LookUp, host: str, port: int) -> list[Any]:
-    return (socket.getaddrinfo if _is_plain(host) else look_up)(host, port, 0, socket.SOCK_STREAM)
+    return (getaddrinfo if _is_plain(host) else look_up)(host, port, 0, socket.SOCK_STREAM)
 
 
 def _bind(sock: socket.socket, look_up: LookUp, address: Any) -> None:
@@ -186,7 +188,7 @@ def _is_plain(host: object) -> bool:
     if not host:
         return True
     try:
-        socket.getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
+        getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
     except OSError:
         return False
     return "%" not in str(host)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os  # see kernel.py
 import sys
 import threading
 import traceback
@@ -34,6 +34,7 @@ class InsideThread(threading.Thread):
         self._what = what
 
     def start(self) -> None:
+        self._starter = kernel.thread_id()
         self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
         try:
             super().start()
@@ -43,7 +44,7 @@ class InsideThread(threading.Thread):
 
     def run(self) -> None:
         try:
-            inside.enter(self._fd, self._what)
+            inside.enter_in_thread(self._starter, self._fd, self._what)
         finally:
             os.close(self._fd)
         super().run()
@@ -61,8 +62,10 @@ class InsideExecutor(ThreadPoolExecutor):
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
     ) -> None:
+        starter = kernel.thread_id()
+
         def begin() -> None:
-            inside.enter(ns(), what)
+            inside.enter_in_thread(starter, ns(), what)
             if initializer is not None:
                 initializer(*initargs)
 

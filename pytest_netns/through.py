@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -39,7 +40,7 @@ class Through:
         return {self._owner}
 
     def close(self) -> None:
-        os.close(self._owner)
+        posix.close(self._owner)
 
     def command(self, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return what to give to ``subprocess.Popen`` instead of these arguments.
@@ -54,7 +55,7 @@ class Through:
         if executable is not None:
             command[0] = executable
         _check(command[0], kwargs.get("env"), kwargs.get("cwd"))
-        here = f"/proc/{os.getpid()}/fd"
+        here = f"/proc/{posix.getpid()}/fd"
         namespaces = [f"--user={here}/{self._owner}", f"--net={here}/{self._ns}"]
         mounts = self._mounts()
         if mounts is not None:

@@ -20,16 +20,18 @@ WITHOUT_A_NAME = ("Name or service not known", "Temporary failure in name resolu
 CALLS = ("connect", "connect_ex", "sendto", "getaddrinfo", "gethostbyname", "create_connection", "open_connection")
 
 
-def note(report: str, error: BaseException) -> str:
+def note(where: str, report: str, error: BaseException) -> str:
     """Return what to add to the report of a failed test: nothing if it did not fail for lack of a network.
 
+    :param where: where it ran.
     :param report: its text.
     :param error: what was raised.
     """
     if not any(reason in report for reason in (*WITHOUT_A_WAY, *WITHOUT_A_NAME)):
         return ""
     found = dict.fromkeys(text for one in _chain_of(error) for text in _wanted_by(one))
-    return f"it wanted {', '.join(found)}" if found else "see above for what it wanted"
+    wanted = f"it wanted {', '.join(found)}" if found else "see above for what it wanted"
+    return f"this test ran {where}: nothing outside can be reached; {wanted}"
 
 
 def _chain_of(error: BaseException) -> Iterator[BaseException]:

@@ -20,13 +20,14 @@ LAYERS = [
     "requirements",
     "settings",
     "way",
+    "watch",
     "session pair isolation userns",
     "doctor",
     "probes",
     "namespace guard mphelpers pools remedies wanted",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders lookup through",
+    "holders lookup through held",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",
@@ -34,7 +35,7 @@ LAYERS = [
     "child.record",
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
-    "kernel errors",
+    "kernel errors originals",
 ]
 # Within a layer, these go by the side.
 SIDEWAYS = {("child.mp", "child.fork")}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import posix as os  # see kernel.py
 from collections.abc import Callable
 
 from .. import fdpass, kernel
+from ..errors import from_errno
 from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
@@ -27,7 +28,12 @@ class Modes:
         self.timeout = timeout
         self.pid = os.getpid()
         self._undo = contextlib.ExitStack()
-        self._homes = [kernel.open_own_namespace()]
+        try:
+            self._homes = [kernel.open_own_namespace()]
+        except OSError as error:
+            raise from_errno(
+                error.errno or 0, "cannot open /proc/thread-self/ns/net, the test process's own"
+            ) from error
         self._undo.callback(fdpass.close_all, self._homes)
         self._home = self._homes[0]
         self.resident = Resident(self._home, timeout, userns)

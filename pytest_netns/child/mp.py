@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import multiprocessing
-import os
+import posix as os  # see kernel.py
 import signal
 import socket
 import threading
@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
-from .. import fdpass, kernel, values
+from .. import fdpass, inside, kernel, values
 from ..errors import NetNSError, NetNSTimeoutError, from_errno, how_it_ended
 from . import task
 from .answer import Step, failure, reply
@@ -142,11 +142,12 @@ class Multiprocessing(task.OneChildPerCall):
     def _start_at_home(self, process: BaseProcess, ns: Target) -> None:
         """Start a child from a thread that is at home, and give up if the fork server does not answer."""
         raised: list[BaseException] = []
+        starter = kernel.thread_id()
 
         def start() -> None:
             try:
                 if kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._home):
-                    kernel.setns(self._home)
+                    inside.enter_in_thread(starter, self._home, "the namespace of the test process")
                 process.start()
             except BaseException as error:
                 raised.append(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import posix as os  # see kernel.py
 import socket
 import subprocess
 import sys

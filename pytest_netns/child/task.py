@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import os
+import posix as os  # see kernel.py
 import signal
 import socket
 import sys
@@ -47,7 +47,7 @@ class MakeSockets(Job):
 
     def __call__(self, channel: socket.socket) -> tuple[bytes, Sequence[socket.socket]]:
         with CREATING_SOCKET:
-            return OK, [socket.socket(*spec) for spec in self.specs]
+            return OK, [kernel.Socket(*spec) for spec in self.specs]
 
 
 class CallFunction(Job):
