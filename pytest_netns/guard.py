@@ -263,7 +263,7 @@ class Guard:
         return is_idle_in_a_pool(thread) and self._is_at_home(thread)
 
     def _is_at_home(self, thread: threading.Thread) -> bool:
-        return thread.native_id is not None and namespace_of(thread.native_id) == self.home
+        return namespace_of(thread) == self.home
 
     def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
         deadline = kernel.monotonic() + self._timeout

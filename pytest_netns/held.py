@@ -25,8 +25,8 @@ from typing import Any
 LIMIT = 200_000  # objects to look at, which takes 0.2 s; what is behind them is taken to be held by none
 ENDS = (ModuleType, type, CodeType, FrameType, BuiltinFunctionType, str, bytes, int, float)
 """What leads to the whole program, or to nothing."""
-FRAMEWORK = ("_pytest", "pytest", "pluggy")
-"""The packages whose objects know of all tests."""
+FRAMEWORK = ("_pytest", "pytest", "pluggy", "pytest_netns")
+"""The packages whose objects know of all tests, or of all modules."""
 
 
 def held_by(roots: Iterable[object]) -> tuple[set[Thread], set[int]]:

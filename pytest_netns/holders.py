@@ -50,7 +50,8 @@ def _of_process(pid: int, identity: tuple[int, int]) -> Iterator[str]:
 
 
 def _threads(pid: int, tasks: list[str]) -> str:
-    names = {str(thread.native_id): thread.name for thread in threading.enumerate()} if pid == os.getpid() else {}
+    known = threading.enumerate() if pid == os.getpid() else []
+    names = {str(getattr(thread, "native_id", None)): thread.name for thread in known}
     return ", ".join(f"thread {names[task]!r}" if task in names else f"thread {task}" for task in tasks)
 
 

@@ -81,10 +81,26 @@ def enter_in_thread(starter: int, ns: int, what: object) -> None:
 
 def check(ns: int, what: object) -> None:
     """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
-    # What threading starts threads with is a function in C, or of a tracer or of gevent, of whom only a trial tells.
-    start = getattr(threading, "_start_joinable_thread", getattr(threading, "_start_new_thread", None))
-    if not isinstance(start, BuiltinFunctionType) or kernel.is_owned_below(ns):
+    check_threads(what)
+    if kernel.is_owned_below(ns):
         call(ns, what, lambda: None)
+
+
+def check_threads(what: object) -> None:
+    """Raise if what is started as a thread is none, before a pool of such would wait for ever.
+
+    :raises NetNSUnsupportedError: it is none.
+    """
+    start = getattr(threading, "_start_joinable_thread", getattr(threading, "_start_new_thread", None))
+    if isinstance(start, BuiltinFunctionType):
+        return
+    # It may be that of a tracer, too: only a trial tells.
+    ids: list[int] = []
+    thread = threading.Thread(target=lambda: ids.append(kernel.thread_id()))
+    thread.start()
+    thread.join()
+    if kernel.thread_id() in ids:
+        raise NetNSUnsupportedError(errno.EOPNOTSUPP, f"{what}: cannot enter it from a thread; {GREENLETS}")
 
 
 def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:

@@ -71,6 +71,7 @@ class Processes:
         return self._starter.submit(self._start, args, kwargs).result()
 
     def _make_starter(self) -> ThreadPoolExecutor:
+        inside.check_threads(self._what)
         starter = ThreadPoolExecutor(1, thread_name_prefix=f"starter of commands in {self._what}")
         if kernel.is_owned_below(self._ns):
             self._through = Through(self._ns, self._mounts)

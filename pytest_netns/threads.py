@@ -134,7 +134,7 @@ class Threads:
         return True
 
     def _is_inside(self, thread: threading.Thread) -> bool:
-        return thread.native_id is not None and namespace_of(thread.native_id) == self._identity
+        return namespace_of(thread) == self._identity
 
     def blame(self, alive: list[threading.Thread], holders: Iterable[int]) -> NetNSLeakError:
         """Return the error that names the threads which did not end, where each is and what it holds."""
@@ -154,15 +154,14 @@ class Threads:
 
 def threads_in(identity: tuple[int, int]) -> set[threading.Thread]:
     """Return the threads of this process that are inside a namespace."""
-    return {
-        thread
-        for thread in threading.enumerate()
-        if thread.native_id is not None and namespace_of(thread.native_id) == identity
-    }
+    return {thread for thread in threading.enumerate() if namespace_of(thread) == identity}
 
 
-def namespace_of(native_id: int) -> tuple[int, int] | None:
+def namespace_of(thread: threading.Thread) -> tuple[int, int] | None:
     """Return what identifies the namespace of a thread of this process, or ``None`` if it has ended."""
+    native_id = getattr(thread, "native_id", None)  # not that of eventlet's threads
+    if native_id is None:
+        return None
     try:
         return kernel.namespace_id(f"/proc/self/task/{native_id}/ns/net")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
