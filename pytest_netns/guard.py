@@ -24,7 +24,7 @@ from .remains import Remains
 from .threads import is_idle_in_a_pool, namespace_of, stack_of
 
 S_IFMT, S_IFIFO = 0o170000, 0o010000  # inode(7)
-STANDARD = {0, 1, 2}  # pytest's capture puts others under these numbers as it goes
+STANDARD = (0, 1, 2)  # pytest's capture puts others under these numbers as it goes
 
 File = tuple[int, int, str]
 """What a descriptor refers to: its device, its inode, and its name where many share one inode."""

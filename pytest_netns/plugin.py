@@ -233,11 +233,12 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     if _is_isolated(item):
         _isolation_of(item.config)  # before the guard looks, since it stays
     watch = item.config.stash[watch_key]
-    watch.start(_mode_of(item))
+    mode = _mode_of(item)
+    watch.start(mode)
     _note_of_what_is_wanted(item)
     if _is_isolated(item):
         watch.prepare()
-    if _is_judged(item):
+    if mode is not None or _is_judged(item):
         watch.begin(late=False)
     with _not_judged_if_it_fails(item):
         return (yield)
