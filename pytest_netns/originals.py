@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
@@ -26,6 +27,7 @@ class Originals:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
         self._meta_path = list(sys.meta_path)
         self._path = list(sys.path)
         # All of them, since pyfakefs puts modules of its own there.
@@ -38,7 +40,7 @@ class Originals:
 
         What a test has patched would stay in a module that was imported meanwhile, for the rest of the session.
         """
-        with contextlib.ExitStack() as undo, warnings.catch_warnings():
+        with self._lock, contextlib.ExitStack() as undo, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a run where they are errors
             undo.enter_context(_holding(sys.meta_path, self._meta_path))
             undo.enter_context(_holding(sys.path, self._path))

@@ -22,7 +22,7 @@ from .errors import (
 )
 from .originals import Originals
 from .requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
-from .settings import DOCTOR, Settings, add_options, parse_modes, settings_key
+from .settings import DOCTOR, Settings, add_options, originals_key, parse_modes, settings_key
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 watch_key = pytest.StashKey[Watch]()
 wider_key = pytest.StashKey[set[pytest.FixtureDef[Any]]]()
 """The fixtures of a wider scope than a test's that are set up."""
-originals_key = pytest.StashKey[Originals]()
 session_key: pytest.StashKey[Session] = pytest.StashKey()
 where_key = pytest.StashKey[str]()
 """Where tests run without a network that are not isolated one by one; nothing if they have one."""

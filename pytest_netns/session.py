@@ -53,7 +53,7 @@ class Session:
         self.outputs: list[tuple[str, str]] = []
         """What ended commands had written, with a title; for who makes the reports to take away."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
-        self.modes = Modes(child_mode, check_timeout(child_timeout), userns)
+        self.modes = Modes(child_mode, check_timeout(child_timeout), userns, self._originals)
         self.remains = Remains(self.modes.resident.still_there, lambda: self.namespace("the last").close())
 
     def namespace(

@@ -9,6 +9,7 @@ import pytest
 
 from .child import DEFAULT, MODES, check_mode
 from .errors import ChildModeError
+from .originals import Originals
 
 CHILD_MODE = "netns_child_mode"
 CHILD_TIMEOUT = "netns_child_timeout"
@@ -181,3 +182,4 @@ def _parse_seconds(where: str, text: str) -> float:
 
 
 settings_key = pytest.StashKey[Settings]()
+originals_key = pytest.StashKey[Originals]()

@@ -593,7 +593,7 @@ def test_modules_are_imported_with_nothing_of_pyfakefs(pytester: pytest.Pytester
     code = """
     def test_first(fs, request):
         netns = request.getfixturevalue("netns")
-        netns.socket()
+        netns.socket(child_mode="fork").close()
         assert netns.ipr.link_lookup(ifname="lo") == [1]
         assert not os.path.exists("/proc/self")
 
@@ -601,6 +601,9 @@ def test_modules_are_imported_with_nothing_of_pyfakefs(pytester: pytest.Pytester
         assert sys.modules["pytest_netns.session"].Session
         import pyroute2
         assert pyroute2.netlink.core.os is os
+        import multiprocessing.util
+        assert multiprocessing.util.os is os
+        netns.socket(child_mode="mp:spawn").close()
         netns.run(["true"], check=True)
 
     def test_fails(fs):

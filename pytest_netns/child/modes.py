@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from .. import fdpass, kernel
 from ..errors import from_errno
+from ..originals import Originals
 from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
@@ -21,11 +22,13 @@ class Modes:
     :param current: returns the mode where none is named.
     :param timeout: how long a child may take over one step, in seconds.
     :param userns: as of :class:`Resident`.
+    :param originals: what the modules of the modes are imported with.
     """
 
-    def __init__(self, current: Callable[[], str], timeout: float, userns: str) -> None:
+    def __init__(self, current: Callable[[], str], timeout: float, userns: str, originals: Originals) -> None:
         self.current = current
         self.timeout = timeout
+        self._originals = originals
         self.pid = os.getpid()
         self._undo = contextlib.ExitStack()
         try:
@@ -44,7 +47,9 @@ class Modes:
         try:
             return self._modes[name]
         except KeyError:
-            return self._modes.setdefault(name, self._make(check_mode(name)))
+            check_mode(name)
+            with self._originals.in_place():
+                return self._modes.setdefault(name, self._make(name))
 
     def _make(self, name: str) -> ChildMode:
         if name == "fork":
