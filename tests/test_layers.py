@@ -126,3 +126,20 @@ def test_there_is_no_module_state() -> None:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 assert not is_mutable or getattr(target, "id", "") == "__all__", f"{name}: {ast.unparse(node)}"
         assert not any(isinstance(node, ast.Global) for node in ast.walk(tree)), name
+
+
+# What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
+OF_OS = {
+    *("doctor", "errors", "names", "plugin", "probes", "processes", "remedies", "through", "userns", "users"),
+    *("wanted", "way", "child.__main__", "child.observer", "child.program", "child.record", "child.undo"),
+}
+
+
+def test_the_system_is_called_by_what_no_test_replaces() -> None:
+    """By ``posix`` rather than ``os``, and by ``kernel.Socket`` rather than ``socket.socket``."""
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert name in OF_OS or "os" not in {alias.name for alias in node.names}, f"{name} imports os"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "socket.socket":
+                assert name in RESIDENT | {"probes"}, f"{name} makes a socket.socket"
