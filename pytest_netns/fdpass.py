@@ -18,13 +18,13 @@ import array
 import errno
 import itertools
 import math
-import os
+import posix as os  # see kernel.py
 import select
 import socket
 import struct
 from _socket import socketpair
 
-from .kernel import SCM_MAX_FD, close_all, monotonic
+from .kernel import SCM_MAX_FD, Socket, close_all, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ _LEVEL, _RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 _CUT = _CONTROL_CUT | _DATA_CUT
 # The arguments of one call, for starmap().
 _RECVMSG = ((PACKET + 1, _ANCILLARY, _RECEIVE_FLAGS),)
-_SOCKETPAIR = ((int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)),)
+_UNIX, _SEQPACKET = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
 
-Socket = socket.socket  # kept from the start, since a test may replace that of the module
 Channel = socket.SocketType
 """An end of a pair: the class beneath ``socket.socket``, which the patches of tests do not reach."""
 
@@ -105,9 +104,9 @@ class Received:
         return sock
 
 
-def pair(ends: list[Channel]) -> None:
+def pair(ends: list[Channel], kind: int = _SEQPACKET) -> None:
     """Add two connected ends to a list, both close-on-exec and blocking."""
-    ends.extend(itertools.chain.from_iterable(itertools.starmap(socketpair, _SOCKETPAIR)))
+    ends.extend(itertools.chain.from_iterable(itertools.starmap(socketpair, ((_UNIX, kind),))))
     if socket.getdefaulttimeout() is not None:  # it is meant for the sockets of the test
         for end in ends[-2:]:
             end.settimeout(None)

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import os
+import errno
+import posix as os  # see kernel.py
+import resource
 import signal
-import socket
+import struct
+import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from gc import collect, get_objects
+from termios import FIONREAD
+from threading import enumerate as all_threads
 from typing import Any, Protocol
 
 from . import kernel
+from .held import held_by, locals_of
 from .holders import command_of, namespace_of_socket, socket_text
 from .processes import helpers_of_multiprocessing
 from .remains import Remains
 from .threads import is_idle_in_a_pool, namespace_of, stack_of
+
+S_IFMT, S_IFIFO = 0o170000, 0o010000  # inode(7)
+STANDARD = (0, 1, 2)  # pytest's capture puts others under these numbers as it goes
+
+File = tuple[int, int, str]
+"""What a descriptor refers to: its device, its inode, and its name where many share one inode."""
 
 
 @dataclass
@@ -25,35 +36,72 @@ class State:
     """What there is at one moment."""
 
     namespace: tuple[int, int]
-    descriptors: set[int]
+    descriptors: dict[int, File]
     threads: set[threading.Thread]
     children: set[int]
 
     @classmethod
     def now(cls) -> State:
+        """Look; it takes one free descriptor.
+
+        :raises OSError: it cannot be seen.
+        """
         helper_descriptors, helper_pids = _helpers_of_multiprocessing()
         return cls(
             kernel.namespace_id("/proc/self/ns/net"),  # of the main thread
-            _descriptors() - helper_descriptors,
-            set(threading.enumerate()),
+            {fd: file for fd, file in _descriptors().items() if fd not in helper_descriptors},
+            set(all_threads()),
             _children() - helper_pids,
         )
 
-    def allow(self, before: State) -> None:
+    def new_descriptors(self, before: State) -> set[int]:
+        """Return those that were not there before, or stood for something else."""
+        new = {fd: file for fd, file in self.descriptors.items() if before.descriptors.get(fd) != file}
+        return new.keys() - _locks(new)
+
+    def allow(self, before: State, now: State) -> None:
         """Count what is there now, and was not there before, as there from the beginning."""
-        now = State.now()
-        self.descriptors |= now.descriptors - before.descriptors
+        self.descriptors |= {fd: now.descriptors[fd] for fd in now.new_descriptors(before)}
         self.threads |= now.threads - before.threads
         self.children |= now.children - before.children
 
 
-def _descriptors() -> set[int]:
-    found = {int(name) for name in os.listdir("/proc/self/fd")}
-    # Not that of the listing, whose number the next that is opened gets, the lowest free one (open(2)).
-    own = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
-    os.close(own)
-    found.discard(own)
+def _descriptors() -> dict[int, File]:
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = _file(int(name))
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOENT):  # that of the listing, or closed by a thread meanwhile
+                raise
     return found
+
+
+def _file(fd: int) -> File:
+    if fd in STANDARD:
+        return 0, 0, ""
+    status = os.fstat(fd)
+    # All of epoll, eventfd and the like share one inode, whose mode has no type. Two of one kind cannot be told apart.
+    name = "" if status.st_mode & S_IFMT else os.readlink(f"/proc/self/fd/{fd}")
+    return status.st_dev, status.st_ino, name
+
+
+def _locks(descriptors: dict[int, File]) -> set[int]:
+    """Return those that are a pipe with both ends and a byte in it: a lock, which he has who takes the byte.
+
+    Libraries make one for the whole process when they are first used, as libuv with its first loop, and keep it.
+    """
+    ends: dict[File, list[int]] = {}
+    for fd, file in descriptors.items():
+        ends.setdefault(file, []).append(fd)
+    return {fd for both in ends.values() if len(both) == 2 and _bytes_in_pipe(both[0]) == 1 for fd in both}
+
+
+def _bytes_in_pipe(fd: int) -> int:
+    if os.fstat(fd).st_mode & S_IFMT != S_IFIFO:
+        return 0
+    (count,) = struct.unpack("i", kernel.ioctl(fd, FIONREAD, bytes(4)))
+    return int(count)
 
 
 def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
@@ -68,8 +116,8 @@ def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
 def _children() -> set[int]:
     found: set[int] = set()
     for thread in os.listdir("/proc/self/task"):
-        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
-            found.update(map(int, Path(f"/proc/self/task/{thread}/children").read_bytes().split()))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found.update(map(int, kernel.read(f"/proc/self/task/{thread}/children").split()))
     return found
 
 
@@ -93,17 +141,26 @@ class Owner(Protocol):
 class Guard:
     """Compares the state after a test with that before it.
 
+    :param home: a descriptor, which stays the caller's, of the namespace where the main thread belongs.
     :param timeout: how long a thread may take to end, in seconds.
+    :param wider: returns what outlives a test, such as the values of fixtures of a wider scope.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, home: int, timeout: float, wider: Callable[[], list[Any]] = list) -> None:
         self._timeout = timeout
-        self._home = kernel.open_own_namespace()
+        self._wider = wider
+        self._home = home
+        self.home = kernel.namespace_id(home)
         self._earlier_helpers = {pid for _, pid in helpers_of_multiprocessing()}  # of a program that runs pytest.main()
         self.owner: Owner | None = None
 
-    def close(self) -> None:
-        os.close(self._home)
+    def look(self) -> State:
+        """Return what there is now, also where no descriptor is free.
+
+        :raises OSError: it cannot be seen.
+        """
+        with _room_for_descriptors():
+            return State.now()
 
     def _owned(self) -> set[int]:
         return {self._home} if self.owner is None else {self._home, *self.owner.descriptors()}
@@ -112,11 +169,28 @@ class Guard:
         return set() if self.owner is None else self.owner.pids()
 
     def differences(self, before: State) -> list[str]:
-        """Return a text for each thing that was not there before, or no longer is as it was."""
-        if self._is_as(before):
-            return []
-        gc.collect()  # what only a cycle of references holds is not left for long
-        self._wait_for(threading.enumerate(), before)
+        """Return a text for each thing that was not there before, or no longer is as it was.
+
+        :raises OSError: it cannot be seen.
+        """
+        with _room_for_descriptors():
+            if self._is_as(before):
+                return []
+            self._allow_what_is_held(before)
+            return self._differences(before)
+
+    def _allow_what_is_held(self, before: State) -> None:
+        """Count as there from the beginning what a wider fixture holds: its pool may start a thread in any test."""
+        now = State.now()
+        stacks = sys._current_frames()
+        older = [stacks.get(thread.ident or 0) for thread in before.threads if thread is not threading.main_thread()]
+        held = held_by([*self._wider(), *(one for frame in older for one in locals_of(frame))])
+        before.threads |= {thread for thread in held[0] & now.threads if self._is_at_home(thread)}
+        before.descriptors |= {fd: now.descriptors[fd] for fd in held[1] & now.descriptors.keys()}
+
+    def _differences(self, before: State) -> list[str]:
+        collect()  # what only a cycle of references holds is not left for long
+        self._wait_for(all_threads(), before)
         found = []
         now = State.now()
         if now.namespace != before.namespace:
@@ -125,11 +199,7 @@ class Guard:
         found += self._end_helpers_elsewhere()
         found += [self._describe_thread(thread) for thread in now.threads - before.threads if not self._rests(thread)]
         found += [_describe_child(pid) for pid in sorted(now.children - before.children - self._children())]
-        found += [
-            self._describe_descriptor(fd)
-            for fd in sorted(now.descriptors - before.descriptors - self._owned())
-            if os.path.lexists(f"/proc/self/fd/{fd}")  # but for that of the listing itself
-        ]
+        found += [self._describe_descriptor(fd) for fd in sorted(now.new_descriptors(before) - self._owned())]
         return found
 
     def kept(self, *, is_judged: bool) -> list[str]:
@@ -145,7 +215,7 @@ class Guard:
 
     def _is_as(self, before: State) -> bool:
         now = State.now()
-        new = now.descriptors - before.descriptors
+        new = now.new_descriptors(before)
         return (
             now.namespace == before.namespace
             and all(thread in before.threads or self._rests(thread) for thread in now.threads)
@@ -156,7 +226,7 @@ class Guard:
 
     def _helpers_elsewhere(self) -> list[tuple[Any, int, tuple[int, int]]]:
         """Return those helpers of ``multiprocessing`` that were started inside a namespace, which they then keep."""
-        home = kernel.namespace_id(self._home)
+        home = self.home
         found = []
         for helper, pid in helpers_of_multiprocessing():
             if pid in self._earlier_helpers:
@@ -183,9 +253,10 @@ class Guard:
 
     def _rests(self, thread: threading.Thread) -> bool:
         """Whether a thread waits for work at home, in a pool: one of a wider fixture, asyncio's, or trio's cache."""
-        if not is_idle_in_a_pool(thread) or thread.native_id is None:
-            return False
-        return namespace_of(thread.native_id) == kernel.namespace_id(self._home)
+        return is_idle_in_a_pool(thread) and self._is_at_home(thread)
+
+    def _is_at_home(self, thread: threading.Thread) -> bool:
+        return namespace_of(thread) == self.home
 
     def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
         deadline = kernel.monotonic() + self._timeout
@@ -201,25 +272,48 @@ class Guard:
         return f"thread {thread.name!r} still runs {self._timeout:g} s after the test; it is at:\n{stack_of(thread)}"
 
     def _describe_descriptor(self, fd: int) -> str:
-        target = os.readlink(f"/proc/self/fd/{fd}")
-        text = f"descriptor {fd} is open: {target}"
-        if target.startswith("socket:"):
-            text += f", {self._describe_socket(fd)}"
-        elif target.startswith("net:"):
-            text += f", {self._place(kernel.namespace_id(fd))}"
+        text = f"descriptor {fd} is open"
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")
+            text += f": {target}"
+            if target.startswith("socket:"):
+                text += f", {self._describe_socket(fd)}"
+            elif target.startswith("net:"):
+                text += f", {self._place(kernel.namespace_id(fd))}"
+        except OSError as error:  # a thread has closed it meanwhile, or there is no room for a copy
+            text += f" ({error.strerror})"
         return text + _where_made(fd)
 
     def _describe_socket(self, fd: int) -> str:
-        with socket.socket(fileno=os.dup(fd)) as sock:
+        with kernel.Socket(fileno=os.dup(fd)) as sock:
             identity = namespace_of_socket(sock)
-            is_home = identity in (None, kernel.namespace_id(self._home))
+            is_home = identity in (None, self.home)
             return socket_text(sock) + ("" if identity is None or is_home else f" in {self._place(identity)}")
+
+
+@contextlib.contextmanager
+def _room_for_descriptors() -> Iterator[None]:
+    """Allow this process more descriptors for the length of a block, where it has as many as it may."""
+    try:
+        os.close(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+    else:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _describe_child(pid: int) -> str:
     try:
         command = command_of(pid)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return f"child {pid} was there until now"
     if kernel.start_time(pid) is None:
         return f"child {pid} is a zombie: nobody has waited for it"
@@ -232,8 +326,8 @@ def _where_made(fd: int) -> str:
 
     if not tracemalloc.is_tracing():
         return ""
-    for candidate in gc.get_objects():
-        if isinstance(candidate, socket.socket) and candidate.fileno() == fd:
+    for candidate in get_objects():
+        if isinstance(candidate, kernel.Socket) and candidate.fileno() == fd:
             trace = tracemalloc.get_object_traceback(candidate)
             if trace is not None:
                 return ", made at\n" + "\n".join(trace.format())

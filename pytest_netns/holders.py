@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
+import posix as os  # see kernel.py
 import socket
 import textwrap
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 from . import kernel
 
@@ -52,7 +50,8 @@ def _of_process(pid: int, identity: tuple[int, int]) -> Iterator[str]:
 
 
 def _threads(pid: int, tasks: list[str]) -> str:
-    names = {str(thread.native_id): thread.name for thread in threading.enumerate()} if pid == os.getpid() else {}
+    known = threading.enumerate() if pid == os.getpid() else []
+    names = {str(getattr(thread, "native_id", None)): thread.name for thread in known}
     return ", ".join(f"thread {names[task]!r}" if task in names else f"thread {task}" for task in tasks)
 
 
@@ -67,7 +66,7 @@ def _descriptor(pid: int, pidfd: int | None, number: int, identity: tuple[int, i
         fd = kernel.copy_descriptor(pidfd, number)
     except OSError:
         return None  # closed meanwhile, or of a process that may not be looked into (ptrace(2))
-    with socket.socket(fileno=fd) as sock:
+    with kernel.Socket(fileno=fd) as sock:
         return socket_text(sock) if namespace_of_socket(sock) == identity else None
 
 
@@ -81,7 +80,7 @@ def _mounts(identity: tuple[int, int]) -> set[str]:
             namespace = os.stat(f"/proc/{entry}/ns/mnt").st_ino
             if namespace in seen:
                 continue
-            for line in Path(f"/proc/{entry}/mountinfo").read_text().splitlines():
+            for line in kernel.read(f"/proc/{entry}/mountinfo").decode(errors="replace").splitlines():
                 fields = line.split()
                 if fields[3] == f"net:[{identity[1]}]":
                     found.add(f"it is mounted at {fields[4]}, as process {entry} sees it")
@@ -101,15 +100,16 @@ def command_of(pid: int) -> str:
 
     :raises FileNotFoundError: it has ended.
     """
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").split()
+    words = kernel.read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").split()
     line = textwrap.shorten(" ".join(words), COMMAND_LENGTH, placeholder=" ...")
-    return line or Path(f"/proc/{pid}/comm").read_text().strip()  # a zombie, or a thread of the kernel
+    # A zombie, or a thread of the kernel, has none.
+    return line or kernel.read(f"/proc/{pid}/comm").decode(errors="replace").strip()
 
 
 def namespace_of_socket(sock: socket.socket) -> tuple[int, int] | None:
     """Return what identifies the namespace of a socket, or ``None`` for one that has none or may not be asked."""
     try:
-        fd = fcntl.ioctl(sock, kernel.SIOCGSKNS)
+        fd = kernel.ioctl(sock, kernel.SIOCGSKNS)
     except OSError:
         return None
     try:

@@ -7,16 +7,22 @@ import contextvars
 import errno
 import threading
 from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType
 from typing import TypeVar
 
 from . import causes, kernel
-from .errors import NetNSTimeoutError, from_errno
+from .errors import NetNSTimeoutError, NetNSUnsupportedError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 T = TypeVar("T")
 
 WAY_BACK = "the thread's own namespace, the way back from the other"
+
+GREENLETS = (
+    "gevent or eventlet has replaced threads by greenlets, which are all in the one thread that would be moved; start "
+    "pytest without that, or use sockets, or call() with a child_mode such as 'fork'"
+)
 
 
 class Entered:
@@ -96,8 +102,20 @@ def is_below(ns: int, what: object) -> bool:
         raise from_errno(error.errno or 0, f"{what}: cannot tell whose it is") from error
 
 
+def enter_in_thread(starter: int, ns: int, what: object) -> None:
+    """Move the calling thread, which was started for that, into a namespace.
+
+    :param starter: the thread that has started it, as of ``kernel.thread_id``.
+    :raises NetNSError: it may not, or it is no thread of its own.
+    """
+    if kernel.thread_id() == starter:
+        raise NetNSUnsupportedError(errno.EOPNOTSUPP, f"{what}: cannot enter it from a thread; {GREENLETS}")
+    enter(ns, what)
+
+
 def check(ns: int, what: object) -> None:
     """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
+    check_threads(what)
     if is_below(ns, what):
         call(ns, what, lambda: None)
 
@@ -116,6 +134,23 @@ def starting(what: object) -> Iterator[None]:
         raise from_errno(errno.EAGAIN, f"{what}: cannot start a thread", step=causes.STARTING) from error
 
 
+def check_threads(what: object) -> None:
+    """Raise if what is started as a thread is none, before a pool of such would wait for ever.
+
+    :raises NetNSUnsupportedError: it is none.
+    """
+    start = getattr(threading, "_start_joinable_thread", getattr(threading, "_start_new_thread", None))
+    if isinstance(start, BuiltinFunctionType):
+        return
+    # It may be that of a tracer, too: only a trial tells.
+    ids: list[int] = []
+    thread = threading.Thread(target=lambda: ids.append(kernel.thread_id()))
+    thread.start()
+    thread.join()
+    if kernel.thread_id() in ids:
+        raise NetNSUnsupportedError(errno.EOPNOTSUPP, f"{what}: cannot enter it from a thread; {GREENLETS}")
+
+
 def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
     """Run a function inside a namespace, in a thread that ends with it and so has no way back to go wrong.
 
@@ -125,10 +160,11 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
     returned: list[T] = []
     raised: list[BaseException] = []
     context = contextvars.copy_context()
+    starter = kernel.thread_id()
 
     def body() -> None:
         try:
-            enter(ns, what)
+            enter_in_thread(starter, ns, what)
             returned.append(context.run(func))
         except BaseException as error:
             raised.append(error)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import posix as os  # see kernel.py
 import threading
 import weakref
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import causes, inside, kernel, loopback
@@ -210,7 +209,7 @@ def _namespace_of(task: int) -> tuple[int, int] | None:
 
 def _name_of(task: int) -> str:
     try:
-        return Path(f"/proc/self/task/{task}/comm").read_text().strip()
+        return kernel.read(f"/proc/self/task/{task}/comm").decode(errors="replace").strip()
     except ENDED:
         return "?"
 

@@ -1,20 +1,26 @@
 """Every system call and constant that Python's standard library does not name.
 
 The resident child imports this module too, so it stays with what the standard library gives cheaply.
+
+A test may replace functions of ``os``, ``open``, ``socket.socket``, or whole modules, as pyfakefs does, and what runs
+meanwhile of this package needs the real ones. So the package calls the system by ``posix``, from which ``os`` has its
+functions, and keeps the rest by names of its own, in a form that pyfakefs does not look for.
 """
 
 from __future__ import annotations
 
+import _thread
 import errno
 import fcntl
 import functools
 import itertools
-import os
+import posix as os
 import signal
 import socket
 import struct
 import sys
 import time
+from os import environ, fsencode
 
 TYPE_CHECKING = False  # not from typing, whose import costs the resident child 5 ms and 1 MB
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
 IFF_UP = 1
 IFNAMSIZ = 16
+CHUNK = 1 << 16  # bytes: more than most files of /proc have
 SYS_PIDFD_GETFD = 438  # the same on all machines: <asm-generic/unistd.h>
 SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
 
@@ -46,6 +53,9 @@ monotonic = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 former in each module that has imported it."""
 FOREVER = 1e9  # seconds
 sleep = time.sleep  # kept from the start, since a test may replace that of the module
+ioctl: Any = functools.partial(fcntl.ioctl)
+thread_id = _thread.get_native_id
+Socket = socket.socket
 
 
 def keep(owner: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
@@ -102,12 +112,12 @@ else:
 
 def mount(source: str, target: str, flags: int, kind: str = "none") -> None:
     """Call mount(2), by default with a file system type that says nothing."""
-    _checked(_libc().mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, None))
+    _checked(_libc().mount(fsencode(source), fsencode(target), kind.encode(), flags, None))
 
 
 def unmount(target: str) -> None:
     """Detach the mount at ``target`` from the tree (umount2(2), MNT_DETACH)."""
-    _checked(_libc().umount2(os.fsencode(target), MNT_DETACH))
+    _checked(_libc().umount2(fsencode(target), MNT_DETACH))
 
 
 def load() -> None:
@@ -120,6 +130,18 @@ def die_with_parent(parent: int) -> None:
     _checked(_libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL.value, 0, 0, 0))
     if os.getppid() != parent:  # it ended before the call
         os._exit(1)
+
+
+def read(path: str) -> bytes:
+    """Return what is in a file, as a rule one of /proc, in as few system calls as possible."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = os.read(fd, CHUNK)
+        while chunk := os.read(fd, CHUNK):
+            content += chunk
+    finally:
+        os.close(fd)
+    return content
 
 
 def open_own_namespace(fds: list[int] | None = None) -> int:
@@ -139,8 +161,8 @@ def open_owner(ns: int, fds: list[int]) -> int:
 
     :param fds: what is to own it.
     """
-    keep(fds, fcntl.ioctl, ns, NS_GET_USERNS)
-    fcntl.fcntl(fds[-1], fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # it is so by itself since Linux 5.3
+    keep(fds, ioctl, ns, NS_GET_USERNS)
+    os.set_inheritable(fds[-1], False)  # it is so by itself since Linux 5.3
     return fds[-1]
 
 
@@ -184,8 +206,8 @@ def user_namespace() -> int:
 
 def user_namespace_before() -> int | None:
     """Return the inode of the user namespace that pytest comes from, where this process is in one it has entered."""
-    entered, _, before = os.environ.get(ENTERED, "").partition(" ")
-    return int(before) if entered == str(user_namespace()) else None
+    entered, _, before = environ.get(ENTERED, "").partition(" ")
+    return int(before) if entered and entered == str(user_namespace()) else None
 
 
 def is_in_user_namespace_of_pytest() -> bool:
@@ -195,19 +217,18 @@ def is_in_user_namespace_of_pytest() -> bool:
 
 def has_capability(number: int) -> bool:
     """Whether this process has a capability in effect (capabilities(7))."""
-    with open("/proc/self/status", "rb") as file:
-        effective = next(int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:"))
+    lines = read("/proc/self/status").splitlines()
+    effective = next(int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:"))
     return bool(effective >> number & 1)
 
 
 def uid_outside() -> int:
     """Return who this process is in the user namespace around its own, and so the same before and after it entered."""
     uid = os.geteuid()
-    with open("/proc/self/uid_map", "rb") as file:
-        for line in file:
-            first, outside, count = map(int, line.split())
-            if first <= uid < first + count:
-                return uid - first + outside
+    for line in read("/proc/self/uid_map").splitlines():
+        first, outside, count = map(int, line.split())
+        if first <= uid < first + count:
+            return uid - first + outside
     return uid
 
 
@@ -219,7 +240,7 @@ def namespace_id(fd_or_path: int | str) -> tuple[int, int]:
 
 def namespace_cookie() -> int:
     """Return the number of the calling thread's network namespace that no other ever gets, or 0 before Linux 5.14."""
-    with socket.socket(socket.AF_UNIX) as control:
+    with Socket(socket.AF_UNIX) as control:
         try:
             cookie: int = struct.unpack("Q", control.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
         except OSError as error:
@@ -237,10 +258,10 @@ def start_time(pid: int) -> int | None:
 
 def set_link_up(name: str) -> None:
     """Bring a link of the calling thread's namespace up."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
         request = struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), 0)
-        flags: int = struct.unpack_from("h", fcntl.ioctl(control, SIOCGIFFLAGS, request), IFNAMSIZ)[0]
-        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), flags | IFF_UP))
+        flags: int = struct.unpack_from("h", ioctl(control, SIOCGIFFLAGS, request), IFNAMSIZ)[0]
+        ioctl(control, SIOCSIFFLAGS, struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), flags | IFF_UP))
 
 
 def is_own_child(pid: int) -> bool:
@@ -280,8 +301,7 @@ def open_pidfd(pid: int) -> int | None:
 def status_of(pid: int | str) -> list[bytes] | None:
     """Return the fields of a process from its state on, or ``None`` if there is none (proc_pid_stat(5))."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
+        return read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
+import posix as os  # see kernel.py
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from multiprocessing import forkserver, resource_tracker, spawn

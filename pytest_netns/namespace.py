@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import os
+import posix as os  # see kernel.py
 import socket as stdlib
 import subprocess
 import threading
@@ -88,6 +88,7 @@ class NetNS:
         thread_timeout: float | None,
         on_closed: Callable[[], object],
         on_output: Callable[[str, str], object],
+        make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
     ) -> None:
         self.label = handle.label
         self.name: str | None = None
@@ -97,6 +98,7 @@ class NetNS:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._is_closing = False
+        self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
         self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
@@ -494,9 +496,7 @@ class NetNS:
         with self._lock:
             self._checked_fd()
             if self._netlink is None:
-                from .netlink import Netlink
-
-                self._netlink = Netlink(self._make_netlink_socket)
+                self._netlink = self._make_netlink(self._make_netlink_socket)
             return self._netlink
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
+import posix as os  # see kernel.py
 import selectors
 import socket
 import threading
@@ -19,15 +19,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyroute2
+from pyroute2.netlink import core
 from pyroute2.netlink.core import MAGIC_CLOSE
 
+from . import fdpass
 from .background import shielded
-from .errors import NetNSOSError
+from .errors import NetNSOSError, NetNSUnsupportedError
+from .kernel import Socket
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 MakeSocket = Callable[[int], socket.socket]
 """Makes an AF_NETLINK socket of the namespace, of a netlink family such as NETLINK_ROUTE."""
+
+_KEPT = (core.os,)  # in a tuple, since pyfakefs looks for modules by whatever name
 
 NETLINK_OPTIONS_OF_OURS = ("fileno", "netns", "use_socket", "target")
 
@@ -43,6 +48,16 @@ class _Loop(asyncio.SelectorEventLoop):
         self._epoll = selectors.EpollSelector()
         super().__init__(self._epoll)
 
+    def _make_self_pipe(self) -> None:
+        # As asyncio has it, which would take the socket.socketpair() of a test that has replaced it.
+        ends: list[Any] = []
+        fdpass.pair(ends, socket.SOCK_STREAM)
+        self._ssock, self._csock = ends
+        self._ssock.setblocking(False)
+        self._csock.setblocking(False)
+        self._internal_fds = 1
+        self._add_reader(self._ssock.fileno(), self._read_from_self)  # type: ignore[attr-defined]
+
     def be_of_this_process(self) -> None:
         """In a forked child, watch by an epoll of its own: the inherited one is the parent's too (epoll(7))."""
         if self._pid == os.getpid():
@@ -55,7 +70,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def descriptors(self) -> set[int]:
         """Return those of the loop itself, with the pair of sockets by which other threads wake it."""
-        return {self._epoll.fileno(), *(key.fd for key in self._epoll.get_map().values()), self._csock.fileno()}  # type: ignore[attr-defined]
+        return {self._epoll.fileno(), *(key.fd for key in self._epoll.get_map().values()), self._csock.fileno()}
 
     def run_until_complete(self, future: Any) -> Any:
         self.be_of_this_process()
@@ -79,6 +94,20 @@ def _outer_loop_aside() -> Iterator[None]:
         asyncio._set_running_loop(outer)
         if swap is not None:
             swap(outer, task)
+
+
+@contextlib.contextmanager
+def _real_things() -> Iterator[None]:
+    """Put back, for the length of a block, what pyroute2 makes a socket with, where a test has replaced it."""
+    given, given_os = socket.socket, core.os
+    if given is Socket and given_os is _KEPT[0]:
+        yield
+        return
+    socket.socket, core.os = Socket, _KEPT[0]  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        socket.socket, core.os = given, given_os  # type: ignore[misc]
 
 
 class _InThread:
@@ -190,12 +219,21 @@ class _Core(pyroute2.AsyncIPRoute):
     def setup_socket(self) -> Any:
         with self.threads.lock:  # the descriptor goes by way of the object's specification
             self.spec["fileno"] = self._make(self.spec["family"]).detach()
-            return super().setup_socket()
+            with _real_things():
+                return super().setup_socket()
+
+    @property
+    def socket(self) -> Any:
+        with _real_things():
+            return super().socket
 
     def setup_event_loop(self) -> asyncio.AbstractEventLoop:
         part = self.threads.here()
         running = asyncio._get_running_loop()
         part.own_loop = self._own_loop or running is None
+        if not hasattr(selectors, "EpollSelector"):
+            text = "pyroute2 needs asyncio with epoll, which gevent has removed; start pytest without that"
+            raise NetNSUnsupportedError(errno.EOPNOTSUPP, text)
         part.loop = _Loop() if self._own_loop else super().setup_event_loop()
         return part.loop
 

@@ -9,13 +9,10 @@ import pytest
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 
-def notice(config: pytest.Config, text: str) -> None:
+def notice(config: pytest.Config, text: str, nodeid: str = "") -> None:
     """Warn of something that is no fault of the test which runs, and is no error where warnings are errors."""
-    warning = pytest.PytestWarning(text)
-    try:
-        warnings.warn(warning, stacklevel=2)
-    except pytest.PytestWarning:
-        message = warnings.WarningMessage(warning, pytest.PytestWarning, __file__, 0)
-        config.hook.pytest_warning_recorded.call_historic(
-            kwargs={"warning_message": message, "when": "runtest", "nodeid": "", "location": None}
-        )
+    # Not by warnings.warn, which raises there, and which a test may have replaced.
+    message = warnings.WarningMessage(pytest.PytestWarning(text), pytest.PytestWarning, __file__, 0)
+    config.hook.pytest_warning_recorded.call_historic(
+        kwargs={"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None}
+    )

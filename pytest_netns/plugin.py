@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ from .errors import (
     NetNSPermissionError,
     NetNSUnsupportedError,
 )
+from .notices import notice
+from .originals import Originals
 from .requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
 from .scopes import (
     _netns_isolated,
@@ -38,10 +41,10 @@ from .scopes import (
     wanted_key,
     wanted_of,
 )
-from .settings import DOCTOR, Settings, add_options, parse_modes, settings_key
+from .settings import DOCTOR, Settings, add_options, originals_key, parse_modes, settings_key
+from .watch import Watch
 
 if TYPE_CHECKING:
-    from .guard import Guard, State
     from .namespace import MakeNetNS, NetNS
     from .session import Session
 
@@ -56,18 +59,15 @@ __all__ = [
 ]
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-mode_key = pytest.StashKey[str]()
-"""The child mode of the test that runs."""
-undo_key = pytest.StashKey[contextlib.ExitStack]()
-guard_key: pytest.StashKey[Guard] = pytest.StashKey()
+watch_key = pytest.StashKey[Watch]()
+wider_key = pytest.StashKey[set[pytest.FixtureDef[Any]]]()
+"""The fixtures of a wider scope than a test's that are set up."""
 session_key: pytest.StashKey[Session] = pytest.StashKey()
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
-before_key: pytest.StashKey[State] = pytest.StashKey()
-"""What there was before the test that runs."""
 gone_key = pytest.StashKey[bool]()
 
-FIXTURES = frozenset({"netns", "make_netns", "netns_factory", "netns_pair", "netns_child_mode"})
 CHILD_MODE = "netns_child_mode"
+SESSION = "_netns_session"
 WITHOUT_JOURNAL = (
     "there is no journal of all namespaces, so names and processes would stay if pytest and its resident child were "
     "both killed:"
@@ -96,10 +96,28 @@ def pytest_configure(config: pytest.Config) -> None:
         "too.",
     )
     config.stash[settings_key] = settings = Settings.from_config(config)
-    config.stash[mode_key] = settings.child_modes[0]
+    config.stash[wider_key] = set()
+    config.stash[originals_key] = originals = Originals()
+    config.stash[watch_key] = watch = Watch(
+        settings.child_modes[0],
+        settings.thread_timeout,
+        originals,
+        functools.partial(_wider, config),
+        functools.partial(notice, config),
+        checks_leaks=settings.leaks != "ignore",
+    )
+    config.add_cleanup(watch.close)
     _go(config, settings)
     if gone_key in config.stash:
         wanted_of(config)
+
+
+def _wider(config: pytest.Config) -> list[Any]:
+    """Return what fixtures that outlive a test have made, and their way to tear it down, which holds the rest."""
+    found: list[Any] = []
+    for definition in config.stash[wider_key]:
+        found += [definition.cached_result, getattr(definition, "_finalizers", None)]
+    return found
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -123,6 +141,32 @@ def _go(config: pytest.Config, settings: Settings) -> None:
     if home is not None:
         config.add_cleanup(lambda: os.close(home))
         config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
+        if way.is_worker():
+            _configure_plugins_in(config, home)
+
+
+def _configure_plugins_in(config: pytest.Config, home: int) -> None:
+    """Let installed plugins be configured outside: pytest-rerunfailures connects a worker to its controller by TCP.
+
+    What conftest files do as they are configured is of the tests, and stays inside.
+    """
+    from . import inside, kernel
+
+    place = kernel.open_own_namespace()
+    config.add_cleanup(lambda: os.close(place))
+
+    class Out:
+        # Before the plugins and after the conftest files, since those registered last are called first.
+        def pytest_configure(self) -> None:
+            inside.enter(home, "the namespace that the process comes from")
+
+    class In:
+        @pytest.hookimpl(trylast=True)
+        def pytest_configure(self) -> None:
+            inside.enter(place, "the namespace of the worker")
+
+    for part in (Out(), In()):
+        config.pluginmanager.register(part)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -138,7 +182,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_report_header(config: pytest.Config) -> str:
     from . import way
 
-    return f"netns: {way.text(config.stash[settings_key])}"
+    try:
+        return f"netns: {way.text(config.stash[settings_key])}"
+    except OSError as error:
+        return f"netns: not possible, since /proc cannot be read ({error.strerror})"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -150,7 +197,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         modes = _modes_of(marker, metafunc.definition)
     else:
         modes = metafunc.config.stash[settings_key].child_modes
-        if len(modes) == 1 or FIXTURES.isdisjoint(metafunc.fixturenames):
+        if len(modes) == 1 or not _uses_namespaces(metafunc.fixturenames):
             return
     if not _is_parametrised(metafunc.definition):
         if CHILD_MODE not in metafunc.fixturenames:  # parametrize() insists on it
@@ -186,8 +233,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_judged(item: pytest.Item) -> bool:
     """Whether a test asks for a namespace, and so has to leave everything as it was."""
-    uses_fixtures = not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
-    return uses_fixtures or is_marked(item)
+    return _uses_namespaces(getattr(item, "fixturenames", ())) or is_marked(item)
+
+
+def _uses_namespaces(fixtures: Collection[str]) -> bool:
+    """Whether one of ours is among these, of which each is there that another needs."""
+    return CHILD_MODE in fixtures or SESSION in fixtures
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -198,21 +249,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     if isolates_key in item.config.stash:
         # Before the guard looks, since it stays, and before the first fixture that is set up outside.
         isolation_of(item.config)
+    watch = item.config.stash[watch_key]
     mode = _mode_of(item)
-    if mode is not None:
-        item.config.stash[mode_key] = mode
-        if mode != DEFAULT:
-            from .session import others_in
-
-            item.stash[undo_key] = undo = contextlib.ExitStack()
-            undo.enter_context(others_in(mode))
-        if item.config.stash[settings_key].leaks != "ignore":
-            from .guard import Guard, State
-
-            if guard_key not in item.config.stash:
-                item.config.stash[guard_key] = guard = Guard(item.config.stash[settings_key].thread_timeout)
-                item.config.add_cleanup(guard.close)
-            item.config.stash[before_key] = State.now()
+    watch.start(mode)
+    if is_isolated(item):
+        watch.prepare()
+    if mode is not None or _is_judged(item):
+        watch.begin(late=False)
     with _not_judged_if_it_fails(item):
         return (yield)
 
@@ -222,12 +265,13 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
     if fixturedef.scope == "function":
         return (yield)
     # What a fixture of a wider scope makes is meant to outlive the test.
-    with around(fixturedef, request.config), contextlib.ExitStack() as undo:
-        if before_key in request.config.stash:
-            from .guard import State
-
-            undo.callback(request.config.stash[before_key].allow, State.now())
+    request.config.stash[wider_key].add(fixturedef)
+    with around(fixturedef, request.config), request.config.stash[watch_key].wider():
         return (yield)
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    request.config.stash[wider_key].discard(fixturedef)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -254,8 +298,7 @@ def _not_judged_if_it_fails(item: pytest.Item) -> Iterator[None]:
         yield
     except BaseException:
         # The exception's frames hold what the test has made, so it cannot be told what the test would have left.
-        if before_key in item.config.stash:
-            del item.config.stash[before_key]
+        item.config.stash[watch_key].drop()
         raise
 
 
@@ -267,16 +310,20 @@ def pytest_runtest_makereport(
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
     if report.failed and call.excinfo is not None:
-        _explain(item, report)
+        try:
+            _explain(item, report)
+        except Exception as error:  # what is added to a report is not to change a result
+            report.sections.append(("netns", f"what the test wanted of the network cannot be told: {error!r}"))
     return report
 
 
 def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
     """Add to a report what explains a failure by where the test was."""
-    is_plain = not is_isolated(item) and not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    is_plain = not is_isolated(item) and _uses_namespaces(getattr(item, "fixturenames", ()))
     if wanted_key not in item.config.stash and not is_plain:
         return
-    from . import explanations
+    with item.config.stash[originals_key].in_place():
+        from . import explanations
 
     text = report.longreprtext
     found = [*explanations.of(item, text), *(explanations.of_plain(text) if is_plain else ())]
@@ -294,36 +341,27 @@ def _add_outputs(item: pytest.Item, session: Session) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    watch = item.config.stash[watch_key]
     try:
-        result = yield
+        with _not_judged_if_it_fails(item):
+            result = yield
     finally:
-        undo = item.stash.get(undo_key, None)
-        if undo is not None:
-            del item.stash[undo_key]  # an item lives as long as the session
-            undo.close()
-        before = item.config.stash.get(before_key, None)
-        if before is not None:
-            del item.config.stash[before_key]
+        watch.end()
         session = item.config.stash.get(session_key, None)
         if session is not None:
             try:
                 session.finish_closing()
             finally:
                 _add_outputs(item, session)
-    guard = item.config.stash.get(guard_key, None)
-    if guard is not None:
-        differences = [] if before is None else guard.differences(before)
-        staying: list[str] = item.config.stash.get(left_key, list[str]())
-        differences += staying
-        item.config.stash[left_key] = []
-        left = ["left behind by the test:", *differences] if differences else []
-        left += guard.kept(is_judged=before is not None and not differences)
-        if nextitem is None:
-            kept, unexplained = guard.kept_at_the_end()
-            left += kept
-            for text in unexplained:
-                warnings.warn(pytest.PytestWarning(text), stacklevel=1)
-        _report(item.config, item.nodeid, left)
+    staying = item.config.stash.get(left_key, list[str]())
+    item.config.stash[left_key] = []
+    left = watch.left(staying)
+    if nextitem is None:
+        kept, unexplained = watch.left_at_the_end()
+        left += kept
+        for text in unexplained:
+            notice(item.config, text)
+    _report(item.config, item.nodeid, left)
     return result
 
 
@@ -338,13 +376,11 @@ def _report(config: pytest.Config, where: str, found: list[str]) -> None:
 
 
 def _mode_of(item: pytest.Item) -> str | None:
-    """Return the child mode for a test, or ``None`` for one that has nothing to do with namespaces."""
+    """Return the child mode that a test is parametrised with, if it is."""
     callspec = getattr(item, "callspec", None)
     if callspec is not None and CHILD_MODE in callspec.params:
         return check_mode(callspec.params[CHILD_MODE])
-    if not _is_judged(item):
-        return None
-    return item.config.stash[settings_key].child_modes[0]
+    return None
 
 
 def _modes_of(marker: pytest.Mark, item: pytest.Item) -> tuple[str, ...]:
@@ -368,40 +404,44 @@ def _is_parametrised(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
-    from .session import Session
+    originals = pytestconfig.stash[originals_key]
+    with originals.in_place():
+        from .session import Session
 
-    settings = pytestconfig.stash[settings_key]
+    settings, watch = pytestconfig.stash[settings_key], pytestconfig.stash[watch_key]
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     session = Session(
-        child_mode=lambda: pytestconfig.stash[mode_key],
+        child_mode=lambda: watch.mode,
         child_timeout=settings.child_timeout,
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",
         userns="auto" if settings.userns == "process" else settings.userns,
+        originals=originals,
     )
     pytestconfig.stash[session_key] = session
-    if guard_key in pytestconfig.stash:
-        pytestconfig.stash[guard_key].owner = session
+    watch.own(session)
     pytestconfig.add_cleanup(session.close)  # not here: the guard still looks, after all fixtures
     yield session
     try:
         session.close_namespaces()
     finally:
         if session.without_journal:
-            from .notices import notice
-
             notice(pytestconfig, f"{WITHOUT_JOURNAL} {session.without_journal}; pytest --netns-doctor says what to do")
 
 
 @pytest.fixture
 def netns_child_mode(pytestconfig: pytest.Config) -> str:
     """The child mode this test runs in."""
-    return pytestconfig.stash[mode_key]
+    watch = pytestconfig.stash[watch_key]
+    watch.begin()  # if not before, since the test has asked by getfixturevalue()
+    return watch.mode
 
 
 @pytest.fixture(scope="session")
 def _make_netns(pytestconfig: pytest.Config, _netns_session: Session) -> Callable[..., NetNS]:
     def make(*args: Any, **options: Any) -> NetNS:
+        if options.get("judged", True):
+            pytestconfig.stash[watch_key].begin()
         try:
             return _netns_session.namespace(*args, **options)
         except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):

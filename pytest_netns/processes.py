@@ -6,6 +6,7 @@ import contextlib
 import errno
 import itertools
 import os
+import posix
 import queue
 import select
 import shlex
@@ -71,14 +72,14 @@ class Command:
         if self.is_running():
             with contextlib.suppress(ProcessLookupError):  # it has ended, and somebody else has reaped it
                 if self.pidfd is None:
-                    os.kill(self.process.pid, number)  # ours, and not reaped: its pid is that of no other
+                    posix.kill(self.process.pid, number)  # ours, and not reaped: its pid is that of no other
                 else:
                     signal.pidfd_send_signal(self.pidfd, number)
 
     def close(self) -> None:
         pidfd, self.pidfd = self.pidfd, None
         if pidfd is not None:
-            os.close(pidfd)
+            posix.close(pidfd)
 
 
 class Starter:
@@ -124,8 +125,7 @@ class Starter:
         if type(pid) is not int or pid <= 0:
             return False
         try:
-            with open("/proc/thread-self/children", "rb") as file:
-                return pid in map(int, file.read().split())
+            return pid in map(int, kernel.read("/proc/thread-self/children").split())
         except OSError:  # no descriptor to spare, or a kernel without CONFIG_PROC_CHILDREN
             return kernel.is_own_child(pid)
 
@@ -151,7 +151,7 @@ class Processes:
         self._starter: Starter | None = None
         self._through: Through | None = None
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._pid = posix.getpid()
         self.may_be_there = False
         """Whether something may run inside; to look for it takes a millisecond."""
         self._kill_at: float | None = None
@@ -169,8 +169,8 @@ class Processes:
         return pidfds if self._through is None else pidfds | self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
-        if self._pid != os.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
-            self._starter, self._lock, self._pid = None, threading.Lock(), os.getpid()
+        if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
+            self._starter, self._lock, self._pid = None, threading.Lock(), posix.getpid()
         with self._lock:
             if self._starter is None:
                 self._starter = self._make_starter()
@@ -179,11 +179,13 @@ class Processes:
         return process
 
     def _make_starter(self) -> Starter:
+        inside.check_threads(self._handle)
         self.may_be_there = True
-        if inside.is_below(self._handle.fd, self._handle):
-            self._through = Through(self._handle.fd, lambda: self._others.mounts)
-            return Starter(lambda: None)
-        return Starter(lambda: inside.enter(self._handle.fd, self._handle))
+        with inside.starting(self._handle):
+            if inside.is_below(self._handle.fd, self._handle):
+                self._through = Through(self._handle.fd, lambda: self._others.mounts)
+                return Starter(lambda: None)
+            return Starter(lambda: inside.enter(self._handle.fd, self._handle))
 
     def _start(self, starter: Starter, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
         if self._through is None:
@@ -408,19 +410,19 @@ def _finish(stream: Any, *, is_read: bool) -> str:
 def _rest_of(stream: Any) -> str:
     """Return what is in a pipe and was not read, without waiting for more."""
     fd = stream.fileno()
-    os.set_blocking(fd, False)
+    posix.set_blocking(fd, False)
     unread = b""
     with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
-        while len(unread) < PIPE_LIMIT and (chunk := os.read(fd, PIPE_LIMIT)):
+        while len(unread) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
             unread += chunk
     # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
-    ended = os.memfd_create("rest-of-a-pipe", os.MFD_CLOEXEC)
+    ended = posix.memfd_create("rest-of-a-pipe", posix.MFD_CLOEXEC)
     try:
-        os.write(ended, unread)
-        os.lseek(ended, 0, os.SEEK_SET)
-        os.dup2(ended, fd, inheritable=False)
+        posix.write(ended, unread)
+        posix.lseek(ended, 0, os.SEEK_SET)
+        posix.dup2(ended, fd, inheritable=False)
     finally:
-        os.close(ended)
+        posix.close(ended)
     try:
         rest: Any = stream.read()
     except UnicodeDecodeError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from os import environ
 
 from . import kernel
 from .holders import holders_of
@@ -51,7 +51,7 @@ class Remains:
 
     def closed(self, key: int, what: str, identity: tuple[int, int]) -> None:
         """Take in a namespace that was closed."""
-        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # "<nodeid> (<phase>)"
+        test = environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # "<nodeid> (<phase>)"
         self._closed[key] = Closed(
             f"{what}, closed in {test}," if test else f"{what}, closed,", identity, kernel.monotonic()
         )

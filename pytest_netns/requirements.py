@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .settings import settings_key
+from .settings import originals_key, settings_key
 
 if TYPE_CHECKING:
     from .doctor import Doctor
@@ -39,7 +39,8 @@ def pytest_netns_require(item: pytest.Item) -> None:
 
 def require(config: pytest.Config, names: list[str]) -> None:
     """Skip the test where the machine lacks something, or fail it under --netns-strict."""
-    from .doctor import Doctor
+    with config.stash[originals_key].in_place():
+        from .doctor import Doctor
 
     doctor = config.stash.setdefault(doctor_key, Doctor())
     lacking = [str(finding) for finding in doctor.look(names) if not finding.ok]

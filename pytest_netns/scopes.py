@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .settings import settings_key
+from .notices import notice
+from .settings import originals_key, settings_key
 
 if TYPE_CHECKING:
     from .audit import Audit
@@ -108,7 +108,8 @@ def wanted_of(config: pytest.Config) -> Wanted:
 
 def isolation_of(config: pytest.Config) -> Isolation:
     if isolation_key not in config.stash:
-        from .isolation import Isolation
+        with config.stash[originals_key].in_place():
+            from .isolation import Isolation
 
         wanted_of(config)
         config.stash[isolation_key] = isolation = Isolation(config.stash[audit_key])
@@ -152,15 +153,7 @@ def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_judge
         if is_judged:
             config.stash.setdefault(left_key, []).append(text)
         else:
-            _warn(config, nodeid, text)
-
-
-def _warn(config: pytest.Config, nodeid: str, text: str) -> None:
-    """Put a warning into the summary, also where warnings are errors: a suite that knows nothing of us is to pass."""
-    message = warnings.WarningMessage(pytest.PytestWarning(text), pytest.PytestWarning, __file__, 1)
-    config.hook.pytest_warning_recorded.call_historic(
-        kwargs={"warning_message": message, "nodeid": nodeid, "when": "runtest", "location": None}
-    )
+            notice(config, text, nodeid)  # a suite that knows nothing of us is to pass
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import loopback, names
 from .arguments import check_keywords, check_timeout, check_type
@@ -17,8 +17,14 @@ from .child.modes import Modes
 from .errors import NetNSError
 from .handle import Handle
 from .namespace import NetNS
+from .originals import Originals
 from .remains import Remains
 from .sysctl import checked
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from .netlink import Netlink
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -75,6 +81,7 @@ class Session:
     :param child_timeout: how long a child may take over one step, in seconds.
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
+    :param originals: what pyroute2 is imported with, by default the standard library as it is now.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -86,15 +93,17 @@ class Session:
         thread_timeout: float = 5.0,
         name_suffix: str = "",
         userns: str = "auto",
+        originals: Originals | None = None,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
+        self._originals = originals or Originals()
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
         self.outputs: list[tuple[str, str]] = []
         """What ended commands had written, with a title; for who makes the reports to take away."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
-        self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns)
+        self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns, self._originals)
         self.remains = Remains(self.modes.resident.still_there)
 
     def namespace(
@@ -124,6 +133,7 @@ class Session:
             thread_timeout=self._thread_timeout if judged else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
             on_closed=functools.partial(self._closed, handle, judged),
+            make_netlink=self._netlink,
         )
         self._open[key] = ns
         own(ns.close)
@@ -156,6 +166,12 @@ class Session:
     def without_journal(self) -> str:
         """Why not all namespaces are written down, for the case that pytest and its resident child are both killed."""
         return self.modes.resident.without_journal
+
+    def _netlink(self, make: Callable[[int], socket]) -> Netlink:
+        """Make the netlink objects of a namespace; by the first, pyroute2 is imported, which takes 0.1 s."""
+        with self._originals.in_place():
+            from .netlink import Netlink
+        return Netlink(make)
 
     @property
     def has_made_one(self) -> bool:

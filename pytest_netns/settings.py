@@ -10,6 +10,7 @@ import pytest
 from .arguments import MAX_SECONDS, check_timeout
 from .child import DEFAULT, MODES, check_mode
 from .errors import ChildModeError
+from .originals import Originals
 
 CHILD_MODE = "netns_child_mode"
 CHILD_TIMEOUT = "netns_child_timeout"
@@ -186,3 +187,4 @@ def _parse_seconds(where: str, text: str) -> float:
 
 
 settings_key = pytest.StashKey[Settings]()
+originals_key = pytest.StashKey[Originals]()

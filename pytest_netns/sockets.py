@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
+from socket import getaddrinfo
 from typing import Any
 
 from . import causes, fdpass
 from .arguments import check_host_and_port
 from .child.protocol import Spec
 from .errors import ChildProtocolError, NetNSClosedError
+from .kernel import Socket
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -128,7 +130,7 @@ def _adopt(received: fdpass.Received, fd: int, spec: Spec, what: object) -> sock
     except OSError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
     # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
-    raw: Any = super(socket.socket, sock)
+    raw: Any = super(Socket, sock)
     if (raw.family, raw.type) != (family, kind & ~_FLAGS):
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
     if kind & _NONBLOCK:
@@ -162,7 +164,7 @@ class Maker:
 
     def look_up(self, host: Any, port: Any, *others: Any) -> list[Any]:
         try:
-            return (socket.getaddrinfo if _is_plain(host) else self.getaddrinfo)(host, port, *others)
+            return (getaddrinfo if _is_plain(host) else self.getaddrinfo)(host, port, *others)
         except OSError as error:
             self.tell(error, causes.LOOKING_UP, f"while looking up {host if port is None else (host, port)!r}")
             raise
@@ -265,7 +267,7 @@ def _is_plain(host: object) -> bool:
     if not host:
         return True
     try:
-        socket.getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
+        getaddrinfo(str(host), None, 0, 0, 0, socket.AI_NUMERICHOST)
     except socket.gaierror:
         return False
     return "%" not in str(host)

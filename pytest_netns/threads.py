@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os  # see kernel.py
 import sys
 import threading
 import traceback
@@ -35,6 +35,7 @@ class InsideThread(threading.Thread):
         self._what = what
 
     def start(self) -> None:
+        self._starter = kernel.thread_id()
         try:
             self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
         except NetNSError:
@@ -50,7 +51,7 @@ class InsideThread(threading.Thread):
 
     def run(self) -> None:
         try:
-            inside.enter(self._fd, self._what)
+            inside.enter_in_thread(self._starter, self._fd, self._what)
         finally:
             os.close(self._fd)
         super().run()
@@ -68,8 +69,10 @@ class InsideExecutor(ThreadPoolExecutor):
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
     ) -> None:
+        starter = kernel.thread_id()
+
         def begin() -> None:
-            inside.enter(ns(), what)
+            inside.enter_in_thread(starter, ns(), what)
             if initializer is not None:
                 initializer(*initargs)
 
@@ -152,7 +155,7 @@ class Threads:
         return True
 
     def _is_inside(self, thread: threading.Thread) -> bool:
-        return thread.native_id is not None and namespace_of(thread.native_id) == self._what.identity
+        return namespace_of(thread) == self._what.identity
 
     def blame(self, alive: list[threading.Thread], holders: Iterable[int]) -> NetNSLeakError:
         """Return the error that names the threads which did not end, where each is and what it holds."""
@@ -172,15 +175,14 @@ class Threads:
 
 def threads_in(identity: tuple[int, int]) -> set[threading.Thread]:
     """Return the threads of this process that are inside a namespace."""
-    return {
-        thread
-        for thread in threading.enumerate()
-        if thread.native_id is not None and namespace_of(thread.native_id) == identity
-    }
+    return {thread for thread in threading.enumerate() if namespace_of(thread) == identity}
 
 
-def namespace_of(native_id: int) -> tuple[int, int] | None:
+def namespace_of(thread: threading.Thread) -> tuple[int, int] | None:
     """Return what identifies the namespace of a thread of this process, or ``None`` if it has ended."""
+    native_id = getattr(thread, "native_id", None)  # not that of eventlet's threads
+    if native_id is None:
+        return None
     try:
         return kernel.namespace_id(f"/proc/self/task/{native_id}/ns/net")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

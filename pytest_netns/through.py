@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -55,7 +56,7 @@ class Through:
         if executable is not None:
             command[0] = executable
         _check(command[0], kwargs.get("env"), kwargs.get("cwd"))
-        here = f"/proc/{os.getpid()}/fd"
+        here = f"/proc/{posix.getpid()}/fd"
         namespaces = [f"--user={here}/{self._owner}", f"--net={here}/{self._ns}"]
         mounts = self._mounts()
         if mounts is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import fdpass
 from .errors import UnpicklableError
+from .kernel import Socket
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -20,7 +21,7 @@ class _Pickler(pickle.Pickler):
         self._sockets = sockets
 
     def persistent_id(self, obj: Any) -> int | None:
-        if type(obj) is not socket.socket:  # a subclass, such as ssl's, has state that a descriptor does not carry
+        if type(obj) is not Socket:  # a subclass, such as ssl's, has state that a descriptor does not carry
             return None
         self._sockets.append(obj)
         return len(self._sockets) - 1

@@ -76,7 +76,7 @@ def go(settings: Settings, given: Namespace) -> int | None:
             f"--netns-isolate={settings.isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
             f"its own, and --netns-userns={settings.userns} makes none; valid here are: auto, process"
         )
-    if settings.isolate != "worker" or (_has_workers(given) and not _is_worker()):
+    if settings.isolate != "worker" or (_has_workers(given) and not is_worker()):
         return None
     from .isolation import move_into_new
 
@@ -91,7 +91,7 @@ def _needs_user_namespace(settings: Settings) -> bool:
 
 def _enter_user_namespace(settings: Settings, given: Namespace) -> None:
     asked = "--netns-userns=process" if settings.userns == "process" else f"--netns-isolate={settings.isolate}"
-    if _is_worker():
+    if is_worker():
         raise NetNSError(
             f"{asked}: without root, pytest goes into a user namespace, which a remote worker cannot, since it has "
             "threads (unshare(2)); give --netns-userns=resident, or let root run the worker"
@@ -120,7 +120,7 @@ def _is_local(spec: str) -> bool:
     return spec.rpartition("*")[2].startswith("popen")
 
 
-def _is_worker() -> bool:
+def is_worker() -> bool:
     """Whether this process is a worker, by what runs it; what a test of a worker starts inherits the environment."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:

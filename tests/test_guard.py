@@ -233,6 +233,6 @@ def test_a_wrong_choice(pytester: pytest.Pytester) -> None:
 
 
 def test_the_descriptor_of_the_look_itself_hides_none() -> None:
-    before = State.now().descriptors
+    before = State.now()
     with open("/dev/null") as file:  # gets the number that the look had
-        assert State.now().descriptors - before == {file.fileno()}
+        assert State.now().new_descriptors(before) == {file.fileno()}

@@ -18,16 +18,18 @@ PACKAGE = Path(pytest_netns.__file__).parent
 LAYERS = [
     "plugin",
     "explanations",
-    "requirements scopes notices",
+    "requirements scopes",
+    "notices",
     "settings",
     "way",
+    "watch",
     "session pair isolation userns",
     "doctor",
     "probes",
     "namespace guard mphelpers pools remedies",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders lookup through",
+    "holders lookup through held",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",
@@ -37,7 +39,7 @@ LAYERS = [
     "child.answer child.protocol child.observer child.undo values inside",
     "child fdpass names users",
     "background handle",
-    "audit kernel errors loopback wanted interpreter arguments",
+    "audit kernel errors loopback wanted interpreter arguments originals",
     "causes",
 ]
 # Within a layer, these go by the side.
@@ -132,3 +134,20 @@ def test_there_is_no_module_state() -> None:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 assert not is_mutable or getattr(target, "id", "") == "__all__", f"{name}: {ast.unparse(node)}"
         assert not any(isinstance(node, ast.Global) for node in ast.walk(tree)), name
+
+
+# What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
+OF_OS = {
+    *("doctor", "errors", "names", "plugin", "probes", "processes", "remedies", "through", "userns", "users"),
+    *("wanted", "way", "child.__main__", "child.observer", "child.program", "child.record", "child.undo"),
+}
+
+
+def test_the_system_is_called_by_what_no_test_replaces() -> None:
+    """By ``posix`` rather than ``os``, and by ``kernel.Socket`` rather than ``socket.socket``."""
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert name in OF_OS or "os" not in {alias.name for alias in node.names}, f"{name} imports os"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "socket.socket":
+                assert name in RESIDENT | {"probes"}, f"{name} makes a socket.socket"

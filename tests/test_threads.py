@@ -268,4 +268,4 @@ def test_a_thread_that_just_ends_is_nowhere(error: type[OSError], monkeypatch: p
         raise error
 
     monkeypatch.setattr(kernel, "namespace_id", refuse)
-    assert namespace_of(threading.get_native_id()) is None
+    assert namespace_of(threading.current_thread()) is None

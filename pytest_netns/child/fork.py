@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
+import posix as os  # see kernel.py
 import signal
 
 # Not those of signal on top of them, which make an enumeration's member of every number: 4 % of the time of a call.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import posix as os  # see kernel.py
 from collections.abc import Callable
 
 from .. import kernel
 from ..errors import from_errno
+from ..originals import Originals
 from . import check_mode
 from .protocol import ChildMode
 from .resident import Resident
@@ -21,15 +22,21 @@ class Modes:
     :param current: returns the mode where none is named.
     :param timeout: how long a child may take over one step, in seconds.
     :param userns: as of :class:`Resident`.
+    :param originals: what the modules of the modes are imported with.
     """
 
-    def __init__(self, current: Callable[[], str], timeout: float, userns: str) -> None:
+    def __init__(self, current: Callable[[], str], timeout: float, userns: str, originals: Originals) -> None:
         self.current = current
         self.timeout = timeout
+        self._originals = originals
         self.pid = os.getpid()
         self._undo = contextlib.ExitStack()
         self._homes: list[int] = []
-        kernel.open_own_namespace(self._homes)
+        try:
+            kernel.open_own_namespace(self._homes)
+        except OSError as error:
+            text = "cannot open /proc/thread-self/ns/net, the test process's own"
+            raise from_errno(error.errno or 0, text) from error
         self._undo.callback(kernel.close_all, self._homes)
         self._home = self._homes[0]
         self.resident = Resident(self._home, timeout, userns)
@@ -42,7 +49,8 @@ class Modes:
         except KeyError:
             check_mode(name)
         try:
-            return self._modes.setdefault(name, self._make(name))
+            with self._originals.in_place():
+                return self._modes.setdefault(name, self._make(name))
         except OSError as error:  # its module cannot be read
             raise from_errno(error.errno or 0, f"cannot load the child mode {name}") from error
 

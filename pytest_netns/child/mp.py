@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import multiprocessing
-import os
+import posix as os  # see kernel.py
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
-from .. import fdpass, kernel, values
+from .. import fdpass, inside, kernel, values
 from ..background import Background
 from ..errors import NetNSTimeoutError
 from ..handle import Handle
@@ -160,10 +160,11 @@ class Multiprocessing(task.OneChildPerCall):
 
     def _start_at_home(self, process: BaseProcess, handle: Handle) -> None:
         """Start a child from a thread that is at home, and give up if the fork server does not answer."""
+        starter = kernel.thread_id()
 
         def start() -> None:
             if kernel.namespace_id("/proc/thread-self/ns/net") != kernel.namespace_id(self._home):
-                kernel.setns(self._home)
+                inside.enter_in_thread(starter, self._home, "the namespace of the test process")
             process.start()
 
         starting = Background(start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
+import posix as os  # see kernel.py
 import signal
 import socket
 import subprocess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import marshal
-import os
+import posix as os  # see kernel.py
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

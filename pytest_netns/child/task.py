@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import os
+import posix as os  # see kernel.py
 import select
 import signal
 import socket
@@ -60,7 +60,7 @@ class MakeSockets(Job):
 
     def __call__(self, channel: fdpass.Channel) -> tuple[bytes, Sequence[socket.socket]]:
         with CREATING_SOCKET:
-            return OK, [socket.socket(*spec) for spec in self.specs]
+            return OK, [kernel.Socket(*spec) for spec in self.specs]
 
 
 class CallFunction(Job):
