@@ -61,7 +61,7 @@ test-uml: .venv/dev
 	$(BIN)/python -m uml -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/test_%.py)
 
 foreign: .venv/dev
-	$(BIN)/python -m foreign
+	$(BIN)/python -m foreign --write
 
 smoke: .venv/dev
 	env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox --session smoke -- $(USERNS)

@@ -1,0 +1,99 @@
+"""The table of what came out, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .runs import Result
+from .suites import Suite
+
+ALONE, PARALLEL = "alone", "-n 4"
+BEGIN, END = "<!-- made by make foreign -->\n", "<!-- end -->\n"
+HEAD = (
+    "| suite | alone | `-n 4` | isolated, `-n 4` | option | differences |",
+    "| --- | --- | --- | --- | --- | --- |",
+)
+SHOWN = 5  # tests that are named, of each suite
+
+
+@dataclass
+class Verdict:
+    """What came out for a suite.
+
+    :param results: of each way to run it.
+    :param flaky: what passed at the second try.
+    :param trouble: why it was not run, if so.
+    """
+
+    suite: Suite
+    results: dict[str, Result] = field(default_factory=dict)
+    flaky: set[str] = field(default_factory=set)
+    trouble: str = ""
+
+    def lost(self, scope: str) -> list[str]:
+        """Return the tests that pass alone, but not isolated."""
+        isolated = self.results[scope].outcomes
+        alone = self.results[ALONE].outcomes
+        return [test for test, outcome in alone.items() if outcome == "passed" and isolated.get(test) != "passed"]
+
+    @property
+    def passes(self) -> bool:
+        """Whether what passes alone passes isolated; of what could not be run it cannot be said."""
+        if self.trouble:
+            return True
+        return bool(self.results[ALONE].outcomes) and not set(self.lost(self.suite.isolate[-1])) - self.flaky
+
+
+def summary(result: Result) -> str:
+    """Say how many passed, and in which time."""
+    failed = result.count("failed")
+    return f"{result.count('passed')} passed" + (f", {failed} failed" if failed else "") + f" in {result.seconds:.0f} s"
+
+
+def text(rows: Iterable[str]) -> str:
+    """Return the table, with the rows in order."""
+    return "".join(f"{line}\n" for line in (*HEAD, *sorted(rows, key=_name)))
+
+
+def rows(verdict: Verdict) -> Iterator[str]:
+    """Yield the rows of a suite."""
+    suite = verdict.suite
+    if verdict.trouble:
+        yield f"| {suite.name} {suite.version} | | | | | not run: {verdict.trouble} |"
+        return
+    alone, parallel = (summary(verdict.results[name]) for name in (ALONE, PARALLEL))
+    for scope in suite.isolate:
+        cells = (alone, parallel, summary(verdict.results[scope]), f"`{scope}`", _note(verdict, scope))
+        yield f"| {suite.name} {suite.version} | " + " | ".join(cells) + " |"
+
+
+def _note(verdict: Verdict, scope: str) -> str:
+    lost = verdict.lost(scope)
+    failing = [test for test in lost if test not in verdict.flaky]
+    note = []
+    if failing:
+        named = ", ".join(f"`{test}`" for test in failing[:SHOWN])
+        note.append(f"{len(failing)} pass alone only: {named}" + (" and others" if len(failing) > SHOWN else ""))
+    if scope == verdict.suite.isolate[-1]:
+        note += [f"flaky: `{test}`" for test in sorted(verdict.flaky)]
+        note += [f"left out: `{test}`, {why}" for test, why in verdict.suite.without.items()]
+    return "; ".join(note)
+
+
+def write(page: Path, made: list[str]) -> None:
+    """Put rows into the table of a page, between its marks; those of suites that were not run stay."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} has no place for the table, between {BEGIN.strip()} and {END.strip()}")
+    run = {_name(row) for row in made}
+    others = [
+        line for line in old.splitlines() if line.startswith("| ") and line not in HEAD and _name(line) not in run
+    ]
+    page.write_text(f"{before}{begin}\n{text([*made, *others])}\n{end}{after}")
+
+
+def _name(row: str) -> str:
+    return row.split()[1]
