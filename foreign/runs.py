@@ -92,7 +92,7 @@ def _machine(command: list[str]) -> list[str]:
 def _wait(command: list[str], folder: Path, outcomes: str, output: IO[str]) -> int | None:
     """Return how a command ended, or ``None`` if it took too long."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON"))}
-    environment |= {"FOREIGN_OUTCOMES": outcomes, "PYTHONPATH": str(Path(__file__).with_name("reporting"))}
+    environment["FOREIGN_OUTCOMES"] = outcomes
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
+REPORTING = Path(__file__).with_name("reporting")  # has a plugin of pytest for the runs
 PLUGINS = ("pytest-xdist", "pytest-asyncio", "pytest-cov", "pytest-timeout")  # suites name them in their settings
 TEST_LIMIT = 60  # seconds for a test
 PLUGIN_OPTIONS = (
@@ -28,7 +29,6 @@ PLUGIN_OPTIONS = (
     "--override-ini=asyncio_default_fixture_loop_scope=function",
 )
 INSTALL_LIMIT = 900  # seconds for one call of pip
-UNPACKED = "source"
 
 
 class NotInstalled(Exception):
@@ -83,7 +83,7 @@ class Environment:
         python = f"py{sys.version_info[0]}.{sys.version_info[1]}"
         self._folder = cache / f"{suite.name}-{suite.version}-{python}"
         self.bin = self._folder / "venv" / "bin"
-        self.source = self._folder / UNPACKED
+        self.source = self._folder / "source"
 
     def make(self) -> None:
         """Install what is not there from the last run.
@@ -100,6 +100,8 @@ class Environment:
             self._unpack(next(self._folder.glob("*.tar.gz")))
         elif stamp.read_text() != str(self._plugin):
             self._pip("install", "--no-deps", "--editable", str(self._plugin))
+        # Not by PYTHONPATH, which suites set and expect to be unset.
+        next(self._folder.glob("venv/lib/python*/site-packages")).joinpath("foreign.pth").write_text(f"{REPORTING}\n")
         stamp.write_text(str(self._plugin))
 
     def _pip(self, *arguments: str) -> None:

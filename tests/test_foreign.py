@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -12,7 +13,7 @@ from helpers import needs_privilege
 from foreign import __main__ as foreign
 from foreign import table
 from foreign.runs import Result, run
-from foreign.suites import Environment, Suite, load
+from foreign.suites import REPORTING, Environment, Suite, load
 from foreign.table import Verdict
 
 SUITE = """
@@ -76,6 +77,7 @@ FLAKY = """
 @pytest.fixture
 def environment(tmp_path: Path) -> Small:
     (tmp_path / "test_suite.py").write_text(textwrap.dedent(SUITE))
+    shutil.copy(REPORTING / "foreign_outcomes.py", tmp_path)
     without = {"test_suite.py::test_left_out": "it takes too long"}
     return Small(Suite("small", "1.0", ("test_suite.py",), isolate=("test", "worker"), without=without), tmp_path)
 
