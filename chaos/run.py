@@ -106,14 +106,18 @@ class Run:
         """Wait until there are such processes.
 
         :raises Missed: the run ended.
+        :raises TimeoutError: it takes too long.
         """
         found: list[int] = []
-        while not self.has_ended:
-            found = look()
-            if found:
-                return found
-            kernel.sleep(PAUSE)
-        raise Missed("the run had ended")
+
+        def is_there() -> bool:
+            found[:] = look()
+            return bool(found) or self.has_ended
+
+        self.until(is_there)
+        if self.has_ended:
+            raise Missed("the run had ended")
+        return found
 
     def processes(self) -> Iterator[int]:
         """Yield each process that the run has started, or one of these, and so on."""

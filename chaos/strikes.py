@@ -134,12 +134,19 @@ class Alarm(Strike):
 
     def strike(self, run: Run) -> None:
         for gap in self._gaps:
-            rung = len(run.told("rung"))
-            while not run.has_ended and len(run.told("rung")) == rung:  # it does not ring outside a test
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.random.choice(run.one_of(lambda: run.alive("workers"))), signal.SIGALRM)
-                kernel.sleep(PAUSE)
+            self._ring(run, len(run.told("rung")))
             _wait(run, gap)
+
+    def _ring(self, run: Run, before: int) -> None:
+        run.until(lambda: run.has_ended or self._has_rung(run, before))
+
+    def _has_rung(self, run: Run, before: int) -> bool:
+        """Send the signal once more, unless it has rung; it does not outside a test."""
+        if len(run.told("rung")) > before:
+            return True
+        with contextlib.suppress(ProcessLookupError, IndexError):  # there is no worker at that moment
+            os.kill(self.random.choice(run.alive("workers")), signal.SIGALRM)
+        return False
 
     def wrong(self, run: Run) -> list[str]:
         hit = set(run.told("rung"))
