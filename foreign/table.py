@@ -43,7 +43,8 @@ class Verdict:
         """Whether what passes alone passes isolated; of what could not be run it cannot be said."""
         if self.trouble:
             return True
-        return bool(self.results[ALONE].outcomes) and not set(self.lost(self.suite.isolate[-1])) - self.flaky
+        alone = self.results[ALONE]
+        return bool(alone.outcomes) and not alone.trouble and not set(self.lost(self.suite.isolate[-1])) - self.flaky
 
 
 def summary(result: Result) -> str:
@@ -72,7 +73,8 @@ def rows(verdict: Verdict) -> Iterator[str]:
 def _note(verdict: Verdict, scope: str) -> str:
     lost = verdict.lost(scope)
     failing = [test for test in lost if test not in verdict.flaky]
-    note = []
+    stopped = [name for name in (ALONE, scope) if verdict.results[name].trouble]
+    note = [f"did not come to its end: {', '.join(stopped)}"] if stopped else []
     if failing:
         named = ", ".join(f"`{test}`" for test in failing[:SHOWN])
         note.append(f"{len(failing)} pass alone only: {named}" + (" and others" if len(failing) > SHOWN else ""))

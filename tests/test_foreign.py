@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,16 @@ def test_what_became_of_each_test(environment: Small) -> None:
     }
     assert named(result.reasons) == {"test_fails": "call: KeyError: 'why'", "test_late": "teardown: OSError: late"}
     assert not result.trouble
+
+
+@needs_privilege
+def test_what_cannot_be_collected_fails_in_workers_and_stops_a_run_alone(environment: Small) -> None:
+    (environment.source / "test_broken.py").write_text("import no_such_module")
+    environment.suite = replace(environment.suite, tests=(".",))
+    in_workers, alone = run(environment, ["-n1"]), run(environment, [])
+    assert "No module named 'no_such_module'" in in_workers.reasons["test_broken.py"]
+    assert in_workers.outcomes["test_suite.py::test_passes"] == "passed"
+    assert "it ended with 2" in alone.trouble
 
 
 @needs_privilege

@@ -16,11 +16,17 @@ class Outcomes:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown" or not report.passed:
-            outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
-            reason = report.longreprtext.strip().rpartition("\n")[2] if report.failed else ""
-            crash = getattr(getattr(report.longrepr, "reprcrash", None), "message", reason)
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps([report.nodeid, report.when, outcome, str(crash)[:500]]) + "\n")
+            self._write(report, str(report.when), "xfailed" if hasattr(report, "wasxfail") else report.outcome)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._write(report, "collect", report.outcome)
+
+    def _write(self, report: pytest.TestReport | pytest.CollectReport, when: str, outcome: str) -> None:
+        reason = report.longreprtext.strip().rpartition("\n")[2] if report.failed else ""
+        crash = getattr(getattr(report.longrepr, "reprcrash", None), "message", reason)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps([report.nodeid, when, outcome, str(crash)[:500]]) + "\n")
 
 
 def pytest_configure(config: pytest.Config) -> None:
