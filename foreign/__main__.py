@@ -13,7 +13,6 @@ from .suites import ROOT, Environment, NotInstalled, Suite, default_cache, load
 from .table import Verdict
 
 PAGE = ROOT / "docs" / "explanation" / "foreign-suites.md"
-WORKERS = ("-n4",)
 SHOWN = 30  # tests that differ, in the output
 # With a wider scope, what shares a namespace is to be in one worker.
 
@@ -41,13 +40,13 @@ def judge(environment: Environment) -> Verdict:
 def ways(suite: Suite) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the ways to run a suite, by their names."""
     yield table.ALONE, ("-p", "no:netns")
-    yield table.PARALLEL, WORKERS
+    yield table.PARALLEL, suite.workers
     for scope in suite.isolate:
-        yield scope, isolated(scope)
+        yield scope, isolated(suite, scope)
 
 
-def isolated(scope: str) -> tuple[str, ...]:
-    return (*WORKERS, *TOGETHER.get(scope, ()), f"--netns-isolate={scope}")
+def isolated(suite: Suite, scope: str) -> tuple[str, ...]:
+    return (*suite.workers, *TOGETHER.get(scope, ()), f"--netns-isolate={scope}")
 
 
 def check_again(verdict: Verdict, environment: Environment) -> None:
@@ -55,7 +54,7 @@ def check_again(verdict: Verdict, environment: Environment) -> None:
     scope = verdict.suite.isolate[-1]
     lost = verdict.lost(scope)
     if lost:
-        again = run(environment, isolated(scope), sorted({test.partition("[")[0] for test in lost}))
+        again = run(environment, isolated(verdict.suite, scope), sorted({test.partition("[")[0] for test in lost}))
         verdict.flaky = {test for test in lost if again.outcomes.get(test) == "passed"}
     for test in lost[:SHOWN]:
         kind = "flaky" if test in verdict.flaky else "passes alone, not isolated"

@@ -76,7 +76,7 @@ def run(environment: Environment, options: Sequence[str], tests: Sequence[str] =
         command += [f"--basetemp={folder}/temp", *(tests or suite.tests)]
         began = time.monotonic()
         with output.open("w") as file:
-            ended = _wait(_machine(command), environment.source, str(outcomes), file)
+            ended = _wait(_machine(command), environment, str(outcomes), file)
         result = _read(outcomes, time.monotonic() - began)
         if ended not in (0, 1):
             how = f"it was stopped after {TIME_LIMIT} s" if ended is None else f"it ended with {ended}"
@@ -89,14 +89,15 @@ def _machine(command: list[str]) -> list[str]:
     return ["unshare", "--net", *mapped, "sh", "-e", "-c", MACHINE, "sh", *command]
 
 
-def _wait(command: list[str], folder: Path, outcomes: str, output: IO[str]) -> int | None:
+def _wait(command: list[str], environment: Environment, outcomes: str, output: IO[str]) -> int | None:
     """Return how a command ended, or ``None`` if it took too long."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON"))}
-    environment["FOREIGN_OUTCOMES"] = outcomes
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON"))}
+    variables["PATH"] = f"{environment.bin}:{os.environ['PATH']}"
+    variables["FOREIGN_OUTCOMES"] = outcomes
     process = subprocess.Popen(
         command,
-        cwd=folder,
-        env=environment,
+        cwd=environment.source,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -45,6 +45,8 @@ class Suite:
     needs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    workers: tuple[str, ...] = ("-n4",)
+    note: str = ""
     isolate: tuple[str, ...] = ("test",)
     without: Mapping[str, str] = field(default_factory=dict)
 

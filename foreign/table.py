@@ -78,6 +78,8 @@ def _note(verdict: Verdict, scope: str) -> str:
     if failing:
         named = ", ".join(f"`{test}`" for test in failing[:SHOWN])
         note.append(f"{len(failing)} pass alone only: {named}" + (" and others" if len(failing) > SHOWN else ""))
+    if verdict.suite.note:
+        note.append(verdict.suite.note)
     if scope == verdict.suite.isolate[-1]:
         note += [f"flaky: `{test}`" for test in sorted(verdict.flaky)]
         note += [f"left out: `{test}`, {why}" for test, why in verdict.suite.without.items()]
