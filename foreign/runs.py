@@ -26,8 +26,10 @@ OPTIONS = (
     "foreign_outcomes",
 )
 # Suites ask names and send multicast, and none of it is to leave this machine. To them it is to look like any other: it
-# has an address that is not of loopback, and a way for multicast.
+# has an address that is not of loopback, a way for multicast, and a localhost of both families.
+HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 MACHINE = """
+mount --bind "$0" /etc/hosts
 ip link set lo up
 ip link add eth0 type veth peer name eth1
 ip link set eth0 up
@@ -76,7 +78,9 @@ def run(environment: Environment, options: Sequence[str], tests: Sequence[str] =
         command += [f"--basetemp={folder}/temp", *(tests or suite.tests)]
         began = time.monotonic()
         with output.open("w") as file:
-            ended = _wait(_machine(command), environment, str(outcomes), file)
+            hosts = Path(folder) / "hosts"
+            hosts.write_text(HOSTS)
+            ended = _wait(_machine(hosts, command), environment, str(outcomes), file)
         result = _read(outcomes, time.monotonic() - began)
         if ended not in (0, 1):
             how = f"it was stopped after {TIME_LIMIT} s" if ended is None else f"it ended with {ended}"
@@ -84,9 +88,9 @@ def run(environment: Environment, options: Sequence[str], tests: Sequence[str] =
         return result
 
 
-def _machine(command: list[str]) -> list[str]:
+def _machine(hosts: Path, command: list[str]) -> list[str]:
     mapped = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", "--net", *mapped, "sh", "-e", "-c", MACHINE, "sh", *command]
+    return ["unshare", "--net", "--mount", *mapped, "sh", "-e", "-c", MACHINE, str(hosts), *command]
 
 
 def _wait(command: list[str], environment: Environment, outcomes: str, output: IO[str]) -> int | None:
