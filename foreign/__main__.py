@@ -57,7 +57,8 @@ def check_again(verdict: Verdict, environment: Environment) -> None:
         again = run(environment, isolated(verdict.suite, scope), sorted({test.partition("[")[0] for test in lost}))
         verdict.flaky = {test for test in lost if again.outcomes.get(test) == "passed"}
     for test in lost[:SHOWN]:
-        kind = "flaky" if test in verdict.flaky else "passes alone, not isolated"
+        failing = "fails isolated only" if test in verdict.failing(scope) else "fails in parallel"
+        kind = "flaky" if test in verdict.flaky else failing
         print(f"  {kind}: {test}: {verdict.results[scope].reasons.get(test, 'it did not run'):.300}", flush=True)
 
 

@@ -38,13 +38,18 @@ class Verdict:
         alone = self.results[ALONE].outcomes
         return [test for test, outcome in alone.items() if outcome == "passed" and isolated.get(test) != "passed"]
 
+    def failing(self, scope: str) -> list[str]:
+        """Return those of them that isolation has to answer for: they are not flaky, and pass in parallel without it."""
+        parallel = self.results[PARALLEL].outcomes
+        return [test for test in self.lost(scope) if test not in self.flaky and parallel.get(test) != "failed"]
+
     @property
     def passes(self) -> bool:
         """Whether what passes alone passes isolated; of what could not be run it cannot be said."""
         if self.trouble:
             return True
         alone = self.results[ALONE]
-        return bool(alone.outcomes) and not alone.trouble and not set(self.lost(self.suite.isolate[-1])) - self.flaky
+        return bool(alone.outcomes) and not alone.trouble and not self.failing(self.suite.isolate[-1])
 
 
 def summary(result: Result) -> str:
@@ -71,13 +76,15 @@ def rows(verdict: Verdict) -> Iterator[str]:
 
 
 def _note(verdict: Verdict, scope: str) -> str:
-    lost = verdict.lost(scope)
-    failing = [test for test in lost if test not in verdict.flaky]
+    failing = verdict.failing(scope)
+    in_parallel = len(set(verdict.lost(scope)) - set(failing) - verdict.flaky)
     stopped = [name for name in (ALONE, scope) if verdict.results[name].trouble]
     note = [f"did not come to its end: {', '.join(stopped)}"] if stopped else []
     if failing:
         named = ", ".join(f"`{test}`" for test in failing[:SHOWN])
-        note.append(f"{len(failing)} pass alone only: {named}" + (" and others" if len(failing) > SHOWN else ""))
+        note.append(f"{len(failing)} fail isolated only: {named}" + (" and others" if len(failing) > SHOWN else ""))
+    if in_parallel:
+        note.append(f"{in_parallel} fail by `-n 4`, isolated or not")
     if verdict.suite.note:
         note.append(verdict.suite.note)
     if scope == verdict.suite.isolate[-1]:

@@ -123,7 +123,7 @@ def test_a_run_that_does_not_come_to_its_end_says_so(environment: Small) -> None
 def test_what_passes_alone_only_is_named(environment: Small) -> None:
     verdict = foreign.judge(environment)
     first, second = table.rows(verdict)
-    assert "`test` | 1 pass alone only: `test_suite.py::test_server`" in first
+    assert "`test` | 1 fail isolated only: `test_suite.py::test_server`" in first
     assert "`worker` | left out: `test_suite.py::test_left_out`, it takes too long" in second
     assert verdict.passes
 
@@ -146,7 +146,14 @@ def test_what_fails_twice_makes_it_fail() -> None:
     verdict = Verdict(Suite("small", "1.0", ()))
     verdict.results = {"alone": result(a="passed", b="failed"), "-n 4": result(), "test": result(b="failed")}
     assert not verdict.passes
-    assert "1 pass alone only: `a`" in next(table.rows(verdict))
+    assert "1 fail isolated only: `a`" in next(table.rows(verdict))
+
+
+def test_what_fails_in_parallel_without_isolation_is_not_for_isolation_to_answer() -> None:
+    verdict = Verdict(Suite("small", "1.0", ()))
+    verdict.results = {"alone": result(a="passed"), "-n 4": result(a="failed"), "test": result(a="failed")}
+    assert verdict.passes
+    assert next(table.rows(verdict)).endswith("| 1 fail by `-n 4`, isolated or not |")
 
 
 def test_a_suite_of_which_nothing_ran_does_not_pass() -> None:
