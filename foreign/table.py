@@ -39,7 +39,7 @@ class Verdict:
         return [test for test, outcome in alone.items() if outcome == "passed" and isolated.get(test) != "passed"]
 
     def failing(self, scope: str) -> list[str]:
-        """Return those of them that isolation has to answer for: they are not flaky, and pass in parallel without it."""
+        """Return those that isolation has to answer for: they are not flaky, and pass in parallel without it."""
         parallel = self.results[PARALLEL].outcomes
         return [test for test in self.lost(scope) if test not in self.flaky and parallel.get(test) != "failed"]
 
