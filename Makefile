@@ -21,7 +21,7 @@ help:
 	@echo "make lint           check format, style and types"
 	@echo "make bench          measure against pyroute2, ip netns and the system calls themselves"
 	@echo "make soak           run 10,000 tests and see whether anything grows"
-	@echo "make chaos          kill something at random, 200 times, and see whether anything is left"
+	@echo "make chaos          kill, interrupt or starve a run at random, 200 times, and see whether anything is left"
 	@echo "make docs           build the documentation into docs/_build/html"
 
 .venv/examples: pyproject.toml
@@ -61,7 +61,7 @@ test-uml: .venv/dev
 	$(BIN)/python -m uml -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/test_%.py)
 
 foreign: .venv/dev
-	$(BIN)/python -m foreign
+	$(BIN)/python -m foreign --write
 
 smoke: .venv/dev
 	env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox --session smoke -- $(USERNS)
@@ -86,7 +86,7 @@ soak: .venv/dev
 	$(ROOT) $(BIN)/python -m soak --svg docs/pictures/soak.svg
 
 chaos: .venv/dev
-	$(ROOT) $(BIN)/python -m chaos
+	$(BIN)/python -m chaos
 
 clean:
 	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache docs/_build build dist

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+import threading
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS
+from pytest_netns import MakeNetNS, NetNS, kernel
 
-HERE = Path(os.environ["CHAOS_FOLDER"])
+from .telling import FOLDER, tell
+
 PREFIX = os.environ["CHAOS_TOKEN"]
 MODES = ["resident", "fork", "mp:fork", "resident", "mp:forkserver", "mp:spawn"]
 SLEEP = "import signal; signal.pause()"
+STUBBORN = "trap '' TERM; sleep 1000"
+PATIENCE = 30.0  # seconds for a trouble to pass
 
-
-def tell(kind: str, *values: object) -> None:
-    """Write values down under a kind, a line each, at once."""
-    with (HERE / kind).open("a") as file:
-        file.write("".join(f"{value}\n" for value in values))
+if "CHAOS_TMPDIR" in os.environ:  # only now: pytest itself needs one that can be written to
+    os.environ["TMPDIR"] = os.environ["XDG_RUNTIME_DIR"] = str(FOLDER / os.environ["CHAOS_TMPDIR"])
 
 
 @pytest.mark.parametrize("number", range(12))
@@ -32,6 +32,8 @@ def test_lab(make_netns: MakeNetNS, number: int) -> None:
         command = f"setsid sleep 1000 <&- >&- 2>&- & {sys.executable} -c '{SLEEP}' & exec sleep 1000"
         tell("commands", ns.popen(["sh", "-c", command]).pid)
         ns.ipr.link("add", ifname="left", kind="veth", peer="right")
+    if "CHAOS_STUBBORN" in os.environ and number in (1, 4):
+        tell("commands", plain.popen(["sh", "-c", STUBBORN]).pid)
     tell("tests", number)
     for _ in range(10):
         plain.socket()
@@ -45,8 +47,24 @@ def test_pair(netns_pair: tuple[NetNS, NetNS], number: int) -> None:
     tell("tests", number)
     left, right = netns_pair
     tell("namespaces", left.inode, right.inode)
-    thread = left.thread(target=left.ipr.get_links)
+    make_thread = threading.Thread if "CHAOS_OUTSIDE" in os.environ else left.thread
+    thread = make_thread(target=left.ipr.get_links)
     thread.start()
     right.create_server(("192.0.2.2", 80))
     left.create_connection(("192.0.2.2", 80))
     thread.join()
+
+
+@pytest.mark.skipif("CHAOS_PASSES" not in os.environ, reason="what happens is no trouble that passes")
+@pytest.mark.parametrize("number", range(2))
+def test_after(netns_factory: MakeNetNS, number: int) -> None:
+    """When a trouble is over, everything works again."""
+    deadline = kernel.monotonic() + PATIENCE
+    while not (FOLDER / "over").exists():
+        assert kernel.monotonic() < deadline
+        kernel.sleep(0.01)
+    with netns_factory(name=f"{PREFIX}-after-{number}") as ns:
+        for mode in MODES:
+            ns.socket(child_mode=mode)
+        ns.run(["true"], check=True)
+        assert ns.ipr.get_links()

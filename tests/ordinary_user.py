@@ -22,6 +22,7 @@ UNPRIVILEGED = (
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="what is around the run takes root")
 PACKAGES = ["pytest_netns", "pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pyroute2"]
 XDIST = ["xdist", "execnet"]
+PYTEST = ("-m", "pytest", "-p", "pytest_netns.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider")
 PACKAGES_BEFORE_3_11 = ["exceptiongroup", "tomli", "typing_extensions"]
 LAB = """
     import json, os, signal
@@ -73,24 +74,16 @@ def start(place: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        suite: str, *options: str, under: Sequence[str] = (), user: Sequence[str] = UNPRIVILEGED, **env: str
+        suite: str,
+        *options: str,
+        program: Sequence[str] = PYTEST,
+        under: Sequence[str] = (),
+        user: Sequence[str] = UNPRIVILEGED,
+        **env: str,
     ) -> subprocess.Popen[str]:
         (place / "home" / "test_suite.py").write_text(textwrap.dedent(suite))
         process = subprocess.Popen(
-            [
-                *under,
-                *user,
-                pythons[0],
-                "-m",
-                "pytest",
-                "-p",
-                "pytest_netns.plugin",
-                "-p",
-                "xdist.plugin",
-                "-p",
-                "no:cacheprovider",
-                *options,
-            ],
+            [*under, *user, pythons[0], *program, *options],
             cwd=place / "home",
             env={
                 "PATH": os.environ["PATH"],

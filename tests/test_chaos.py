@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ordinary_user import Start, place, start
+
+__all__ = ["place", "start"]  # fixtures
 
 ROOT = Path(__file__).parent.parent
-KINDS = ["controller", "worker", "resident child", "mode child", "command", "pytest and its resident child"]
+KILLED = ["controller", "worker", "resident child", "mode child", "command", "pytest and its resident child"]
+DISTURBED = ["Ctrl-C", "alarm", "descriptors", "namespaces", "full", "read-only"]
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -23,11 +29,20 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KILLED + DISTURBED)
 def test_nothing_is_left(kind: str) -> None:
-    ended = run("-m", "chaos", "--rounds=2", "--seed=1", f"--kill={kind}")
+    ended = run("-m", "chaos", "--rounds=2", "--seed=1", f"--kind={kind}")
     assert ended.returncode == 0, ended.stdout
     assert f"{kind}: " in ended.stdout
+
+
+@pytest.mark.parametrize("kind", ["controller", "resident child", *DISTURBED, "processes"])
+def test_nothing_of_an_ordinary_user_is_left(place: Path, start: Start, kind: str) -> None:
+    shutil.copytree(ROOT / "chaos", place / "packages" / "chaos", dirs_exist_ok=True)
+    chaos = ["-m", "chaos", "--rounds=2", "--seed=5", f"--kind={kind}"]
+    out, _ = (ended := start("", program=chaos, PYTEST_PLUGINS="pytest_netns.plugin,xdist.plugin")).communicate()
+    assert ended.returncode == 0, out
+    assert f"{kind}: " in out
 
 
 LEAVING_A_PROCESS = """
@@ -35,16 +50,28 @@ import subprocess
 import sys
 
 sys.path.insert(0, ".")
-sys.argv = ["chaos", "--seed=1", "--round=3", "--kill=command"]
-from chaos import __main__, round
+sys.argv = ["chaos", "--seed=1", "--round=3", "--kind=command"]
+from chaos import __main__, strikes
 
-unexpected = round.Round._unexpected
+wrong = strikes.Kill.wrong
 
-def leave_a_process(self, code):
-    subprocess.Popen(["sleep", "1000"], env={"CHAOS_TOKEN": self._token, "PATH": "/usr/bin:/bin"})
-    return unexpected(self, code)
+def leave_a_process(self, run):
+    subprocess.Popen(["sleep", "1000"], env={"CHAOS_TOKEN": run.token, "PATH": "/usr/bin:/bin"})
+    return wrong(self, run)
 
-round.Round._unexpected = leave_a_process
+strikes.Kill.wrong = leave_a_process
+raise SystemExit(__main__.main())
+"""
+
+FAILING_WITHOUT_A_REASON = """
+import sys
+
+sys.path.insert(0, ".")
+sys.argv = ["chaos", "--seed=1", "--round=3", "--kind=read-only"]
+from chaos import __main__, run
+
+told = run.Run.told
+run.Run.told = lambda self, kind: ["test_lab[0] call: KeyError(1)"] if kind == "unclear" else told(self, kind)
 raise SystemExit(__main__.main())
 """
 
@@ -52,5 +79,18 @@ raise SystemExit(__main__.main())
 def test_what_is_left_is_named_with_how_to_see_it_again() -> None:
     ended = run("-c", LEAVING_A_PROCESS)
     assert ended.returncode == 1
-    assert "again with: python -m chaos --seed 1 --round 3" in ended.stdout
+    assert "again with: python -m chaos --seed 1 --round 3 --kind='command'" in ended.stdout
     assert "(sleep 1000)" in ended.stdout
+
+
+def test_what_says_nothing_clear_is_wrong() -> None:
+    ended = run("-c", FAILING_WITHOUT_A_REASON)
+    assert ended.returncode == 1
+    assert "unclear: test_lab[0] call: KeyError(1)" in ended.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has a limit of processes")
+def test_what_takes_an_ordinary_user_is_refused() -> None:
+    ended = run("-m", "chaos", "--kind=processes")
+    assert ended.returncode == 2
+    assert "--kind=processes takes an ordinary user" in ended.stdout
