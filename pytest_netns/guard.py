@@ -137,6 +137,7 @@ class Guard:
             self._describe_descriptor(fd)
             for fd in sorted(now.descriptors - before.descriptors - self._owned())
             if os.path.lexists(f"/proc/self/fd/{fd}")  # but for that of the listing itself
+            and not _is_of_a_library(fd)
         ]
         return found
 
@@ -222,6 +223,21 @@ class Guard:
             identity = namespace_of_socket(sock)
             is_home = identity in (None, kernel.namespace_id(self._home))
             return socket_text(sock) + ("" if identity is None or is_home else f" in {self._place(identity)}")
+
+
+def _is_of_a_library(fd: int) -> bool:
+    """Whether a descriptor is that of a library which runs in this process.
+
+    libffi opens itself when ctypes is imported, and keeps the descriptor to map pages of its own again for each callback
+    (src/tramp.c). It belongs to no test.
+    """
+    try:
+        target = os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return False  # closed meanwhile
+    with open("/proc/self/maps") as maps:
+        lines = (line.split(maxsplit=5) for line in maps)
+        return any("x" in fields[1] and fields[5].rstrip() == target for fields in lines if len(fields) == 6)
 
 
 def _describe_child(pid: int) -> str:
