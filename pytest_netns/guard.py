@@ -228,7 +228,7 @@ class Guard:
 def _is_of_a_library(fd: int) -> bool:
     """Whether a descriptor is that of a library which runs in this process.
 
-    libffi opens itself when ctypes is imported, and keeps the descriptor to map pages of its own again for each callback
+    libffi opens itself when ctypes is imported, and keeps the descriptor, from which it maps the code of each callback
     (src/tramp.c). It belongs to no test.
     """
     try:
