@@ -28,7 +28,7 @@ ELSEWHERE = (
 def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     """Move the calling thread into a namespace, and back at the end.
 
-    :param ns: returns a descriptor of the namespace, or raises where it is closed.
+    :param ns: returns a descriptor of the namespace, owned here, or raises where it is closed.
     :param what: how to call it in an error.
     """
     try:
@@ -36,10 +36,14 @@ def entered(ns: Callable[[], int], what: object) -> Iterator[None]:
     except OSError as error:
         raise from_errno(error.errno or 0, f"{what}: cannot keep the way back") from error
     try:
-        if kernel.is_owned_below(ns()):
-            enter(ns(), what)  # says why not
-        enter(home, "the thread's own namespace, the way back from the other")
-        enter(ns(), what)
+        fd = ns()
+        try:
+            if kernel.is_owned_below(fd):
+                enter(fd, what)  # says why not
+            enter(home, "the thread's own namespace, the way back from the other")
+            enter(fd, what)
+        finally:
+            os.close(fd)
         try:
             yield
         finally:
@@ -62,15 +66,23 @@ def enter(ns: int, what: object) -> None:
         ) from error
 
 
-def check(ns: int, what: object) -> None:
-    """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
-    if kernel.is_owned_below(ns):
-        call(ns, what, lambda: None)
+def check(ns: Callable[[], int], what: object) -> None:
+    """Raise now what a thread would raise that enters a namespace, where that is in doubt.
+
+    :param ns: as of :func:`entered`.
+    """
+    fd = ns()
+    try:
+        if kernel.is_owned_below(fd):
+            call(ns, what, lambda: None)
+    finally:
+        os.close(fd)
 
 
-def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
+def call(ns: Callable[[], int], what: object, func: Callable[[], T], timeout: float | None = None) -> T:
     """Run a function inside a namespace, in a thread that ends with it and so has no way back to go wrong.
 
+    :param ns: as of :func:`entered`.
     :param timeout: how long to wait for it, in seconds; the thread cannot be ended and goes on after that.
     :return: what the function returns; what it raises is raised here.
     """
@@ -80,13 +92,21 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
 
     def body() -> None:
         try:
-            enter(ns, what)
+            try:
+                enter(fd, what)
+            finally:
+                os.close(fd)
             returned.append(context.run(func))
         except BaseException as error:
             raised.append(error)
 
     thread = threading.Thread(target=body, name=f"call in {what}", daemon=True)
-    thread.start()
+    fd = ns()
+    try:
+        thread.start()
+    except BaseException:
+        os.close(fd)
+        raise
     thread.join(timeout)
     if raised:
         try:

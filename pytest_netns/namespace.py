@@ -104,7 +104,7 @@ class NetNS:
         self._undo.callback(os.close, fd)
         self._undo.callback(modes.resident.forget, key, str(self), child_timeout)
         self._undo.callback(self._sockets.close)
-        self._threads = Threads(self._checked_fd, self._id, self, thread_timeout)
+        self._threads = Threads(self._copy_fd, self._id, self, thread_timeout)
         self._undo.callback(self._end_threads_and_netlink)
         self._processes = Processes(fd, self, lambda: modes.resident.mounts, on_output)
         self._undo.callback(self._processes.close)
@@ -233,7 +233,7 @@ class NetNS:
         """
         self._checked_fd()
         self._threads.entered = True
-        return inside.entered(self._checked_fd, self)
+        return inside.entered(self._copy_fd, self)
 
     def call(
         self,
@@ -255,11 +255,11 @@ class NetNS:
         :raises UnpicklableError: the function, an argument or the value cannot cross.
         :raises NetNSTimeoutError: the function took too long.
         """
-        fd = self._checked_fd()
         if child_mode is not None:
+            self._checked_fd()
             check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
             return cast("T", self._modes[child_mode].call(self, func, args, kwargs, timeout))
-        return inside.call(fd, self, functools.partial(func, *args, **kwargs), timeout)
+        return inside.call(self._copy_fd, self, functools.partial(func, *args, **kwargs), timeout)
 
     def thread(
         self,
@@ -276,7 +276,7 @@ class NetNS:
         :return: the thread, which the caller starts. Closing the namespace waits for it, up to ``netns_thread_timeout``
             seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
         """
-        inside.check(self._checked_fd(), self)
+        inside.check(self._copy_fd, self)
         return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
 
     def executor(
@@ -291,7 +291,7 @@ class NetNS:
         :return: the pool, owned by the caller. Closing the namespace shuts it down: what has not begun is cancelled,
             and its threads are waited for as :meth:`thread` has it.
         """
-        inside.check(self._checked_fd(), self)
+        inside.check(self._copy_fd, self)
         return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
 
     # Commands
@@ -387,6 +387,20 @@ class NetNS:
         if fd < 0:
             raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
         return fd
+
+    def _copy_fd(self) -> int:
+        """Return a new descriptor of the namespace, owned by the caller, which another thread cannot close."""
+        try:
+            copy = os.dup(self._checked_fd())
+        except OSError:
+            self._checked_fd()  # it was closed meanwhile
+            raise
+        try:
+            self._checked_fd()  # else the number may have been that of another file when it was copied
+        except BaseException:
+            os.close(copy)
+            raise
+        return copy
 
     def _look_up(self, *arguments: Any) -> list[Any]:
         if kernel.is_owned_below(self._checked_fd()):

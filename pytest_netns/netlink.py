@@ -21,7 +21,7 @@ from typing import Any
 import pyroute2
 from pyroute2.netlink.core import MAGIC_CLOSE
 
-from .errors import NetNSOSError
+from .errors import NetNSClosedError, NetNSOSError
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -130,11 +130,15 @@ def _close_transport(transport: Any, loop: asyncio.AbstractEventLoop | None) -> 
 
 
 class _Threads:
-    """What one object keeps, thread by thread; each part is closed when its thread ends."""
+    """What one object keeps, thread by thread; each part is closed when its thread ends.
+
+    A part is closed by the thread that takes it out: another may close all of them while its own ends. It takes no
+    lock, since the garbage collector may end a part in a thread that holds it.
+    """
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._all: dict[int, _InThread] = {}
+        self._all: dict[_InThread, None] = {}
         self.lock = threading.Lock()
 
     def here(self) -> _InThread:
@@ -142,7 +146,7 @@ class _Threads:
         part: _InThread | None = getattr(self._local, "part", None)
         if part is None:
             part = self._local.part = _InThread()
-            self._all[part.thread] = part
+            self._all[part] = None
             # The values of a threading.local are finalised in their thread, as it ends.
             self._local.sentinel = sentinel = _Sentinel()
             part.end = weakref.finalize(sentinel, self._thread_ends, part)
@@ -150,20 +154,25 @@ class _Threads:
         return part
 
     def _thread_ends(self, part: _InThread) -> None:
-        if self._all.get(part.thread) is part:
-            del self._all[part.thread]
+        try:
+            del self._all[part]
+        except KeyError:  # another thread closes it
+            return
         part.close()
 
     def descriptors(self) -> set[int]:
-        return {fd for part in list(self._all.values()) for fd in part.descriptors()}
+        return {fd for part in list(self._all) for fd in part.descriptors()}
 
     def idents(self) -> set[int]:
         """Return the identifiers of the threads that hold a part, and have not ended."""
-        return set(self._all)
+        return {part.thread for part in list(self._all)}
 
     def close(self) -> None:
-        while self._all:
-            part = self._all.popitem()[1]
+        while True:
+            try:
+                part, _ = self._all.popitem()
+            except KeyError:  # there is none any more
+                return
             if part.end is not None:
                 part.end.detach()  # else it keeps this object until the thread ends, so for ever in the main thread
             part.close()
@@ -237,6 +246,7 @@ class Netlink:
     def __init__(self, make: MakeSocket) -> None:
         self._make = make
         self._open: list[Any] = []
+        self._closed = False
         self._local = threading.local()
 
     @property
@@ -254,6 +264,9 @@ class Netlink:
 
     def _keep(self, made: Any) -> Any:
         self._open.append(made)
+        if self._closed:  # looked at last: either this thread sees it, or that which closes sees the object
+            self.close()
+            raise NetNSClosedError(errno.EBADF, "the namespace was closed while this object of pyroute2 was made")
         return made
 
     def descriptors(self) -> set[int]:
@@ -265,9 +278,15 @@ class Netlink:
         return {ident for made in list(self._open) for ident in _core(made).threads.idents()}
 
     def close(self) -> None:
+        """Close them, and those that are made from now on."""
+        self._closed = True
         with contextlib.ExitStack() as stack:
-            while self._open:
-                stack.callback(self._open.pop().close)
+            while True:
+                try:
+                    made = self._open.pop()
+                except IndexError:  # another thread may close them, too
+                    return
+                stack.callback(made.close)
 
 
 def _core(made: Any) -> _Core:

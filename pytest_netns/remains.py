@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,24 +48,26 @@ class Remains:
         self._unexplained: dict[int, Closed] = {}
         self._next = 0.0
         self._batch: list[int] = []
+        self._lock = threading.Lock()  # a thread may close a namespace while the end of a test is looked at
 
     def closed(self, key: int, what: str, identity: tuple[int, int]) -> None:
         """Take in a namespace that was closed."""
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # "<nodeid> (<phase>)"
-        self._closed[key] = Closed(
-            f"{what}, closed in {test}," if test else f"{what}, closed,", identity, kernel.monotonic()
-        )
-        self._batch.append(key)
+        text = f"{what}, closed in {test}," if test else f"{what}, closed,"
+        with self._lock:
+            self._closed[key] = Closed(text, identity, kernel.monotonic())
+            self._batch.append(key)
 
     def end_of_test(self, *, is_judged: bool) -> None:
         """Take those that were closed since the last call for those of a test.
 
         :param is_judged: whether they are to be looked at; not those of a test that has an error already.
         """
-        if not is_judged:
-            for key in self._batch:
-                self._closed.pop(key, None)
-        self._batch = []
+        with self._lock:
+            if not is_judged:
+                for key in self._batch:
+                    self._closed.pop(key, None)
+            self._batch = []
 
     def kept(self) -> list[str]:
         """Return a text for each that something keeps, once; it asks at most once a second."""
@@ -79,7 +82,8 @@ class Remains:
 
         :return: a text for each that something keeps, and for each that nothing which can be seen keeps.
         """
-        self._closed.update(self._unexplained)
+        with self._lock:
+            self._closed.update(self._unexplained)
         found = self._look_until(GRACE)
         if self._closed:
             self._let_one_go()  # it goes after the others, if they go
@@ -97,16 +101,20 @@ class Remains:
         return found
 
     def _look(self) -> list[str]:
+        with self._lock:
+            looked_at = dict(self._closed)  # not what is closed after the question
         there = self._still_there()
-        newest = max((closed.at for key, closed in self._closed.items() if key not in there), default=0.0)
-        self._closed = {key: closed for key, closed in self._closed.items() if key in there}
+        newest = max((closed.at for key, closed in looked_at.items() if key not in there), default=0.0)
+        overdue = {key: closed for key, closed in looked_at.items() if key in there and closed.at + GRACE < newest}
+        with self._lock:
+            for key in looked_at:
+                if key not in there or key in overdue:
+                    self._closed.pop(key, None)
         found = []
-        for key, closed in list(self._closed.items()):
-            if closed.at + GRACE < newest:
-                del self._closed[key]
-                holders = holders_of(closed.identity)
-                if holders:
-                    found.append("\n  ".join([f"{closed.what} is still there:", *holders]))
-                else:
-                    self._unexplained[key] = closed
+        for key, closed in overdue.items():
+            holders = holders_of(closed.identity)
+            if holders:
+                found.append("\n  ".join([f"{closed.what} is still there:", *holders]))
+            else:
+                self._unexplained[key] = closed
         return found

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .child.protocol import Spec
-from .errors import ChildProtocolError
+from .errors import ChildProtocolError, NetNSClosedError
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -32,6 +32,7 @@ class Sockets:
         self._open: list[socket.socket] = []
         self._look_at = 64
         self._lock = threading.Lock()
+        self._closed = False
 
     def adopt(self, fds: list[int], specs: list[Spec], what: object) -> list[socket.socket]:
         """Make sockets of descriptors that a child has passed.
@@ -39,6 +40,7 @@ class Sockets:
         :param fds: the descriptors; they are owned here from now on, also when this fails.
         :param specs: what they were asked to be.
         :raises ChildProtocolError: they are something else.
+        :raises NetNSClosedError: the namespace was closed meanwhile, by another thread.
         """
         made: list[socket.socket] = []
         try:
@@ -55,20 +57,35 @@ class Sockets:
             for fd in fds:
                 os.close(fd)
             raise
+        self._hold(made, what)
+        return made
+
+    def _hold(self, made: list[socket.socket], what: object) -> None:
         with self._lock:
             self._open += made
             if len(self._open) > self._look_at:
                 self._open = [sock for sock in self._open if sock.fileno() >= 0]
                 self._look_at = max(64, 2 * len(self._open))
-        return made
+        if self._closed:  # looked at last: either this thread sees it, or that which closes sees the sockets
+            self.close()
+            raise NetNSClosedError(errno.EBADF, f"{what} was closed while its socket was made")
 
     def descriptors(self) -> set[int]:
         with self._lock:
             return {sock.fileno() for sock in self._open}
 
     def close(self) -> None:
-        while self._open:
-            self._open.pop().close()
+        """Close them, and those that are handed out from now on.
+
+        It takes no lock, since another thread may have held that when this process was forked.
+        """
+        self._closed = True
+        while True:
+            try:
+                sock = self._open.pop()
+            except IndexError:  # another thread may close them, too
+                return
+            sock.close()
 
 
 def _adopt(fds: list[int], spec: Spec, what: object) -> socket.socket:

@@ -32,14 +32,22 @@ class InsideThread(threading.Thread):
         super().__init__(**kwargs)
         self._ns = ns
         self._what = what
+        self.may_run = False
+        """Whether it runs, has run or is just being started; set before it is known whether the namespace is open."""
+        self.settled = threading.Event()
+        """Set where it has been started, or could not be."""
 
     def start(self) -> None:
-        self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
+        self.may_run = True
         try:
-            super().start()
-        except BaseException:
-            os.close(self._fd)
-            raise
+            self._fd = self._ns()  # the namespace may be closed before the thread comes to enter it
+            try:
+                super().start()
+            except BaseException:
+                os.close(self._fd)
+                raise
+        finally:
+            self.settled.set()
 
     def run(self) -> None:
         try:
@@ -62,7 +70,11 @@ class InsideExecutor(ThreadPoolExecutor):
         initargs: tuple[Any, ...],
     ) -> None:
         def begin() -> None:
-            inside.enter(ns(), what)
+            fd = ns()
+            try:
+                inside.enter(fd, what)
+            finally:
+                os.close(fd)
             if initializer is not None:
                 initializer(*initargs)
 
@@ -75,7 +87,7 @@ class InsideExecutor(ThreadPoolExecutor):
 class Threads:
     """The threads of one namespace: those that it has started, and others that are in it or hold something of it.
 
-    :param ns: returns the descriptor of the namespace, or raises where it is closed.
+    :param ns: returns a descriptor of the namespace, owned by the caller, or raises where it is closed.
     :param identity: what identifies it, as of ``kernel.namespace_id``.
     :param what: how to call it in an error.
     :param timeout: how long a thread may take to end after the namespace is closed, in seconds; with ``None`` it need
@@ -87,7 +99,7 @@ class Threads:
         self._identity = identity
         self._what = what
         self._timeout = timeout
-        self._threads: list[threading.Thread] = []
+        self._threads: list[InsideThread] = []
         self._executors: list[InsideExecutor] = []
         self.entered = False
 
@@ -106,7 +118,7 @@ class Threads:
 
         :param holders: further ones, by their identifiers.
         """
-        threads = {thread for thread in self._threads if thread.is_alive()}
+        threads: set[threading.Thread] = {thread for thread in self._threads if thread.may_run}
         for executor in self._executors:
             executor.shutdown(wait=False, cancel_futures=True)
             threads |= executor.threads()
@@ -122,6 +134,8 @@ class Threads:
 
     def _ends(self, thread: threading.Thread, deadline: float) -> bool:
         """Wait for the end of a thread, or for the time when it has nothing to do and waits in a pool of others."""
+        if isinstance(thread, InsideThread):
+            thread.settled.wait(max(0, deadline - kernel.monotonic()))
         while thread.is_alive():
             if is_idle_in_a_pool(thread) and not self._is_inside(thread):
                 return True  # nothing can give it a turn; what it has used is closed from here

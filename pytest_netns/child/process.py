@@ -111,7 +111,7 @@ class Process:
         """
         if kernel.namespace_id("/proc/thread-self/ns/net") == kernel.namespace_id(self._home):
             return fdpass.pair()
-        return inside.call(self._home, "the namespace of the test process", fdpass.pair)
+        return inside.call(lambda: os.dup(self._home), "the namespace of the test process", fdpass.pair)
 
     def _close_channels(self) -> None:
         self._ended = True

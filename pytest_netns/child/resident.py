@@ -15,6 +15,7 @@ from ..errors import (
     ChildDiedError,
     ChildModeError,
     ChildProtocolError,
+    NetNSClosedError,
     NetNSError,
     NetNSTimeoutError,
     from_errno,
@@ -46,6 +47,7 @@ class Resident:
         self._pid = os.getpid()
         self._process: Process | None = None
         self._lock = threading.Lock()
+        self._closed = False
         self._namespaces: dict[int, tuple[int, str | None]] = {}
 
     @property
@@ -205,6 +207,8 @@ class Resident:
                 "make the socket before the fork, or give child_mode='fork'"
             )
         with self._lock:
+            if self._closed:  # by another thread: nobody would end a child that is started now
+                raise NetNSClosedError(errno.EBADF, f"{what}: the session has ended")
             if self._process is None:
                 try:
                     self._process = Process(self._home, self._record_number, self._userns, self._mounts)
@@ -226,6 +230,7 @@ class Resident:
         if os.getpid() != self._pid:
             return
         with self._lock:
+            self._closed = True
             process, self._process = self._process, None
             fdpass.close_all(self._of_namespaces())
             self._userns, self._mounts = program.NEVER, -1
