@@ -26,7 +26,7 @@ LAYERS = [
     "namespace guard mphelpers pools remedies wanted",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders lookup through",
+    "holders lookup parts through",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",
@@ -43,7 +43,7 @@ ONLY = {
     "pytest": {"plugin", "requirements", "settings"},
     "pyroute2": {"netlink"},
     "ctypes": {"kernel"},
-    "asyncio": {"netlink"},
+    "asyncio": {"netlink", "parts"},
 }
 RESIDENT = {
     *("kernel", "fdpass", "names", "users", "errors", "child"),

@@ -164,6 +164,28 @@ def test_an_object_is_closed_by_its_thread_and_by_another_at_once(session: Sessi
     assert len(descriptors()) <= len(before) + THREADS  # each thread that asked at the same time has a channel
 
 
+def test_an_object_that_is_first_used_as_its_namespace_is_closed_leaves_nothing(session: Session) -> None:
+    before = descriptors()
+    for _ in range(ROUNDS):
+        ns = session.namespace()
+        ipr = ns.iproute()
+        go = threading.Barrier(THREADS + 1)
+
+        def body(ipr: Any = ipr, go: threading.Barrier = go) -> None:
+            go.wait()
+            with contextlib.suppress(OSError, RuntimeError):  # it is closed, or its loop
+                ipr.link_lookup(ifname="lo")
+
+        threads = [threading.Thread(target=body) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        go.wait()
+        ns.close()
+        for thread in threads:
+            thread.join()
+    assert len(descriptors()) <= len(before) + THREADS
+
+
 def test_namespaces_are_closed_while_it_is_looked_which_are_gone(session: Session) -> None:
     stop = threading.Event()
 
