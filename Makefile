@@ -11,12 +11,13 @@ USERNS := --netns-userns=process
 ROOT := sudo
 endif
 
-.PHONY: help demo test test-resident test-uml foreign smoke lint format docs bench soak chaos clean
+.PHONY: help demo test test-resident test-uml test-sid foreign smoke lint format docs bench soak chaos clean
 help:
 	@echo "make demo           run the examples and show what they do"
 	@echo "make test           run the tests here, and a part of them on each other Python there is"
 	@echo "make test-resident  run a part of them where only the resident child is in a user namespace"
 	@echo "make test-uml       run a part of them on a second kernel, which has links that this one may lack"
+	@echo "make test-sid       run them on the newest Pythons, those of Debian's sid"
 	@echo "make foreign        run suites of others, from the package index, with each test isolated"
 	@echo "make lint           check format, style and types"
 	@echo "make bench          measure against pyroute2, ip netns and the system calls themselves"
@@ -59,6 +60,14 @@ UML_LEFT_OUT := not spawn and not forkserver and not worker and not collide and 
 
 test-uml: .venv/dev
 	$(BIN)/python -m uml -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/test_%.py)
+
+# Debian's sid, in a folder of the user's cache. SID_TESTS="-m smoke" runs the heart of them.
+SID_PYTHONS := 3.14 3.14t 3.15
+SID_TESTS := -n 2 tests
+SID_OPTIONS :=
+
+test-sid: .venv/dev
+	$(ROOT) $(BIN)/python -m sid --pythons="$(SID_PYTHONS)" $(SID_OPTIONS) -- -p no:cacheprovider --color=no $(SID_TESTS)
 
 foreign: .venv/dev
 	$(BIN)/python -m foreign --write

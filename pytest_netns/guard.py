@@ -199,7 +199,11 @@ class Guard:
         found += self._end_helpers_elsewhere()
         found += [self._describe_thread(thread) for thread in now.threads - before.threads if not self._rests(thread)]
         found += [_describe_child(pid) for pid in sorted(now.children - before.children - self._children())]
-        found += [self._describe_descriptor(fd) for fd in sorted(now.new_descriptors(before) - self._owned())]
+        found += [
+            self._describe_descriptor(fd)
+            for fd in sorted(now.new_descriptors(before) - self._owned())
+            if not _is_of_a_library(fd)
+        ]
         return found
 
     def kept(self, *, is_judged: bool) -> list[str]:
@@ -308,6 +312,20 @@ def _room_for_descriptors() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _is_of_a_library(fd: int) -> bool:
+    """Whether a descriptor is that of a library which runs in this process.
+
+    libffi opens itself when ctypes is imported, and keeps the descriptor, from which it maps the code of each callback
+    (src/tramp.c). It belongs to no test.
+    """
+    try:
+        target = os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return False  # closed meanwhile
+    lines = (line.split(maxsplit=5) for line in kernel.read("/proc/self/maps").decode(errors="replace").splitlines())
+    return any("x" in fields[1] and fields[5].rstrip() == target for fields in lines if len(fields) == 6)
 
 
 def _describe_child(pid: int) -> str:

@@ -16,6 +16,8 @@ from .errors import NetNSTimeoutError, NetNSUnsupportedError, from_errno
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 T = TypeVar("T")
+Copy = Callable[[list[int]], object]
+"""Adds a new descriptor of a namespace to a list, or raises where the namespace is closed."""
 
 WAY_BACK = "the thread's own namespace, the way back from the other"
 
@@ -30,16 +32,18 @@ class Entered:
 
     Not a generator: a signal handler that raises between its first part and the block would leave the thread inside.
 
-    :param ns: returns a descriptor of the namespace, or raises where it is closed.
+    :param ns: adds a new descriptor of the namespace, which no other thread can close, to a list, or raises where it is
+        closed.
     :param what: how to call it in an error.
     :param inside: has this object as long as a thread is inside by it: who closes the namespace is to end that, since a
         signal handler may also raise as ``__exit__`` begins.
     """
 
-    def __init__(self, ns: Callable[[], int], what: object, inside: list[Entered]) -> None:
+    def __init__(self, ns: Copy, what: object, inside: list[Entered]) -> None:
         self._ns = ns
         self._what = what
         self._inside = inside
+        self._copies: list[int] = []
         self._original: list[int] = []
         self._may_be_inside = False
         self.thread = 0
@@ -52,11 +56,13 @@ class Entered:
                 original = kernel.open_own_namespace(self._original)
             except OSError as error:
                 raise from_errno(error.errno or 0, f"{self._what}: cannot keep the way back") from error
-            is_elsewhere = is_below(self._ns(), self._what)
+            self._ns(self._copies)
+            is_elsewhere = is_below(self._copies[0], self._what)
             if not is_elsewhere:  # else it is entered first, which says why it cannot be
                 enter(original, WAY_BACK)
             self._may_be_inside = True
-            enter(self._ns(), self._what)
+            enter(self._copies[0], self._what)
+            kernel.close_all(self._copies)
         except BaseException:
             self.leave()
             raise
@@ -74,6 +80,7 @@ class Entered:
             enter(self._original[0], WAY_BACK)
             self._may_be_inside = False
         kernel.close_all(self._original)
+        kernel.close_all(self._copies)
         if self in self._inside:
             self._inside.remove(self)
 
@@ -113,11 +120,21 @@ def enter_in_thread(starter: int, ns: int, what: object) -> None:
     enter(ns, what)
 
 
-def check(ns: int, what: object) -> None:
-    """Raise now what a thread would raise that enters a namespace, where that is in doubt."""
+def check(ns: Copy, what: object) -> None:
+    """Raise now what a thread would raise that enters a namespace, where that is in doubt.
+
+    :param ns: as of :class:`Entered`.
+    """
     check_threads(what)
-    if is_below(ns, what):
-        call(ns, what, lambda: None)
+    fds: list[int] = []
+    try:
+        ns(fds)
+        if is_below(fds[0], what):
+            call(ns, what, lambda: None)
+        kernel.close_all(fds)
+    except BaseException:
+        kernel.close_all(fds)
+        raise
 
 
 @contextlib.contextmanager
@@ -151,9 +168,10 @@ def check_threads(what: object) -> None:
         raise NetNSUnsupportedError(errno.EOPNOTSUPP, f"{what}: cannot enter it from a thread; {GREENLETS}")
 
 
-def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
+def call(ns: Copy, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
     """Run a function inside a namespace, in a thread that ends with it and so has no way back to go wrong.
 
+    :param ns: as of :class:`Entered`.
     :param timeout: how long to wait for it, in seconds; the thread cannot be ended and goes on after that.
     :return: what the function returns; what it raises is raised here.
     """
@@ -161,17 +179,27 @@ def call(ns: int, what: object, func: Callable[[], T], timeout: float | None = N
     raised: list[BaseException] = []
     context = contextvars.copy_context()
     starter = kernel.thread_id()
+    fds: list[int] = []
 
     def body() -> None:
         try:
-            enter_in_thread(starter, ns, what)
+            try:
+                enter_in_thread(starter, fds[0], what)
+            finally:
+                kernel.close_all(fds)
             returned.append(context.run(func))
         except BaseException as error:
             raised.append(error)
 
     thread = threading.Thread(target=body, name=f"call in {what}", daemon=True)
-    with starting(what):
-        thread.start()
+    try:
+        ns(fds)
+        with starting(what):
+            thread.start()
+    except BaseException:
+        if thread.ident is None:
+            kernel.close_all(fds)
+        raise
     thread.join(timeout)
     if raised:
         try:

@@ -60,8 +60,12 @@ class Helpers:
 
         original = spawn.get_preparation_data
         self._replace(spawn, "get_preparation_data", prepare)
-        for kind in (forkserver.ForkServer, resource_tracker.ResourceTracker):
-            self._replace(kind, "ensure_running", start_at_home(kind.ensure_running))
+        # Since CPython gh-131788 (in later bug fixes of 3.13 and 3.14), what is registered with the resource tracker
+        # starts it too, without ensure_running(). Both call _launch() there.
+        tracker = resource_tracker.ResourceTracker
+        launch = "_launch" if hasattr(tracker, "_launch") else "ensure_running"
+        for kind, name in ((forkserver.ForkServer, "ensure_running"), (tracker, launch)):
+            self._replace(kind, name, start_at_home(getattr(kind, name)))
 
     def _replace(self, owner: Any, name: str, value: object) -> None:
         self._originals.append((owner, name, getattr(owner, name)))

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from . import fdpass, inside
+from . import fdpass, inside, kernel
 from . import sockets as handed_out
 from .arguments import check_callable, check_command, check_timeout
 from .child import CALL_MODES, check_mode
@@ -102,7 +102,7 @@ class NetNS:
         self._netlink: Netlink | None = None
         self._sysctl = Sysctl(self._ask_sysctl)
         self._sockets = handed_out.Sockets()
-        self._threads = Threads(self._checked_fd, handle, thread_timeout)
+        self._threads = Threads(self._copy_fd, handle, thread_timeout)
         self._processes = Processes(handle, modes.resident, on_output)
         self._is_judged = thread_timeout is not None
         self._callbacks: list[Callable[[], object]] = []
@@ -285,15 +285,16 @@ class NetNS:
         :raises UnpicklableError: the function, an argument or the value cannot cross.
         :raises NetNSTimeoutError: the function took too long.
         """
-        fd = self._checked_fd()
+        self._checked_fd()
         check_callable(func, "what to call")
         if timeout is not None:
             check_timeout(timeout, "timeout")
         self._expect_processes()
         if child_mode is not None:
+            self._checked_fd()
             check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
             return cast("T", self._modes[child_mode].call(self._handle, func, args, kwargs, timeout))
-        return inside.call(fd, self._handle, functools.partial(func, *args, **kwargs), timeout)
+        return inside.call(self._copy_fd, self._handle, functools.partial(func, *args, **kwargs), timeout)
 
     def thread(
         self,
@@ -310,7 +311,7 @@ class NetNS:
         :return: the thread, which the caller starts. Closing the namespace waits for it, up to ``netns_thread_timeout``
             seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
         """
-        inside.check(self._checked_fd(), self._handle)
+        inside.check(self._copy_fd, self._handle)
         if target is not None:
             check_callable(target, "target")
         self._expect_processes()
@@ -328,7 +329,7 @@ class NetNS:
         :return: the pool, owned by the caller. Closing the namespace shuts it down: what has not begun is cancelled,
             and its threads are waited for as :meth:`thread` has it.
         """
-        inside.check(self._checked_fd(), self._handle)
+        inside.check(self._copy_fd, self._handle)
         if initializer is not None:
             check_callable(initializer, "initializer")
         self._expect_processes()
@@ -473,6 +474,15 @@ class NetNS:
 
     def _maker(self) -> handed_out.Maker:
         return handed_out.Maker(self.socket, self._look_up, str(self))
+
+    def _copy_fd(self, fds: list[int]) -> None:
+        """Add a new descriptor of the namespace to a list, one that no other thread can close with the namespace."""
+        try:
+            kernel.keep(fds, os.dup, self._checked_fd())
+        except OSError:
+            self._checked_fd()  # it was closed meanwhile
+            raise
+        self._checked_fd()  # else the number may have been that of another file when it was copied
 
     def _look_up(self, *arguments: Any) -> list[Any]:
         if inside.is_below(self._checked_fd(), self):

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import posix as os  # see kernel.py
 import selectors
 import socket
 import threading
-import weakref
-from asyncio import selector_events
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,78 +19,17 @@ import pyroute2
 from pyroute2.netlink import core
 from pyroute2.netlink.core import MAGIC_CLOSE
 
-from . import fdpass
-from .background import shielded
-from .errors import NetNSOSError, NetNSUnsupportedError
+from .errors import NetNSClosedError, NetNSOSError, NetNSUnsupportedError
 from .kernel import Socket
+from .parts import Loop, Parts
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 MakeSocket = Callable[[int], socket.socket]
 """Makes an AF_NETLINK socket of the namespace, of a netlink family such as NETLINK_ROUTE."""
 
-_KEPT = (core.os,)  # in a tuple, since pyfakefs looks for modules by whatever name
-
 NETLINK_OPTIONS_OF_OURS = ("fileno", "netns", "use_socket", "target")
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that runs also where another one is running in the same thread, which then waits.
-
-    pyroute2's synchronous objects run a loop of their own for each request, which asyncio refuses to do in a coroutine.
-    """
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._epoll = selectors.EpollSelector()
-        super().__init__(self._epoll)
-
-    def _make_self_pipe(self) -> None:
-        # As asyncio has it, which would take the socket.socketpair() of a test that has replaced it.
-        ends: list[Any] = []
-        fdpass.pair(ends, socket.SOCK_STREAM)
-        self._ssock, self._csock = ends
-        self._ssock.setblocking(False)
-        self._csock.setblocking(False)
-        self._internal_fds = 1
-        self._add_reader(self._ssock.fileno(), self._read_from_self)  # type: ignore[attr-defined]
-
-    def be_of_this_process(self) -> None:
-        """In a forked child, watch by an epoll of its own: the inherited one is the parent's too (epoll(7))."""
-        if self._pid == os.getpid():
-            return
-        self._pid, shared, self._epoll = os.getpid(), self._epoll, selectors.EpollSelector()
-        for key in shared.get_map().values():
-            self._epoll.register(key.fileobj, key.events, key.data)
-        shared.close()
-        self._selector = self._epoll
-
-    def descriptors(self) -> set[int]:
-        """Return those of the loop itself, with the pair of sockets by which other threads wake it."""
-        return {self._epoll.fileno(), *(key.fd for key in self._epoll.get_map().values()), self._csock.fileno()}
-
-    def run_until_complete(self, future: Any) -> Any:
-        self.be_of_this_process()
-        with _outer_loop_aside():
-            return super().run_until_complete(future)
-
-
-@contextlib.contextmanager
-def _outer_loop_aside() -> Iterator[None]:
-    outer = asyncio._get_running_loop()
-    if outer is None:
-        yield
-        return
-    # Since 3.12 the running task is put aside by its loop; since 3.14 a thread can have only one (gh-128002).
-    swap = getattr(asyncio.tasks, "_swap_current_task", None)
-    task = None if swap is None else swap(outer, None)
-    asyncio._set_running_loop(None)
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(outer)
-        if swap is not None:
-            swap(outer, task)
+_KEPT = (core.os,)  # in a tuple, since pyfakefs looks for modules by whatever name
 
 
 @contextlib.contextmanager
@@ -110,115 +46,20 @@ def _real_things() -> Iterator[None]:
         socket.socket, core.os = given, given_os  # type: ignore[misc]
 
 
-class _InThread:
-    """What one object keeps for one thread."""
-
-    def __init__(self) -> None:
-        self.thread = threading.get_ident()
-        self._pid = os.getpid()
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.own_loop = False
-        self.transport: Any = None
-        self.sock: Any = None
-        self.end: weakref.finalize[..., _Sentinel] | None = None
-
-    def descriptors(self) -> set[int]:
-        found = set() if self.sock is None else {self.sock.fileno()}
-        if self.own_loop and isinstance(self.loop, _Loop) and not self.loop.is_closed():
-            found |= self.loop.descriptors()
-        return found
-
-    def close(self) -> None:
-        """Close it: in its own thread, when that has ended, or at last from the one that ends the namespace."""
-        loop = self.loop
-        if isinstance(loop, _Loop) and not loop.is_closed():
-            loop.be_of_this_process()
-        elif self._pid != os.getpid():
-            loop = None  # that of a program which forked watches by an epoll that is the parent's too
-        if self.transport is not None:
-            _close_transport(self.transport, loop)
-            self.transport = None
-        if loop is not None and self.own_loop and not loop.is_closed() and not loop.is_running():
-            with _outer_loop_aside():
-                loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-        self.loop = None
-        if self.sock is not None:
-            self.sock.magic = MAGIC_CLOSE
-            self.sock.close()
-            self.sock = None
-
-
-def _close_transport(transport: Any, loop: asyncio.AbstractEventLoop | None) -> None:
-    turns = loop is not None and loop.is_running()
-    if not turns and isinstance(transport, selector_events._SelectorTransport):  # type: ignore[attr-defined]
-        # No turn of the loop may come that would end the transport, which then complains when it is collected.
-        if transport._sock is not None:
-            if loop is not None and not loop.is_closed():
-                loop._remove_reader(transport._sock_fd)  # type: ignore[attr-defined]
-            transport._call_connection_lost(None)
-    elif loop is not None and not loop.is_closed():
-        transport.abort()
-
-
-class _Threads:
-    """What one object keeps, thread by thread; each part is closed when its thread ends."""
-
-    def __init__(self) -> None:
-        self._local = threading.local()
-        self._all: dict[int, _InThread] = {}
-        self.lock = threading.Lock()
-
-    def here(self) -> _InThread:
-        """Return the part of the calling thread."""
-        part: _InThread | None = getattr(self._local, "part", None)
-        if part is None:
-            part = self._local.part = _InThread()
-            self._all[part.thread] = part
-            # The values of a threading.local are finalised in their thread, as it ends.
-            self._local.sentinel = sentinel = _Sentinel()
-            part.end = weakref.finalize(sentinel, self._thread_ends, part)
-            part.end.atexit = False
-        return part
-
-    def _thread_ends(self, part: _InThread) -> None:
-        if self._all.get(part.thread) is part:
-            del self._all[part.thread]
-        part.close()
-
-    def descriptors(self) -> set[int]:
-        return {fd for part in list(self._all.values()) for fd in part.descriptors()}
-
-    def idents(self) -> set[int]:
-        """Return the identifiers of the threads that hold a part, and have not ended."""
-        return set(self._all)
-
-    def close(self) -> None:
-        for ident, part in list(self._all.items()):
-            # Neither asyncio's nor pyroute2's code stands a signal handler that raises in the middle of it.
-            shielded(part.close)
-            if part.end is not None:
-                part.end.detach()  # else it keeps this object until the thread ends, so for ever in the main thread
-            if self._all.get(ident) is part:
-                del self._all[ident]
-
-
-class _Sentinel:
-    """Dies with its thread."""
-
-
 class _Core(pyroute2.AsyncIPRoute):
     """An ``AsyncIPRoute`` that takes its sockets from a namespace."""
 
     def __init__(self, make: MakeSocket, *, own_loop: bool, **kwargs: Any) -> None:
         self._make = make
         self._own_loop = own_loop
-        self.threads = _Threads()
+        self.threads = Parts(_close_socket)
+        self._making = threading.Lock()
         super().__init__(**kwargs)
 
     def setup_socket(self) -> Any:
-        with self.threads.lock:  # the descriptor goes by way of the object's specification
-            self.spec["fileno"] = self._make(self.spec["family"]).detach()
+        with self._making:  # the descriptor goes by way of the object's specification
+            # Not by spec["fileno"], which takes all of the status out and puts it back, while other threads read that.
+            self.spec.config.fileno = self._make(self.spec["family"]).detach()
             with _real_things():
                 return super().setup_socket()
 
@@ -230,12 +71,14 @@ class _Core(pyroute2.AsyncIPRoute):
     def setup_event_loop(self) -> asyncio.AbstractEventLoop:
         part = self.threads.here()
         running = asyncio._get_running_loop()
-        part.own_loop = self._own_loop or running is None
         if not hasattr(selectors, "EpollSelector"):
             text = "pyroute2 needs asyncio with epoll, which gevent has removed; start pytest without that"
             raise NetNSUnsupportedError(errno.EOPNOTSUPP, text)
-        part.loop = _Loop() if self._own_loop else super().setup_event_loop()
-        return part.loop
+        with part.in_use():
+            part.own_loop = self._own_loop or running is None
+            part.loop = loop = Loop(part) if self._own_loop else super().setup_event_loop()
+        part.check()
+        return loop
 
     async def setup_endpoint(self) -> None:
         part = self.threads.here()
@@ -246,8 +89,11 @@ class _Core(pyroute2.AsyncIPRoute):
                 "make one for each loop",
             )
         await super().setup_endpoint()
-        part.transport = self.local.transport
-        part.sock = self.local.socket
+        with part.in_use():
+            part.transport = self.local.transport
+            part.sock = self.local.socket
+        if not self._own_loop:  # else the loop sees to it
+            part.check()
 
     def close(self, *args: Any) -> None:
         self.threads.close()
@@ -267,11 +113,16 @@ class _IPRoute(pyroute2.IPRoute):
         self.asyncore.local.keep_event_loop = True
         self.asyncore.event_loop.run_until_complete(self.asyncore.setup_endpoint())
 
+    def close(self, code: int = errno.ECONNRESET) -> None:
+        # As pyroute2.IPRoute, but for the moment in which other threads would not find the key.
+        dict.__setitem__(self.asyncore.status, "closed", True)
+        self.asyncore.close(code)
+
     def _cleanup_transport(self) -> None:
-        if not self.asyncore.status[
-            "closed"
-        ]:  # else it is cleaned up, perhaps by another thread, and must not be again
-            super()._cleanup_transport()
+        with self.asyncore.threads.in_use():
+            # Else it is cleaned up, perhaps by another thread, and must not be again.
+            if not self.asyncore.status["closed"]:
+                super()._cleanup_transport()
 
 
 class Netlink:
@@ -280,6 +131,7 @@ class Netlink:
     def __init__(self, make: MakeSocket) -> None:
         self._make = make
         self._open: list[Any] = []
+        self._closed = False
         self._local = threading.local()
 
     @property
@@ -297,6 +149,9 @@ class Netlink:
 
     def _keep(self, made: Any) -> Any:
         self._open.append(made)
+        if self._closed:  # looked at last: either this thread sees it, or that which closes sees the object
+            self.close()
+            raise NetNSClosedError(errno.EBADF, "the namespace was closed while this object of pyroute2 was made")
         return made
 
     def descriptors(self) -> set[int]:
@@ -308,13 +163,21 @@ class Netlink:
         return {ident for made in list(self._open) for ident in _core(made).threads.idents()}
 
     def close(self) -> None:
+        """Close them, and those that are made from now on."""
+        self._closed = True
         with contextlib.ExitStack() as stack:
             for made in list(self._open):
                 stack.callback(self._close, made)
 
     def _close(self, made: Any) -> None:
         made.close()
-        self._open.remove(made)
+        with contextlib.suppress(ValueError):  # another thread may close them, too
+            self._open.remove(made)
+
+
+def _close_socket(sock: Any) -> None:
+    sock.magic = MAGIC_CLOSE
+    sock.close()
 
 
 def _core(made: Any) -> _Core:

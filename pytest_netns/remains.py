@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import environ
@@ -48,15 +49,18 @@ class Remains:
         self._next = 0.0
         self._batch: list[int] = []
         self._many = MANY
+        self._lock = threading.RLock()  # a thread may close a namespace while the end of a test is looked at
 
     def closed(self, key: int, what: str, identity: tuple[int, int]) -> None:
         """Take in a namespace that was closed."""
         test = environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # "<nodeid> (<phase>)"
-        self._closed[key] = Closed(
-            f"{what}, closed in {test}," if test else f"{what}, closed,", identity, kernel.monotonic()
-        )
-        self._batch.append(key)
-        if len(self._closed) > self._many:  # with --netns-leaks=ignore, nobody asks
+        text = f"{what}, closed in {test}," if test else f"{what}, closed,"
+        with self._lock:
+            self._closed[key] = Closed(text, identity, kernel.monotonic())
+            self._batch.append(key)
+            if len(self._closed) <= self._many:
+                return
+            # With --netns-leaks=ignore, nobody asks.
             self._drop_those_gone()
             self._batch = [key for key in self._batch if key in self._closed]
             self._many = max(MANY, 2 * len(self._closed))
@@ -66,10 +70,11 @@ class Remains:
 
         :param is_judged: whether they are to be looked at; not those of a test that has an error already.
         """
-        if not is_judged:
-            for key in self._batch:
-                self._closed.pop(key, None)
-        self._batch = []
+        with self._lock:
+            if not is_judged:
+                for key in self._batch:
+                    self._closed.pop(key, None)
+            self._batch = []
 
     def kept(self) -> list[str]:
         """Return a text for each that something keeps, once; it asks at most once a second."""
@@ -78,14 +83,17 @@ class Remains:
             return []
         self._next = now + EVERY
         self._drop_those_gone()
-        return self._name([key for key, closed in self._closed.items() if closed.at + GRACE <= now])
+        with self._lock:
+            overdue = [key for key, closed in self._closed.items() if closed.at + GRACE <= now]
+        return self._name(overdue)
 
     def kept_at_the_end(self) -> tuple[list[str], list[str]]:
         """Wait until all are gone, or none of the others has gone for a moment.
 
         :return: a text for each that something keeps, and for each that nothing which can be seen keeps.
         """
-        self._closed, self._unexplained = {**self._unexplained, **self._closed}, {}
+        with self._lock:
+            self._closed, self._unexplained = {**self._unexplained, **self._closed}, {}
         self._drop_those_gone()
         begin = last = kernel.monotonic()
         while self._closed and (now := kernel.monotonic()) < min(last + GRACE, begin + LIMIT):
@@ -96,10 +104,14 @@ class Remains:
 
     def _drop_those_gone(self) -> bool:
         """Forget those that nothing refers to any more; return whether there were any."""
-        before = len(self._closed)
-        there = self._still_there(self._closed) if before else set()
-        self._closed = {key: closed for key, closed in self._closed.items() if key in there}
-        return len(self._closed) < before
+        with self._lock:
+            asked = list(self._closed)
+        there = self._still_there(asked) if asked else set()
+        with self._lock:
+            for key in asked:
+                if key not in there:
+                    self._closed.pop(key, None)
+        return len(there) < len(asked)
 
     def _name(self, keys: Iterable[int]) -> list[str]:
         """Return a text for each that something keeps, and put aside those of which it cannot be seen what does."""

@@ -91,13 +91,14 @@ class Sockets:
             )
         made = [_adopt(received, fd, spec, what) for fd, spec in zip(received.fds, specs, strict=True)]
         with self._lock:
-            if self._is_closed:
-                raise NetNSClosedError(errno.EBADF, f"{what} was closed while a socket was made in it")
             self._open += made
             del received.fds[:]
             if len(self._open) > self._look_at:
                 self._open = [sock for sock in self._open if sock.fileno() >= 0]
                 self._look_at = max(64, 2 * len(self._open))
+        if self._is_closed:  # looked at last: either this thread sees it, or that which closes sees the sockets
+            self.close()
+            raise NetNSClosedError(errno.EBADF, f"{what} was closed while a socket was made in it")
         return made
 
     def descriptors(self) -> set[int]:
@@ -105,13 +106,14 @@ class Sockets:
             return {sock.fileno() for sock in self._open}
 
     def close(self) -> None:
-        with self._lock:
-            self._is_closed = True
-        while self._open:
-            sock = self._open[-1]
+        """Close them, and those that are handed out from now on.
+
+        It takes no lock, since another thread may have held that when this process was forked.
+        """
+        self._is_closed = True
+        for sock in list(self._open):
             _do_not_linger(sock)
             sock.close()
-            del self._open[-1]
 
 
 def _do_not_linger(sock: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posix as os  # see kernel.py
 import sys
 import threading
 import traceback
@@ -29,31 +28,39 @@ POOLS = (
 class InsideThread(threading.Thread):
     """A ``threading.Thread`` that enters a namespace before it runs, and ends there."""
 
-    def __init__(self, ns: Callable[[], int], what: object, **kwargs: Any) -> None:
+    def __init__(self, ns: inside.Copy, what: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._ns = ns
         self._what = what
+        self.may_run = False
+        """Whether it runs, has run or is just being started; set before it is known whether the namespace is open."""
+        self.settled = threading.Event()
+        """Set where it has been started, or could not be."""
 
     def start(self) -> None:
         self._starter = kernel.thread_id()
+        self._fds: list[int] = []
+        self.may_run = True
         try:
-            self._fd = os.dup(self._ns())  # the namespace may be closed before the thread comes to enter it
-        except NetNSError:
-            raise
-        except OSError as error:
-            raise from_errno(error.errno or 0, f"{self._what}: cannot start a thread in it") from error
-        try:
+            try:
+                self._ns(self._fds)  # the namespace may be closed before the thread comes to enter it
+            except NetNSError:
+                raise
+            except OSError as error:
+                raise from_errno(error.errno or 0, f"{self._what}: cannot start a thread in it") from error
             with inside.starting(self._what):
                 super().start()
         except BaseException:
-            os.close(self._fd)
+            kernel.close_all(self._fds)
             raise
+        finally:
+            self.settled.set()
 
     def run(self) -> None:
         try:
-            inside.enter_in_thread(self._starter, self._fd, self._what)
+            inside.enter_in_thread(self._starter, self._fds[0], self._what)
         finally:
-            os.close(self._fd)
+            kernel.close_all(self._fds)
         super().run()
 
 
@@ -62,7 +69,7 @@ class InsideExecutor(ThreadPoolExecutor):
 
     def __init__(
         self,
-        ns: Callable[[], int],
+        ns: inside.Copy,
         what: object,
         max_workers: int | None,
         thread_name_prefix: str,
@@ -72,7 +79,12 @@ class InsideExecutor(ThreadPoolExecutor):
         starter = kernel.thread_id()
 
         def begin() -> None:
-            inside.enter_in_thread(starter, ns(), what)
+            fds: list[int] = []
+            try:
+                ns(fds)
+                inside.enter_in_thread(starter, fds[0], what)
+            finally:
+                kernel.close_all(fds)
             if initializer is not None:
                 initializer(*initargs)
 
@@ -85,17 +97,17 @@ class InsideExecutor(ThreadPoolExecutor):
 class Threads:
     """The threads of one namespace: those that it has started, and others that are in it or hold something of it.
 
-    :param ns: returns the descriptor of the namespace, or raises where it is closed.
+    :param ns: adds a new descriptor of the namespace to a list, or raises where it is closed.
     :param handle: the namespace.
     :param timeout: how long a thread may take to end after the namespace is closed, in seconds; with ``None`` it need
         not end, and nothing is said.
     """
 
-    def __init__(self, ns: Callable[[], int], handle: Handle, timeout: float | None) -> None:
+    def __init__(self, ns: inside.Copy, handle: Handle, timeout: float | None) -> None:
         self._ns = ns
         self._what = handle
         self._timeout = timeout
-        self._threads: list[threading.Thread] = []
+        self._threads: list[InsideThread] = []
         self._executors: list[InsideExecutor] = []
         self._inside: list[inside.Entered] = []
         self.was_entered = False
@@ -131,7 +143,7 @@ class Threads:
         :param holders: further ones, by their identifiers.
         """
         self.cancel()
-        threads = {thread for thread in self._threads if thread.is_alive()}
+        threads: set[threading.Thread] = {thread for thread in self._threads if thread.may_run}
         for executor in self._executors:
             threads |= executor.threads()
         by_ident = {thread.ident: thread for thread in threading.enumerate()}
@@ -146,6 +158,8 @@ class Threads:
 
     def _ends(self, thread: threading.Thread, deadline: float) -> bool:
         """Wait for the end of a thread, or for the time when it has nothing to do and waits in a pool of others."""
+        if isinstance(thread, InsideThread):
+            thread.settled.wait(max(0, deadline - kernel.monotonic()))
         while thread.is_alive():
             if is_idle_in_a_pool(thread) and not self._is_inside(thread):
                 return True  # nothing can give it a turn; what it has used is closed from here

@@ -29,7 +29,7 @@ LAYERS = [
     "namespace guard mphelpers pools remedies",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders lookup through held",
+    "holders lookup parts through held",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",
@@ -49,7 +49,7 @@ ONLY = {
     "pytest": {"plugin", "explanations", "requirements", "scopes", "settings", "notices"},
     "pyroute2": {"netlink"},
     "ctypes": {"kernel"},
-    "asyncio": {"netlink"},
+    "asyncio": {"netlink", "parts"},
 }
 RESIDENT = {
     *("causes", "kernel", "loopback", "fdpass", "names", "users", "errors", "child"),

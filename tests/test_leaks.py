@@ -42,7 +42,7 @@ START = """
         subprocess.run(["setsid", "sh", "-c", command], pass_fds=fds, check=True)
 """
 SETTINGS = """
-    from pytest_netns import guard, kernel, netlink, processes, remains, sockets, threads
+    from pytest_netns import guard, kernel, netlink, parts, processes, remains, sockets, threads
     from pytest_netns.child import mp
 
     remains.GRACE, remains.EVERY = 0.05, 0.0
@@ -81,7 +81,7 @@ LEAKS = {
             in_thread(ipr.get_links)
             assert descriptors() == before
         """,
-        "netlink._Threads._thread_ends = lambda self, part: None",
+        "parts.Parts._thread_ends = lambda self, part: None",
     ),
     "a thread called `bind()` and ended": Leak(
         """
@@ -91,7 +91,7 @@ LEAKS = {
             in_thread(bind, ipr)
             assert descriptors() == before
         """,
-        "netlink._Threads._thread_ends = lambda self, part: None",
+        "parts.Parts._thread_ends = lambda self, part: None",
     ),
     "a thread that holds one ends while the namespace is closed": Leak(
         """

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +46,16 @@ def test_it_starts_on_first_use_and_ends_with_the_session() -> None:
     assert not is_running(pid)
 
 
+def memory_of_its_own(pid: int) -> int:
+    """Return what a process adds to the memory in use, in kB.
+
+    Not what is resident (VmRSS): two thirds of that are pages of the interpreter's program, which pytest has mapped as
+    well. They depend on how that was built: of 3.11 to 3.15, they are 6 to 9 MB.
+    """
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("Private_Dirty:")[2].split()[0])
+
+
 def test_it_is_small_and_alone(session: Session) -> None:
     # As an installer does it; where Python is told to write no bytecode, the child would hold what it has compiled.
     compileall.compile_dir(Path(pytest_netns.__file__).parent, quiet=2)
@@ -53,7 +64,7 @@ def test_it_is_small_and_alone(session: Session) -> None:
         ns.socket().close()
     status = Path(f"/proc/{pid_of(session)}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines())
-    assert int(fields["VmRSS"].split()[0]) <= 12 * 1024  # kB
+    assert memory_of_its_own(pid_of(session)) <= (9 if sysconfig.get_config_var("Py_GIL_DISABLED") else 6) * 1024
     assert fields["Threads"] == "1"
     assert os.readlink(f"/proc/{pid_of(session)}/cwd") == "/"
     assert os.getsid(pid_of(session)) == pid_of(session)

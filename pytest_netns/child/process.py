@@ -159,7 +159,11 @@ class Process:
         if not is_inside:
             fdpass.pair(ends)
         else:
-            inside.call(self._home, "the namespace of the test process", functools.partial(fdpass.pair, ends))
+            make = functools.partial(fdpass.pair, ends)
+            inside.call(self._copy_home, "the namespace of the test process", make)
+
+    def _copy_home(self, fds: list[int]) -> None:
+        kernel.keep(fds, os.dup, self._home)
 
     def _close_channels(self) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from ..errors import (
     ChildDiedError,
     ChildModeError,
     ChildProtocolError,
+    NetNSClosedError,
     NetNSError,
     NetNSTimeoutError,
     from_errno,
@@ -55,6 +56,7 @@ class Resident:
         self._start: Background | None = None
         self._dying: list[Process] = []  # that were killed, and had not ended soon after
         self._lock = threading.Lock()
+        self._closed = False
         self._namespaces: dict[int, Handle] = {}
 
     @property
@@ -283,6 +285,8 @@ class Resident:
 
     def _started(self, what: object) -> Process:
         with self._lock:
+            if self._closed:  # by another thread: nobody would end a child that is started now
+                raise NetNSClosedError(errno.EBADF, f"{what}: the session has ended")
             if self._process is None:
                 if self._start is None:  # else somebody was interrupted as he waited for it
                     self._start = Background(self._make)
@@ -322,6 +326,7 @@ class Resident:
         if os.getpid() != self._pid:
             return
         with self._lock:
+            self._closed = True
             if self._start is not None:
                 with contextlib.suppress(OSError):  # there is none to end
                     self._process = self._start.result() if self._start.wait(self._timeout) else None

@@ -1,0 +1,1 @@
+"""The tests on the newest Pythons: those of Debian's sid, in a folder that debootstrap makes."""
