@@ -27,7 +27,7 @@ LAYERS = [
     "namespace guard mphelpers pools remedies wanted",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders lookup through held",
+    "holders lookup through held state",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",
