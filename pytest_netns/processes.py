@@ -12,7 +12,6 @@ import select
 import shlex
 import signal
 import subprocess
-import sys
 import textwrap
 import threading
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from .background import Background
 from .errors import NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, how_it_ended
 from .handle import Handle
 from .holders import command_of
+from .state import helpers
 from .through import Through
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -327,9 +327,9 @@ class Processes:
                 command.signal(number)
         running = [command for command in self._commands if command.is_running()]
         pids = [command.process.pid for command in running]
-        helpers = [pid for _, pid in helpers_of_multiprocessing()]  # named by the leak check, if they are inside
+        spared = [pid for _, pid in helpers()]  # named by the leak check, if they are inside
         try:
-            others, strays = self._others.signal(self._handle, number, pids, helpers)
+            others, strays = self._others.signal(self._handle, number, pids, spared)
         except NetNSError as error:
             self._unseen = error
             return running, []
@@ -346,14 +346,6 @@ class Processes:
                 how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
                 title = f"{name} of `{_command_line(process.args)}` in {self._handle}, {how},"
                 self._on_output(title, text[-OUTPUT_LIMIT:])
-
-
-def helpers_of_multiprocessing() -> list[tuple[Any, int]]:
-    """Return the fork server and the resource tracker of ``multiprocessing`` with their pids, where they run."""
-    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
-    found = (server, getattr(server, "_forkserver_pid", None)), (tracker, getattr(tracker, "_pid", None))
-    return [(helper, pid) for helper, pid in found if pid is not None]
 
 
 def _wait(commands: list[Command], timeout: float) -> None:

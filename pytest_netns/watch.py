@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .child import DEFAULT
 
 if TYPE_CHECKING:
-    from .guard import Guard, Owner, State
+    from .guard import Guard, Owner
     from .originals import Originals
+    from .state import State
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_netns.guard import State
+from pytest_netns.state import State
 
 START = """
     import os, signal, socket, subprocess, sys, threading

@@ -63,7 +63,6 @@ BROKEN = """
         "collect": replaced("gc.collect"),
         "signal": replaced("signal.signal"),
         "monotonic": replaced("time.monotonic", return_value=0.0),
-        "sleep": replaced("time.sleep"),
         "environ": lambda: mock.patch.dict(os.environ, clear=True),
         "sockets": sockets,
         "directory": removed_directory,
@@ -95,6 +94,7 @@ BROKEN = """
 
     HARMFUL = {
         "kill": replaced("os.kill"),
+        "sleep": replaced("time.sleep"),
         "thread": replaced("threading.Thread"),
         "program": replaced("subprocess.Popen"),
         "no free descriptor": lambda: limited(64),
@@ -112,8 +112,8 @@ BROKEN = """
         with (HARMLESS | HARMFUL)[request.param]():
             yield
 """
-KINDS = 20  # of what is harmless
-ALL_KINDS = KINDS + 6
+KINDS = 19  # of what is harmless
+ALL_KINDS = KINDS + 7
 
 
 def run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:

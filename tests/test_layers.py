@@ -29,7 +29,7 @@ LAYERS = [
     "namespace guard mphelpers pools remedies",
     "remains",
     "netlink processes sockets sysctl threads",
-    "holders lookup parts through held",
+    "holders lookup parts through held state",
     "child.modes",
     "child.resident child.fork child.mp",
     "child.task child.process",
@@ -138,6 +138,7 @@ def test_there_is_no_module_state() -> None:
 
 # What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
 OF_OS = {
+    *("arguments", "session", "interpreter", "loopback", "child.directory", "child.journal"),
     *("doctor", "errors", "names", "plugin", "probes", "processes", "remedies", "through", "userns", "users"),
     *("wanted", "way", "child.__main__", "child.observer", "child.program", "child.record", "child.undo"),
 }
