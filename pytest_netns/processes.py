@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from . import inside, kernel
 from .background import Background
-from .errors import NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, how_it_ended
+from .errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, how_it_ended
 from .handle import Handle
 from .holders import command_of
 from .state import helpers
@@ -150,10 +150,11 @@ class Processes:
         self._commands: list[Command] = []
         self._starter: Starter | None = None
         self._through: Through | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pid = posix.getpid()
         self.may_be_there = False
         """Whether something may run inside; to look for it takes a millisecond."""
+        self._is_closed = False
         self._kill_at: float | None = None
         self._unseen: NetNSError | None = None
         self._strays: list[int] = []
@@ -170,8 +171,10 @@ class Processes:
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
-            self._starter, self._lock, self._pid = None, threading.Lock(), posix.getpid()
+            self._starter, self._lock, self._pid = None, threading.RLock(), posix.getpid()
         with self._lock:
+            if self._is_closed:
+                raise NetNSClosedError(errno.EBADF, f"{self._handle} is closed")
             if self._starter is None:
                 self._starter = self._make_starter()
             starter = self._starter
@@ -235,7 +238,8 @@ class Processes:
 
     def _forget(self, process: subprocess.Popen[Any]) -> None:
         for command in [command for command in self._commands if command.process is process]:
-            self._commands.remove(command)
+            with contextlib.suppress(ValueError):  # another thread closes the namespace
+                self._commands.remove(command)
             command.close()
 
     def close(self) -> None:
@@ -246,6 +250,8 @@ class Processes:
 
         :raises NetNSError: something does not end, or cannot be looked for.
         """
+        with self._lock:
+            self._is_closed = True
         if not self.may_be_there:
             return
         self._unseen = None

@@ -203,6 +203,9 @@ class Resident:
             return failure(error), []
 
     def adopt(self, fd: int, key: int, name: str | None) -> None:
+        if key in self.namespaces:
+            os.close(fd)
+            return
         if self.home < 0:  # what the record says of it, the child before has written
             self.namespaces[key] = Namespace(fd, 0, name)
             return

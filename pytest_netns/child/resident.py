@@ -57,6 +57,7 @@ class Resident:
         self._dying: list[Process] = []  # that were killed, and had not ended soon after
         self._lock = threading.Lock()
         self._closed = False
+        self._generation = 0  # of the children: each takes over from the one before
         self._namespaces: dict[int, Handle] = {}
 
     @property
@@ -87,6 +88,7 @@ class Resident:
         :param lo: how much loopback it gets, ``DOWN``, ``UP`` or ``COMPLETE`` of :mod:`pytest_netns.loopback`.
         """
         self._namespaces[handle.key] = handle
+        generation = self._generation
         received = fdpass.Received()
         try:
             request = program.request(program.CREATE, handle.key, lo, dict(sysctl))
@@ -99,8 +101,16 @@ class Resident:
             received.close()
             raise
         handle.identity = kernel.namespace_id(handle.fd)
+        if generation != self._generation:  # another child has taken over, perhaps before there was a descriptor
+            self._adopt(handle)
         if self._userns in (program.IF_NEEDED, program.ALWAYS):
             self._keep_user_namespace(handle.fd)
+
+    def _adopt(self, handle: Handle) -> None:
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(Gone):  # the next one is told as it starts
+                process.tell(program.ADOPT, handle.key, handle.name, fd=handle.fd)
 
     def _keep_user_namespace(self, ns: int) -> None:
         """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""
@@ -186,8 +196,10 @@ class Resident:
             except (ChildDiedError, ChildProtocolError, NetNSTimeoutError):
                 self._tell_and_wait(request, handle)  # of the child that takes over: the name must not stay
             handle.name = None
-        elif self._process is not None:
-            self._tell(self._process, program.FORGET, handle.key)
+        else:
+            process = self._process
+            if process is not None:
+                self._tell(process, program.FORGET, handle.key)
         self._namespaces.pop(handle.key, None)
 
     def _tell(self, process: Process, verb: bytes, key: int) -> None:
@@ -305,6 +317,7 @@ class Resident:
 
     def _make(self) -> Process:
         patience = min(self._timeout / 2, PATIENCE)
+        self._generation += 1
         process = Process(self._home, self._timeout, self._record_number, self._userns, self._mounts, patience)
         for handle in list(self._namespaces.values()):
             if handle.fd >= 0:
