@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -45,6 +46,26 @@ def inline(ns: NetNS) -> Callable[[], socket.socket]:
     return run
 
 
+def bare_fork(ns: NetNS) -> Callable[[], socket.socket]:
+    """Return the fork flow as one writes it by hand: fork, setns, socket, send, wait, and no check of anything."""
+    fd = ns.fileno()
+
+    def run() -> socket.socket:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            kernel.setns(fd)
+            socket.send_fds(theirs, [b"x"], [socket.socket().fileno()])
+            os._exit(0)
+        _, fds, _, _ = socket.recv_fds(ours, 1, 1)
+        os.waitpid(pid, 0)
+        ours.close()
+        theirs.close()
+        return socket.socket(fileno=fds[0])
+
+    return run
+
+
 def pyroute2_socket(ns: NetNS, **options: Any) -> Callable[[], Any]:
     """Return pyroute2's call for the same socket in the same namespace."""
     from pyroute2 import netns
@@ -63,6 +84,7 @@ def of_fork_cases(ns: NetNS, prefix: str) -> list[Case]:
         Case(f"{prefix}.floor", inline(ns), close, in_a_row=8),
         Case(f"{prefix}.resident", ns.socket, close, in_a_row=8),
         Case(f"{prefix}.fork", functools.partial(ns.socket, child_mode="fork"), close),
+        Case(f"{prefix}.bare:fork", bare_fork(ns), close),
         Case(f"{prefix}.pyroute2:fork", pyroute2_socket(ns), close),
         Case(f"{prefix}.pyroute2:fork:libc", pyroute2_socket(ns, libc=libc), close),
     ]
@@ -72,6 +94,7 @@ LABELS = {
     "floor": "setns + socket + setns back: the floor",
     "resident": "resident",
     "fork": "fork",
+    "bare:fork": "fork + setns + socket + send + wait, by hand",
     "pyroute2:fork": "pyroute2, fork",
     "pyroute2:fork:libc": "pyroute2, fork, once it has its libc",
 }
