@@ -11,7 +11,7 @@ from types import BuiltinFunctionType
 from typing import TypeVar
 
 from . import causes, kernel
-from .errors import NetNSTimeoutError, NetNSUnsupportedError, from_errno
+from .errors import NetNSError, NetNSTimeoutError, NetNSUnsupportedError, from_errno
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -61,7 +61,11 @@ class Entered:
             if not is_elsewhere:  # else it is entered first, which says why it cannot be
                 enter(original, WAY_BACK)
             self._may_be_inside = True
-            enter(self._copies[0], self._what)
+            try:
+                enter(self._copies[0], self._what)
+            except NetNSError:
+                self._may_be_inside = False
+                raise
             kernel.close_all(self._copies)
         except BaseException:
             self.leave()

@@ -97,6 +97,7 @@ class NetNS:
         self._child_mode = child_mode
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._netlink_lock = threading.Lock()
         self._is_closing = False
         self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
@@ -479,9 +480,9 @@ class NetNS:
         """Add a new descriptor of the namespace to a list, one that no other thread can close with the namespace."""
         try:
             kernel.keep(fds, os.dup, self._checked_fd())
-        except OSError:
+        except OSError as error:
             self._checked_fd()  # it was closed meanwhile
-            raise
+            raise from_errno(error.errno or 0, f"{self}: cannot copy its descriptor") from error
         self._checked_fd()  # else the number may have been that of another file when it was copied
 
     def _look_up(self, *arguments: Any) -> list[Any]:
@@ -503,7 +504,7 @@ class NetNS:
                 raise self._threads.blame(alive, holders)
 
     def _get_netlink(self) -> Netlink:
-        with self._lock:
+        with self._netlink_lock:  # not that which close() holds as it waits for threads such as this
             self._checked_fd()
             if self._netlink is None:
                 self._netlink = self._make_netlink(self._make_netlink_socket)

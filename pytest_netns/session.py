@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import itertools
 import os
@@ -14,7 +15,7 @@ from . import loopback, names
 from .arguments import check_keywords, check_timeout, check_type
 from .child import DEFAULT, check_mode
 from .child.modes import Modes
-from .errors import NetNSError
+from .errors import NetNSClosedError, NetNSError
 from .handle import Handle
 from .namespace import NetNS
 from .originals import Originals
@@ -144,9 +145,12 @@ class Session:
             if name is not None:
                 ns.name = name
                 modes.resident.bind(handle, name)
+            if ns.closed:  # by another thread that ends the session, perhaps before there was anything to close
+                raise NetNSClosedError(errno.EBADF, f"{handle}: the session has ended")
         except BaseException:
             with contextlib.suppress(NetNSError):  # what cannot be undone now is tried once more with the session's end
                 ns.close()
+            ns._close_fd()
             raise
         return ns
 

@@ -169,7 +169,7 @@ class Watch:
         """
         before, self._before = self._before, None
         guard = self._guard
-        found = ["left behind by the test:", *others] if others else []
+        found: list[str] = []
         if guard is None:
             return found
         with self._said_if_impossible():

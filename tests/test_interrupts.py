@@ -17,6 +17,7 @@ import pytest
 from helpers import descriptors, eventually, is_gone
 
 from pytest_netns import NetNS
+from pytest_netns.child.undo import command_of
 from pytest_netns.session import Session
 
 # Python cannot pass on what a handler raises within a callback of the garbage collector, and says so.
@@ -89,15 +90,16 @@ def nothing_lost(session: Session) -> Iterator[None]:
         gc.collect()
     channels = session.modes.descriptors()
     assert {fd: what for fd, what in descriptors().items() if int(fd) not in channels} == before
-    assert len(children_of_this_process()) <= len(children)
+    assert set(children_of_this_process()) <= set(children) | {session.modes.resident.pid}
     assert not [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
 
 
-def children_of_this_process() -> set[str]:
-    found: set[str] = set()
+def children_of_this_process() -> dict[int, str]:
+    """Return the pids of our children, and what they are."""
+    found: dict[int, str] = {}
     for task in os.listdir("/proc/self/task"):
         with contextlib.suppress(FileNotFoundError), open(f"/proc/self/task/{task}/children") as file:
-            found.update(file.read().split())
+            found.update((int(pid), command_of(int(pid))) for pid in file.read().split())
     return found
 
 

@@ -126,7 +126,11 @@ def test_minus_one_stands_for_the_default(netns: NetNS, spec: tuple[int, ...]) -
             errno.ESOCKTNOSUPPORT,
             "ESOCKTNOSUPPORT (Socket type not supported); check that the address family has this type of socket",
         ),
-        ((socket.AF_INET, 15), errno.EINVAL, "EINVAL (Invalid argument)"),
+        (
+            (socket.AF_INET, 15),
+            errno.EINVAL,
+            "EINVAL (Invalid argument); check the type and the protocol: the address family has no such socket",
+        ),
         (
             (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_UDP),
             errno.EPROTONOSUPPORT,

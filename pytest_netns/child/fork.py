@@ -8,14 +8,11 @@ import signal
 
 # Not those of signal on top of them, which make an enumeration's member of every number: 4 % of the time of a call.
 from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .. import kernel
 from ..handle import Handle
 from . import task
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -57,19 +54,22 @@ class ReadyToFork:
     def __init__(self) -> None:
         self.handled: list[int] = []
         """The signals that have a handler, which the child is to reset."""
+        self._collects = False
+        self._masks: list[Any] = []
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """Begin; whatever becomes of that, :meth:`end` is to be called, until it returns."""
         kernel.load()
         self.handled = [number for number in range(1, signal.NSIG) if callable(getsignal(number))]
         self._collects = gc.isenabled()
         gc.disable()
-        self._mask = pthread_sigmask(signal.SIG_BLOCK, self.handled)
-        return self
+        kernel.keep(self._masks, pthread_sigmask, signal.SIG_BLOCK, self.handled)
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
         if self._collects:
             gc.enable()
-        pthread_sigmask(signal.SIG_SETMASK, self._mask)  # what came meanwhile is handled here, and may raise
+        if self._masks:  # what came meanwhile is handled as this is called, and may raise
+            pthread_sigmask(signal.SIG_SETMASK, self._masks[0])
 
 
 class Fork(task.OneChildPerCall):
@@ -84,7 +84,13 @@ class Fork(task.OneChildPerCall):
         if job.runs_code_of_others:
             task.flush_standard_streams()
         parent = os.getpid()
-        with ReadyToFork() as ready:
+        ready = ReadyToFork()
+        try:
+            ready.begin()
             kernel.keep(child.pids, os.fork)
             if child.pids == [0]:
                 task.run(child.ends[1], handle.fd, job, parent, ready.handled)
+            ready.end()
+        except BaseException:
+            ready.end()
+            raise

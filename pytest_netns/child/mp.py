@@ -128,10 +128,16 @@ class Multiprocessing(task.OneChildPerCall):
 
     def _start(self, child: Started, handle: Handle, job: task.Job) -> None:
         if self._start_method() == "fork":
-            with ReadyToFork() as ready:
+            ready = ReadyToFork()
+            try:
+                ready.begin()
                 arguments = child.ends[1], handle.fd, job, os.getpid(), ready.handled
                 child.process = self._process(task.run, *arguments)
                 child.process.start()
+                ready.end()
+            except BaseException:
+                ready.end()
+                raise
         else:
             self._spawn(child, handle, job)
 

@@ -189,6 +189,10 @@ class Resident:
         """Let the child let go of a namespace and remove its name, if it has one."""
         if handle.key not in self._namespaces:
             return
+        if self._closed:  # the child has undone what there was, as it ended
+            handle.name = None
+            del self._namespaces[handle.key]
+            return
         request = program.request(program.FORGET, handle.key)
         if handle.name is not None:
             try:
@@ -278,6 +282,8 @@ class Resident:
                 f"{what}: the resident child did not answer within {timeout:g} s and was killed; "
                 "if the machine is just slow, raise --netns-child-timeout",
             ) from None
+        except NetNSError:
+            raise
         except OSError as error:
             raise from_errno(error.errno or 0, f"{what}: cannot ask the resident child") from error
         try:
