@@ -40,6 +40,10 @@ class Background:
         self._has_ended = True
         self._running.release()
 
+    @property
+    def has_begun(self) -> bool:
+        return bool(self._threads)
+
     def wait(self, timeout: float) -> bool:
         """Start it, if it is not started, and wait for its end; return whether it has ended.
 
@@ -67,12 +71,19 @@ class Background:
 
 
 def shielded(function: Callable[[], Any]) -> Any:
-    """Call a function so that no signal handler interrupts it, only the wait for it, which then is continued."""
+    """Call a function so that no signal handler interrupts it, only the wait for it, which then is continued.
+
+    Where no thread can be started, it is called here.
+    """
     background = Background(function)
     try:
         background.wait(kernel.FOREVER)
+    except RuntimeError:
+        if not background.has_begun:
+            return function()
+        raise
     except BaseException:
-        if background._threads:
+        if background.has_begun:
             background.wait(kernel.FOREVER)
         raise
     return background.result()

@@ -63,7 +63,13 @@ class Command:
     def __init__(self, process: subprocess.Popen[Any], is_child: bool) -> None:
         self.process = process
         self.is_child = is_child
-        self.pidfd = kernel.open_pidfd(process.pid) if is_child and process.poll() is None else None
+        self.pidfd: int | None = None
+
+    def watch(self) -> None:
+        """Open the descriptor; without one, it is signalled by its pid, which is its own until it is reaped."""
+        if self.is_running():
+            with contextlib.suppress(OSError):
+                self.pidfd = kernel.open_pidfd(self.process.pid)
 
     def is_running(self) -> bool:
         return self.is_child and self.process.poll() is None
@@ -194,10 +200,12 @@ class Processes:
         if self._through is None:
             process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
         else:
-            command, others = self._through.command(args, kwargs)
-            process = subprocess.Popen(command, **others)
+            line, others = self._through.command(args, kwargs)
+            process = subprocess.Popen(line, **others)
             process.args = args
-        self._commands.append(Command(process, starter.is_child(process.pid)))
+        command = Command(process, starter.is_child(process.pid))
+        self._commands.append(command)  # before anything can fail
+        command.watch()
         return process
 
     def run(
@@ -396,11 +404,11 @@ def _finish(stream: Any, *, is_read: bool) -> str:
                 stream.close()
 
     finishing = Background(finish)
-    if not finishing.wait(READ_TIMEOUT):
-        return "(another thread is reading it)"
     try:
+        if not finishing.wait(READ_TIMEOUT):
+            return "(another thread is reading it)"
         finishing.result()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there can be no more threads
         texts.append(f"(the rest of it cannot be read: {error})")
     return "".join(texts)
 

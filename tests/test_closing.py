@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -30,7 +31,7 @@ from helpers import (
 from sabotaging import Sabotage, sabotaging  # noqa: F401 (a fixture)
 from test_processes import sh
 
-from pytest_netns import MakeNetNS, NetNS, NetNSError, NetNSLeakError, processes
+from pytest_netns import MakeNetNS, NetNS, NetNSError, NetNSLeakError, kernel, processes
 from pytest_netns.session import Session
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1000; done"
@@ -350,3 +351,15 @@ def test_what_a_command_has_started_in_the_original_namespace_is_named(make_netn
     finally:
         os.kill(pid, signal.SIGKILL)
     ns.close()
+
+
+def test_a_command_that_cannot_be_watched_is_ended(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(errno.EMFILE, "no descriptor to spare")
+
+    ns = make_netns()
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "open_pidfd", refuse)
+        process = ns.popen(["sleep", "1000"])
+    ns.close()
+    assert process.returncode == -signal.SIGTERM
