@@ -54,13 +54,16 @@ def bare_fork(ns: NetNS) -> Callable[[], socket.socket]:
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            kernel.setns(fd)
-            socket.send_fds(theirs, [b"x"], [socket.socket().fileno()])
-            os._exit(0)
+            try:
+                kernel.setns(fd)
+                sock = socket.socket()
+                socket.send_fds(theirs, [b"x"], [sock.fileno()])
+            finally:
+                os._exit(0)
+        theirs.close()  # else a child that fails would be waited for without an end
         _, fds, _, _ = socket.recv_fds(ours, 1, 1)
         os.waitpid(pid, 0)
         ours.close()
-        theirs.close()
         return socket.socket(fileno=fds[0])
 
     return run
