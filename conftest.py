@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -43,7 +44,8 @@ def _children() -> set[str]:
     }
     found: set[str] = set()
     for thread in Path("/proc/self/task").iterdir():
-        found |= set((thread / "children").read_text().split())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found |= set((thread / "children").read_text().split())
     return found - helpers
 
 

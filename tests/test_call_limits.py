@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import children_of
 
 from pytest_netns import ChildModeError, MakeNetNS, NetNS, NetNSError, NetNSTimeoutError, UnpicklableError
 from pytest_netns.child import CALL_MODES
@@ -66,12 +67,11 @@ def descendants(pid: int | str = "self") -> dict[str, int]:
 
     To start a process changes it: as long as that runs there is one more, and once it is reaped its faults are here.
     """
-    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    children = children_of(pid)
     faults = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[8]  # cminflt, proc_pid_stat(5)
     found = {str(pid): int(faults)}
-    for task in tasks:
-        for child in (task / "children").read_text().split():
-            found.update(descendants(child))
+    for child in children:
+        found.update(descendants(child))
     return found
 
 

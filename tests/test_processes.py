@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import needs_another_user, needs_privilege
+from helpers import children_of, needs_another_user, needs_privilege
 
 from pytest_netns import MakeNetNS, NetNS, NetNSPermissionError, kernel, processes
 
@@ -32,11 +32,7 @@ def sh(script: str) -> list[str]:
 
 def child_states() -> list[str]:
     """Return the state of each child of ours, such as S or, of a zombie, Z."""
-    stats = (
-        Path(f"/proc/{pid}/stat").read_text()
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text().split()
-    )
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in children_of("self")]
     return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
 
