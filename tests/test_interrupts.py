@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import random
 import signal
@@ -62,6 +63,9 @@ def interrupted() -> Iterator[Interrupted]:
     before = signal.signal(signal.SIGALRM, handler)
     yield interrupted
     signal.signal(signal.SIGALRM, before)
+    lock: Any = getattr(logging, "_lock")  # noqa: B009
+    while lock._is_owned():  # logging loses its lock where a handler raises as it is taken, and other threads hang then
+        lock.release()
 
 
 def _time(function: Callable[..., object], arguments: tuple[Any, ...]) -> float:
