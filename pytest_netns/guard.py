@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from gc import collect, get_objects
 from threading import enumerate as all_threads
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from . import kernel
 from .held import held_by, locals_of
@@ -20,6 +20,8 @@ from .holders import command_of, namespace_of_socket, socket_text
 from .remains import Remains
 from .state import State, helpers
 from .threads import is_idle_in_a_pool, namespace_of, stack_of
+
+T = TypeVar("T")
 
 
 class Owner(Protocol):
@@ -60,8 +62,7 @@ class Guard:
 
         :raises OSError: it cannot be seen.
         """
-        with _room_for_descriptors():
-            return State.now()
+        return _with_room(State.now)
 
     def _owned(self) -> set[int]:
         return {self._home} if self.owner is None else {self._home, *self.owner.descriptors()}
@@ -74,9 +75,9 @@ class Guard:
 
         :raises OSError: it cannot be seen.
         """
+        if _with_room(self._is_as, before):
+            return []
         with _room_for_descriptors():
-            if self._is_as(before):
-                return []
             self._allow_what_is_held(before)
             return self._differences(before)
 
@@ -194,6 +195,17 @@ class Guard:
             identity = namespace_of_socket(sock)
             is_home = identity in (None, self.home)
             return socket_text(sock) + ("" if identity is None or is_home else f" in {self._place(identity)}")
+
+
+def _with_room(look: Callable[..., T], *args: Any) -> T:
+    """Call what only looks, and once more with room for descriptors if there was none."""
+    try:
+        return look(*args)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+    with _room_for_descriptors():
+        return look(*args)
 
 
 @contextlib.contextmanager

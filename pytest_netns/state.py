@@ -40,7 +40,7 @@ class State:
         helper_descriptors, helper_pids = _helpers_of_multiprocessing()
         return cls(
             kernel.namespace_id("/proc/self/ns/net"),  # of the main thread
-            {fd: file for fd, file in _descriptors().items() if fd not in helper_descriptors},
+            _descriptors(helper_descriptors),
             set(all_threads()),
             _children() - helper_pids,
         )
@@ -57,24 +57,25 @@ class State:
         self.children |= now.children - before.children
 
 
-def _descriptors() -> dict[int, File]:
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
+def _descriptors(left_out: set[int]) -> dict[int, File]:
+    found: dict[int, File] = {}
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd in left_out:
+            continue
+        if fd in STANDARD:
+            found[fd] = 0, 0, ""
+            continue
         try:
-            found[int(name)] = _file(int(name))
+            status = os.fstat(fd)
+            # All of epoll, eventfd and the like share one inode, whose mode has no type. Two of a kind are told apart
+            # by nothing.
+            name = "" if status.st_mode & S_IFMT else os.readlink(f"/proc/self/fd/{fd}")
         except OSError as error:
             if error.errno not in (errno.EBADF, errno.ENOENT):  # that of the listing, or closed by a thread meanwhile
                 raise
+        else:
+            found[fd] = status.st_dev, status.st_ino, name
     return found
-
-
-def _file(fd: int) -> File:
-    if fd in STANDARD:
-        return 0, 0, ""
-    status = os.fstat(fd)
-    # All of epoll, eventfd and the like share one inode, whose mode has no type. Two of one kind cannot be told apart.
-    name = "" if status.st_mode & S_IFMT else os.readlink(f"/proc/self/fd/{fd}")
-    return status.st_dev, status.st_ino, name
 
 
 def _locks(descriptors: dict[int, File]) -> set[int]:
