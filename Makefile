@@ -59,7 +59,7 @@ UML_TESTS := kernel_features pair netlink namespace sysctl servers threads call 
 UML_LEFT_OUT := not spawn and not forkserver and not worker and not collide and not big_value
 
 test-uml: .venv/dev
-	$(BIN)/python -m uml -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/test_%.py)
+	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/test_%.py)
 
 # Debian's sid, in a folder of the user's cache. SID_TESTS="-m smoke" runs the heart of them.
 SID_PYTHONS := 3.14 3.14t 3.15
@@ -67,10 +67,10 @@ SID_TESTS := -n 2 tests
 SID_OPTIONS :=
 
 test-sid: .venv/dev
-	$(ROOT) $(BIN)/python -m sid --pythons="$(SID_PYTHONS)" $(SID_OPTIONS) -- -p no:cacheprovider --color=no $(SID_TESTS)
+	$(ROOT) $(BIN)/python -m trials.sid --pythons="$(SID_PYTHONS)" $(SID_OPTIONS) -- -p no:cacheprovider --color=no $(SID_TESTS)
 
 foreign: .venv/dev
-	$(BIN)/python -m foreign --write
+	$(BIN)/python -m trials.foreign --write
 
 smoke: .venv/dev
 	env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox --session smoke -- $(USERNS)
@@ -89,13 +89,13 @@ docs: .venv/dev
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
 
 bench: .venv/dev
-	$(ROOT) $(BIN)/python -m benchmarks
+	$(ROOT) $(BIN)/python -m trials.bench
 
 soak: .venv/dev
-	$(ROOT) $(BIN)/python -m soak --svg docs/pictures/soak.svg
+	$(ROOT) $(BIN)/python -m trials.soak --svg docs/pictures/soak.svg
 
 chaos: .venv/dev
-	$(BIN)/python -m chaos
+	$(BIN)/python -m trials.chaos
 
 clean:
 	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache docs/_build build dist

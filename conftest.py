@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNSPermissionError, causes, kernel
+from pytest_netns import NetNSPermissionError, _causes
+from pytest_netns._linux import syscalls
 
 pytest_plugins = ["pytester"]
 
-ELSEWHERE = causes.NEXT_STEP[causes.ENTERING][errno.EPERM]
+ELSEWHERE = _causes.NEXT_STEP[_causes.ENTERING][errno.EPERM]
 
 
 def _descriptors() -> dict[str, str]:
@@ -53,7 +54,7 @@ def _children() -> set[str]:
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Expect it of a test that needs a thread inside a namespace, where none can be, that it fails by being told so."""
     report = yield
-    if call.excinfo and _says_no_thread(call.excinfo.value) and not kernel.has_capability(kernel.CAP_SYS_ADMIN):
+    if call.excinfo and _says_no_thread(call.excinfo.value) and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
         report.outcome = "skipped"
         report.wasxfail = "a thread cannot be inside here, and that was said"
     return report

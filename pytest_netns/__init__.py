@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .errors import (
+    from ._errors import (
         ChildCallError,
         ChildDiedError,
         ChildModeError,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         NetNSUnsupportedError,
         UnpicklableError,
     )
-    from .namespace import MakeNetNS, NetNS
+    from ._netns.namespace import MakeNetNS, NetNS
 
 __all__ = [
     "ChildCallError",
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module(".namespace" if name in ("MakeNetNS", "NetNS") else ".errors", __name__)
+    module = import_module("._netns.namespace" if name in ("MakeNetNS", "NetNS") else "._errors", __name__)
     value: object = getattr(module, name)
     return value
 

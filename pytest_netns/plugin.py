@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .child import DEFAULT, check_mode
-from .errors import (
+from ._child import DEFAULT, check_mode
+from ._errors import (
     ChildModeError,
     NetNSError,
     NetNSLeakError,
@@ -20,10 +20,8 @@ from .errors import (
     NetNSPermissionError,
     NetNSUnsupportedError,
 )
-from .notices import notice
-from .originals import Originals
-from .requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
-from .scopes import (
+from ._originals import Originals
+from ._plugin.isolation import (
     _netns_isolated,
     _netns_of_the_class,
     _netns_of_the_module,
@@ -41,12 +39,14 @@ from .scopes import (
     wanted_key,
     wanted_of,
 )
-from .settings import DOCTOR, Settings, add_options, originals_key, parse_modes, settings_key
-from .watch import Watch
+from ._plugin.notices import notice
+from ._plugin.requirements import pytest_netns_require, pytest_terminal_summary, require, wrong_requirements
+from ._plugin.settings import DOCTOR, Settings, add_options, originals_key, parse_modes, settings_key
+from ._plugin.watch import Watch
 
 if TYPE_CHECKING:
-    from .namespace import MakeNetNS, NetNS
-    from .session import Session
+    from ._netns.factory import Session
+    from ._netns.namespace import MakeNetNS, NetNS
 
 # Hooks of requirements.py, fixtures of scopes.py.
 __all__ = [
@@ -132,16 +132,17 @@ def _go(config: pytest.Config, settings: Settings) -> None:
     if gone_key in config.stash or (settings.userns != "process" and settings.isolate == "off"):
         return
     config.stash[gone_key] = True
-    from . import inside, way
+    from ._isolation import startup
+    from ._linux import entering
 
     try:
-        home = way.go(settings, config.known_args_namespace)
+        home = startup.go(settings, config.known_args_namespace)
     except NetNSError as error:
         raise pytest.UsageError(str(error)) from None
     if home is not None:
         config.add_cleanup(lambda: os.close(home))
-        config.add_cleanup(lambda: inside.enter(home, "the namespace that the process comes from"))
-        if way.is_worker():
+        config.add_cleanup(lambda: entering.enter(home, "the namespace that the process comes from"))
+        if startup.is_worker():
             _configure_plugins_in(config, home)
 
 
@@ -150,20 +151,20 @@ def _configure_plugins_in(config: pytest.Config, home: int) -> None:
 
     What conftest files do as they are configured is of the tests, and stays inside.
     """
-    from . import inside, kernel
+    from ._linux import entering, syscalls
 
-    place = kernel.open_own_namespace()
+    place = syscalls.open_own_namespace()
     config.add_cleanup(lambda: os.close(place))
 
     class Out:
         # Before the plugins and after the conftest files, since those registered last are called first.
         def pytest_configure(self) -> None:
-            inside.enter(home, "the namespace that the process comes from")
+            entering.enter(home, "the namespace that the process comes from")
 
     class In:
         @pytest.hookimpl(trylast=True)
         def pytest_configure(self) -> None:
-            inside.enter(place, "the namespace of the worker")
+            entering.enter(place, "the namespace of the worker")
 
     for part in (Out(), In()):
         config.pluginmanager.register(part)
@@ -174,16 +175,16 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     form = config.getoption(DOCTOR)
     if form is None:
         return None
-    from .doctor import diagnose
+    from ._doctor.findings import diagnose
 
     return diagnose(form)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    from . import way
+    from ._isolation import startup
 
     try:
-        return f"netns: {way.text(config.stash[settings_key])}"
+        return f"netns: {startup.text(config.stash[settings_key])}"
     except OSError as error:
         return f"netns: not possible, since /proc cannot be read ({error.strerror})"
 
@@ -286,7 +287,7 @@ def _inside_if_it_has_no_fixtures(item: pytest.Item) -> Iterator[None]:
     if hasattr(item, "fixturenames") or scope_of(item) is None:
         yield
         return
-    from .isolation import in_new
+    from ._isolation.isolation import in_new
 
     with in_new():
         yield
@@ -323,7 +324,7 @@ def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
     if wanted_key not in item.config.stash and not is_plain:
         return
     with item.config.stash[originals_key].in_place():
-        from . import explanations
+        from ._plugin import explanations
 
     text = report.longreprtext
     found = [*explanations.of(item, text), *(explanations.of_plain(text) if is_plain else ())]
@@ -406,7 +407,7 @@ def _is_parametrised(item: pytest.Item) -> bool:
 def _netns_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     originals = pytestconfig.stash[originals_key]
     with originals.in_place():
-        from .session import Session
+        from ._netns.factory import Session
 
     settings, watch = pytestconfig.stash[settings_key], pytestconfig.stash[watch_key]
     worker = os.environ.get("PYTEST_XDIST_WORKER")
@@ -483,7 +484,7 @@ def netns_pair(make_netns: MakeNetNS) -> tuple[NetNS, NetNS]:
 
     eth0 on each side has 192.0.2.1/24 and 2001:db8::1/64 (left), 192.0.2.2/24 and 2001:db8::2/64 (right), ready to use.
     """
-    from .pair import join
+    from ._netns.pair import join
 
     left, right = make_netns("left"), make_netns("right")
     join(left, right)

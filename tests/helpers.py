@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNS, kernel
-from pytest_netns.child.observer import Observer
-from pytest_netns.session import Session
+from pytest_netns import NetNS
+from pytest_netns._child.resident.nsid_watch import Observer
+from pytest_netns._linux import syscalls
+from pytest_netns._netns.factory import Session
 
 needs_another_user = pytest.mark.skipif(
     Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
 )
 needs_privilege = pytest.mark.skipif(
-    not kernel.has_capability(kernel.CAP_SYS_ADMIN), reason="only the resident child may be inside, and sees names"
+    not syscalls.has_capability(syscalls.CAP_SYS_ADMIN), reason="only the resident child may be inside, and sees names"
 )
 PATIENCE = 20.0  # seconds after which what should have happened is taken not to happen any more
 
@@ -70,7 +71,7 @@ class Watch:
     """Tells whether one of these namespaces is still there, until it is closed itself."""
 
     def __init__(self, *paths: str) -> None:
-        home = kernel.open_own_namespace()
+        home = syscalls.open_own_namespace()
         try:
             self._numbers = range(len(paths))
             self._observer = Observer(home)

@@ -46,12 +46,12 @@ def deny(system_call: int, action: str) -> None:
     ]
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
     buffer = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(buffer))
+    server = struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
     flags = SECCOMP_FILTER_FLAG_NEW_LISTENER if action == "hang" else 0  # nobody ever listens
     if (
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
-        or libc.syscall(SECCOMP, SECCOMP_SET_MODE_FILTER, flags, program) < 0
+        or libc.syscall(SECCOMP, SECCOMP_SET_MODE_FILTER, flags, server) < 0
     ):
         raise OSError(ctypes.get_errno(), "seccomp")
 
@@ -79,16 +79,16 @@ def run_resident() -> None:
     """Be the resident child, sabotaged."""
     apply("resident-start")
     sys.path.append(os.environ["SABOTAGE_PACKAGE"])
-    from pytest_netns.child import program
+    from pytest_netns._child.resident import server
 
-    handle = program.Resident.handle
+    handle = server.Resident.handle
 
-    def sabotaged(self: program.Resident, message: bytes) -> tuple[bytes, list[int]]:
+    def sabotaged(self: server.Resident, message: bytes) -> tuple[bytes, list[int]]:
         apply("resident")
         return handle(self, message)
 
-    program.Resident.handle = sabotaged  # type: ignore[method-assign]
-    program.main(*map(int, sys.argv[1:]))
+    server.Resident.handle = sabotaged  # type: ignore[method-assign]
+    server.main(*map(int, sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 import sabotage
 
 import pytest_netns
-from pytest_netns.child import process
+from pytest_netns._child.resident import process
 
 Sabotage = Callable[..., None]
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_netns import MakeNetNS, NetNS
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 
 SECONDS = "is a number of seconds above 0 and up to 1000000, not"
 NO_NUMBERS: list[tuple[Any, type[Exception]]] = [(value, TypeError) for value in ("3", None, True, b"3", [3])]

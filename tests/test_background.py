@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 from helpers import PATIENCE
 
-from pytest_netns.background import Background, shielded
+from pytest_netns._child.background import Background, shielded
 
 
 class Interrupt(Exception):

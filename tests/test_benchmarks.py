@@ -12,7 +12,7 @@ from helpers import named_namespaces
 
 def test_every_section_runs_and_leaves_nothing(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.json"
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(numbers)]
+    command = [sys.executable, "-m", "trials.bench", "--quick", "--json", str(numbers)]
     run = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
     assert "-- promises --" in run.stdout
     assert json.loads(numbers.read_text())

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_netns import ChildCallError, ChildModeError, NetNS, UnpicklableError
-from pytest_netns.child import CALL_MODES
-from pytest_netns.child.task import ChildTraceback
+from pytest_netns._child import CALL_MODES
+from pytest_netns._child.task import ChildTraceback
 
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 THREAD = None

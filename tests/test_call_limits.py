@@ -17,7 +17,7 @@ import pytest
 from helpers import children_of
 
 from pytest_netns import ChildModeError, MakeNetNS, NetNS, NetNSError, NetNSTimeoutError, UnpicklableError
-from pytest_netns.child import CALL_MODES
+from pytest_netns._child import CALL_MODES
 
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 THREAD = None
@@ -115,7 +115,7 @@ def run_script(mode: str, *lines: str) -> str:
     """Run the lines in a program of its own, with a namespace ``ns``; return what it prints, by way of a buffer."""
     script = [
         "import contextlib, os, pathlib",
-        "from pytest_netns.session import Session",
+        "from pytest_netns._netns.factory import Session",
         "with contextlib.closing(Session()) as session:",
         f"    ns, mode = session.namespace(), {mode!r}",
         *(f"    {line}" for line in lines),

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNS, NetNSLimitError, causes
+from pytest_netns import NetNS, NetNSLimitError, _causes
 
 PROGRAM = """
 import sys
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 
 session = Session(userns=sys.argv[1])
 try:
@@ -87,7 +87,7 @@ def test_no_room_for_a_name(options: str, kind: str, described: str) -> None:
     assert text.endswith(("or give no name", "or give no name, which a namespace does not need"))
     assert outcome("session.namespace('lab')", where, under=MOUNTS) == "it works"
     remedy = "mount -t tmpfs tmpfs /run/netns"
-    assert remedy in causes.NEXT_STEP[causes.FILE_OF_NAME][errno.EROFS]
+    assert remedy in _causes.NEXT_STEP[_causes.FILE_OF_NAME][errno.EROFS]
     assert outcome(code, f"{where} && {remedy}", under=MOUNTS) == "it works"
 
 
@@ -120,7 +120,7 @@ def refused(act: Callable[[], object]) -> OSError:
 def test_a_sysctl_that_cannot_be_set(netns: NetNS, key: str, value: str | int, number: int) -> None:
     error = refused(lambda: netns.sysctl.__setitem__(key, value))
     assert error.errno == number
-    assert str(error).endswith(f"; {causes.NEXT_STEP[causes.SYSCTL][number]}")
+    assert str(error).endswith(f"; {_causes.NEXT_STEP[_causes.SYSCTL][number]}")
 
 
 @pytest.mark.parametrize("mode", ["resident", "fork"])
@@ -133,11 +133,11 @@ def test_a_socket_that_there_is_not(netns: NetNS, mode: str) -> None:
 
 def test_an_errno_means_what_its_step_says() -> None:
     """No next step of one step is that of another by chance, and every step has the general ones."""
-    for step in causes.NEXT_STEP:
-        assert causes.next_step(errno.EMFILE, step) == causes.NEXT_STEP[causes.ANYTHING][errno.EMFILE]
-    assert causes.next_step(errno.ENOSPC) is None
-    assert causes.next_step(errno.EROFS) is None
-    found = [causes.next_step(errno.ENOSPC, step) for step in (causes.NETWORK, causes.USER, causes.MOUNTS)]
+    for step in _causes.NEXT_STEP:
+        assert _causes.next_step(errno.EMFILE, step) == _causes.NEXT_STEP[_causes.ANYTHING][errno.EMFILE]
+    assert _causes.next_step(errno.ENOSPC) is None
+    assert _causes.next_step(errno.EROFS) is None
+    found = [_causes.next_step(errno.ENOSPC, step) for step in (_causes.NETWORK, _causes.USER, _causes.MOUNTS)]
     assert [re.findall(r"max_\w+", text or "") for text in found] == [
         ["max_net_namespaces"],
         ["max_user_namespaces"],
@@ -146,7 +146,7 @@ def test_an_errno_means_what_its_step_says() -> None:
 
 
 def test_a_limit_that_is_reached_in_a_worker_of_isolation() -> None:
-    code = "from pytest_netns.isolation import move_into_new; move_into_new()"
+    code = "from pytest_netns._isolation.isolation import move_into_new; move_into_new()"
     text = outcome(code, "echo 0 > /proc/sys/user/max_net_namespaces")
     assert text.startswith("NetNSLimitError: [Errno 28] cannot move into a namespace of its own: ENOSPC ")
     assert "sysctl -w user.max_net_namespaces=10000" in text
@@ -178,7 +178,7 @@ OUT_OF_DESCRIPTORS = """
 import json, os, resource, sys
 sys.path.append(sys.argv[1])
 from test_causes import ACTS
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 
 session = Session()
 found = []
@@ -233,7 +233,7 @@ def test_no_more_threads(netns: NetNS, act: str) -> None:
         threading.stack_size(before)
     assert str(info.value) == (
         "[Errno 11] namespace 'netns': cannot start a thread: EAGAIN (Resource temporarily unavailable); "
-        f"{causes.NEXT_STEP[causes.STARTING][errno.EAGAIN]}"
+        f"{_causes.NEXT_STEP[_causes.STARTING][errno.EAGAIN]}"
     )
     assert isinstance(info.value.__cause__, RuntimeError)
 

@@ -31,7 +31,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("kind", KILLED + DISTURBED)
 def test_nothing_is_left(kind: str) -> None:
-    ended = run("-m", "chaos", "--rounds=2", "--seed=1", f"--kind={kind}")
+    ended = run("-m", "trials.chaos", "--rounds=2", "--seed=1", f"--kind={kind}")
     assert ended.returncode == 0, ended.stdout
     assert f"{kind}: " in ended.stdout
 
@@ -39,7 +39,7 @@ def test_nothing_is_left(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["controller", "resident child", *DISTURBED, "processes"])
 def test_nothing_of_an_ordinary_user_is_left(place: Path, start: Start, kind: str) -> None:
     shutil.copytree(ROOT / "chaos", place / "packages" / "chaos", dirs_exist_ok=True)
-    chaos = ["-m", "chaos", "--rounds=2", "--seed=5", f"--kind={kind}"]
+    chaos = ["-m", "trials.chaos", "--rounds=2", "--seed=5", f"--kind={kind}"]
     out, _ = (ended := start("", program=chaos, PYTEST_PLUGINS="pytest_netns.plugin,xdist.plugin")).communicate()
     assert ended.returncode == 0, out
     assert f"{kind}: " in out
@@ -51,7 +51,7 @@ import sys
 
 sys.path.insert(0, ".")
 sys.argv = ["chaos", "--seed=1", "--round=3", "--kind=command"]
-from chaos import __main__, strikes
+from trials.chaos import __main__, strikes
 
 wrong = strikes.Kill.wrong
 
@@ -68,7 +68,7 @@ import sys
 
 sys.path.insert(0, ".")
 sys.argv = ["chaos", "--seed=1", "--round=3", "--kind=read-only"]
-from chaos import __main__, run
+from trials.chaos import __main__, run
 
 told = run.Run.told
 run.Run.told = lambda self, kind: ["test_lab[0] call: KeyError(1)"] if kind == "unclear" else told(self, kind)
@@ -79,7 +79,7 @@ raise SystemExit(__main__.main())
 def test_what_is_left_is_named_with_how_to_see_it_again() -> None:
     ended = run("-c", LEAVING_A_PROCESS)
     assert ended.returncode == 1
-    assert "again with: python -m chaos --seed 1 --round 3 --kind='command'" in ended.stdout
+    assert "again with: python -m trials.chaos --seed 1 --round 3 --kind='command'" in ended.stdout
     assert "(sleep 1000)" in ended.stdout
 
 
@@ -91,6 +91,6 @@ def test_what_says_nothing_clear_is_wrong() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has a limit of processes")
 def test_what_takes_an_ordinary_user_is_refused() -> None:
-    ended = run("-m", "chaos", "--kind=processes")
+    ended = run("-m", "trials.chaos", "--kind=processes")
     assert ended.returncode == 2
     assert "--kind=processes takes an ordinary user" in ended.stdout

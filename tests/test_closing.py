@@ -31,8 +31,10 @@ from helpers import (
 from sabotaging import Sabotage, sabotaging  # noqa: F401 (a fixture)
 from test_processes import sh
 
-from pytest_netns import MakeNetNS, NetNS, NetNSError, NetNSLeakError, kernel, processes
-from pytest_netns.session import Session
+from pytest_netns import MakeNetNS, NetNS, NetNSError, NetNSLeakError
+from pytest_netns._linux import syscalls
+from pytest_netns._netns import commands
+from pytest_netns._netns.factory import Session
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1000; done"
 
@@ -74,13 +76,13 @@ def test_a_second_call_goes_on_where_the_first_was_interrupted(
 ) -> None:
     ns = session.namespace(name=f"closing-{os.getpid()}")
     process = start(ns, STUBBORN)
-    monkeypatch.setattr(processes, "TERM_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(commands, "TERM_TIMEOUT", PATIENCE)
     alarm(0.05)
     with pytest.raises(Interrupt):
         ns.close()
     assert ns.closed
     assert ns.name in named_namespaces()  # and the resident child still knows the namespace
-    monkeypatch.setattr(processes, "TERM_TIMEOUT", 0)
+    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0)
     ns.close()
     assert process.returncode == -signal.SIGKILL  # at once, since it was not waited for any more
     assert ns.name not in named_namespaces()
@@ -254,7 +256,7 @@ def test_a_thread_that_reads_the_output_is_not_waited_for(
     process = ns.popen(["true"], stdout=subprocess.PIPE)
     stdout = process.stdout
     assert stdout is not None
-    monkeypatch.setattr(processes, "READ_TIMEOUT", 0.05)
+    monkeypatch.setattr(commands, "READ_TIMEOUT", 0.05)
     with open(f"/proc/self/fd/{stdout.fileno()}", "wb") as writer:  # as somebody outside holds it
         process.wait()
         reader = threading.Thread(target=stdout.read)
@@ -359,7 +361,7 @@ def test_a_command_that_cannot_be_watched_is_ended(make_netns: MakeNetNS, monkey
 
     ns = make_netns()
     with monkeypatch.context() as patch:
-        patch.setattr(kernel, "open_pidfd", refuse)
+        patch.setattr(syscalls, "open_pidfd", refuse)
         process = ns.popen(["sleep", "1000"])
     ns.close()
     assert process.returncode == -signal.SIGTERM

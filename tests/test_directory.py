@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from helpers import needs_another_user
 
-from pytest_netns import kernel
-from pytest_netns.child.directory import Directory, Unusable
-from pytest_netns.child.journal import open_journal
+from pytest_netns._child.resident.directory import Directory, Unusable
+from pytest_netns._child.resident.journal import open_journal
+from pytest_netns._linux import syscalls
 
-NAME = f"pytest-netns-{kernel.uid_outside()}"
+NAME = f"pytest-netns-{syscalls.uid_outside()}"
 STRANGER = 12345
 
 

@@ -17,8 +17,8 @@ import pytest
 
 import pytest_netns
 from pytest_netns import MakeNetNS, NetNS, NetNSError
-from pytest_netns.child import MODES
-from pytest_netns.errors import from_errno
+from pytest_netns._child import MODES
+from pytest_netns._errors import from_errno
 
 PACKAGE = Path(pytest_netns.__file__).parent
 DOCS = Path(__file__).parent.parent / "docs"

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from ordinary_user import Start, denied, needs_root, place, start
 
-from pytest_netns import kernel
-from pytest_netns.doctor import Doctor, valid_names
+from pytest_netns._doctor.findings import Doctor, valid_names
+from pytest_netns._linux import syscalls
 
 __all__ = ["place", "start"]  # fixtures
 
 LOOK = (
-    "import json, sys; from pytest_netns.doctor import Doctor; "
+    "import json, sys; from pytest_netns._doctor.findings import Doctor; "
     "print(json.dumps([finding._asdict() for finding in Doctor().look(sys.argv[1:])]))"
 )
 
@@ -185,7 +185,7 @@ def test_requires_what_does_not_exist(pytester: pytest.Pytester, arguments: str)
 def test_the_header(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    root = "rootless, pytest itself *" if kernel.is_in_user_namespace_of_pytest() else "as root"
+    root = "rootless, pytest itself *" if syscalls.is_in_user_namespace_of_pytest() else "as root"
     result.stdout.fnmatch_lines([f"netns: {root}"])
 
 

@@ -12,23 +12,23 @@ from pathlib import Path
 import pytest
 
 import pytest_netns
-from pytest_netns import errors
-from pytest_netns.causes import NEXT_STEP
+from pytest_netns import _errors
+from pytest_netns._causes import NEXT_STEP
 
-BUILTINS: dict[type[errors.NetNSError], type[Exception]] = {
-    errors.ChildCallError: RuntimeError,
-    errors.ChildDiedError: ChildProcessError,
-    errors.ChildModeError: ValueError,
-    errors.ChildProtocolError: OSError,
-    errors.NetNSClosedError: OSError,
-    errors.NetNSExistsError: FileExistsError,
-    errors.NetNSLeakError: RuntimeError,
-    errors.NetNSLimitError: OSError,
-    errors.NetNSOSError: OSError,
-    errors.NetNSPermissionError: PermissionError,
-    errors.NetNSTimeoutError: TimeoutError,
-    errors.NetNSUnsupportedError: OSError,
-    errors.UnpicklableError: TypeError,
+BUILTINS: dict[type[_errors.NetNSError], type[Exception]] = {
+    _errors.ChildCallError: RuntimeError,
+    _errors.ChildDiedError: ChildProcessError,
+    _errors.ChildModeError: ValueError,
+    _errors.ChildProtocolError: OSError,
+    _errors.NetNSClosedError: OSError,
+    _errors.NetNSExistsError: FileExistsError,
+    _errors.NetNSLeakError: RuntimeError,
+    _errors.NetNSLimitError: OSError,
+    _errors.NetNSOSError: OSError,
+    _errors.NetNSPermissionError: PermissionError,
+    _errors.NetNSTimeoutError: TimeoutError,
+    _errors.NetNSUnsupportedError: OSError,
+    _errors.UnpicklableError: TypeError,
 }
 
 PRIVILEGE = "run pytest as root or with CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW"
@@ -39,23 +39,23 @@ REFS = "raise the limit of open files (ulimit -n): it bounds the descriptors in 
 KERNEL = "lift the seccomp filter that hides the call, or use a newer kernel"
 
 
-def leaves() -> list[type[errors.NetNSError]]:
+def leaves() -> list[type[_errors.NetNSError]]:
     classes = [
         value
-        for value in vars(errors).values()
-        if isinstance(value, type) and value.__module__ == "pytest_netns.errors"
+        for value in vars(_errors).values()
+        if isinstance(value, type) and value.__module__ == "pytest_netns._errors"
     ]
-    return [kind for kind in classes if kind is not errors.NetNSError]
+    return [kind for kind in classes if kind is not _errors.NetNSError]
 
 
 @pytest.mark.parametrize("kind", leaves())
-def test_each_leaf_is_a_netns_error_and_the_builtin_that_fits(kind: type[errors.NetNSError]) -> None:
-    assert kind.__bases__ == (errors.NetNSError, BUILTINS[kind])
+def test_each_leaf_is_a_netns_error_and_the_builtin_that_fits(kind: type[_errors.NetNSError]) -> None:
+    assert kind.__bases__ == (_errors.NetNSError, BUILTINS[kind])
     assert kind.__subclasses__() == []
 
 
 @pytest.mark.parametrize("kind", leaves())
-def test_each_leaf_survives_pickling(kind: type[errors.NetNSError]) -> None:
+def test_each_leaf_survives_pickling(kind: type[_errors.NetNSError]) -> None:
     original = kind(errno.EPERM, "what failed") if issubclass(kind, OSError) else kind("what failed")
     copy = pickle.loads(pickle.dumps(original))
     assert type(copy) is kind
@@ -64,53 +64,53 @@ def test_each_leaf_survives_pickling(kind: type[errors.NetNSError]) -> None:
 
 
 def test_the_root_survives_pickling() -> None:
-    copy = pickle.loads(pickle.dumps(errors.NetNSError("what failed")))
-    assert (type(copy), str(copy)) == (errors.NetNSError, "what failed")
+    copy = pickle.loads(pickle.dumps(_errors.NetNSError("what failed")))
+    assert (type(copy), str(copy)) == (_errors.NetNSError, "what failed")
 
 
 @pytest.mark.parametrize(
     ("number", "kind", "described", "remedy"),
     [
-        (errno.EPERM, errors.NetNSPermissionError, "EPERM (Operation not permitted)", f"; {PRIVILEGE}"),
-        (errno.EACCES, errors.NetNSPermissionError, "EACCES (Permission denied)", f"; {ROOT}"),
-        (errno.EEXIST, errors.NetNSExistsError, "EEXIST (File exists)", ""),
-        (errno.EROFS, errors.NetNSOSError, "EROFS (Read-only file system)", ""),
-        (errno.EMFILE, errors.NetNSLimitError, "EMFILE (Too many open files)", f"; {ULIMIT}"),
-        (errno.ENFILE, errors.NetNSLimitError, "ENFILE (Too many open files in system)", f"; {FILE_MAX}"),
-        (errno.ENOSPC, errors.NetNSLimitError, "ENOSPC (No space left on device)", ""),
-        (errno.ENOMEM, errors.NetNSLimitError, "ENOMEM (Cannot allocate memory)", "; free memory"),
-        (errno.ENOBUFS, errors.NetNSLimitError, "ENOBUFS (No buffer space available)", ""),
-        (errno.EAGAIN, errors.NetNSLimitError, "EAGAIN (Resource temporarily unavailable)", ""),
-        (errno.ETOOMANYREFS, errors.NetNSLimitError, "ETOOMANYREFS (Too many references: cannot splice)", f"; {REFS}"),
-        (errno.ENOSYS, errors.NetNSUnsupportedError, "ENOSYS (Function not implemented)", f"; {KERNEL}"),
-        (errno.EOPNOTSUPP, errors.NetNSUnsupportedError, "ENOTSUP (Operation not supported)", ""),
+        (errno.EPERM, _errors.NetNSPermissionError, "EPERM (Operation not permitted)", f"; {PRIVILEGE}"),
+        (errno.EACCES, _errors.NetNSPermissionError, "EACCES (Permission denied)", f"; {ROOT}"),
+        (errno.EEXIST, _errors.NetNSExistsError, "EEXIST (File exists)", ""),
+        (errno.EROFS, _errors.NetNSOSError, "EROFS (Read-only file system)", ""),
+        (errno.EMFILE, _errors.NetNSLimitError, "EMFILE (Too many open files)", f"; {ULIMIT}"),
+        (errno.ENFILE, _errors.NetNSLimitError, "ENFILE (Too many open files in system)", f"; {FILE_MAX}"),
+        (errno.ENOSPC, _errors.NetNSLimitError, "ENOSPC (No space left on device)", ""),
+        (errno.ENOMEM, _errors.NetNSLimitError, "ENOMEM (Cannot allocate memory)", "; free memory"),
+        (errno.ENOBUFS, _errors.NetNSLimitError, "ENOBUFS (No buffer space available)", ""),
+        (errno.EAGAIN, _errors.NetNSLimitError, "EAGAIN (Resource temporarily unavailable)", ""),
+        (errno.ETOOMANYREFS, _errors.NetNSLimitError, "ETOOMANYREFS (Too many references: cannot splice)", f"; {REFS}"),
+        (errno.ENOSYS, _errors.NetNSUnsupportedError, "ENOSYS (Function not implemented)", f"; {KERNEL}"),
+        (errno.EOPNOTSUPP, _errors.NetNSUnsupportedError, "ENOTSUP (Operation not supported)", ""),
         (
             errno.EAFNOSUPPORT,
-            errors.NetNSUnsupportedError,
+            _errors.NetNSUnsupportedError,
             "EAFNOSUPPORT (Address family not supported by protocol)",
             "",
         ),
         (
             errno.EPROTONOSUPPORT,
-            errors.NetNSUnsupportedError,
+            _errors.NetNSUnsupportedError,
             "EPROTONOSUPPORT (Protocol not supported)",
             "",
         ),
         (
             errno.ESOCKTNOSUPPORT,
-            errors.NetNSUnsupportedError,
+            _errors.NetNSUnsupportedError,
             "ESOCKTNOSUPPORT (Socket type not supported)",
             "",
         ),
-        (errno.EPFNOSUPPORT, errors.NetNSUnsupportedError, "EPFNOSUPPORT (Protocol family not supported)", ""),
-        (errno.EINVAL, errors.NetNSOSError, "EINVAL (Invalid argument)", ""),
-        (9999, errors.NetNSOSError, "errno 9999 (Unknown error 9999)", ""),
+        (errno.EPFNOSUPPORT, _errors.NetNSUnsupportedError, "EPFNOSUPPORT (Protocol family not supported)", ""),
+        (errno.EINVAL, _errors.NetNSOSError, "EINVAL (Invalid argument)", ""),
+        (9999, _errors.NetNSOSError, "errno 9999 (Unknown error 9999)", ""),
     ],
 )
 def test_an_errno_becomes_the_leaf_that_fits(
-    number: int, kind: type[errors.NetNSError], described: str, remedy: str
+    number: int, kind: type[_errors.NetNSError], described: str, remedy: str
 ) -> None:
-    error = errors.from_errno(number, "namespace 'lab': cannot do it")
+    error = _errors.from_errno(number, "namespace 'lab': cannot do it")
     assert type(error) is kind
     assert str(error) == f"[Errno {number}] namespace 'lab': cannot do it: {described}{remedy}"
     assert isinstance(error, OSError)
@@ -119,12 +119,12 @@ def test_an_errno_becomes_the_leaf_that_fits(
 
 @pytest.mark.parametrize(("step", "number"), [(step, number) for step, known in NEXT_STEP.items() for number in known])
 def test_what_to_do_next_depends_on_the_step(step: str, number: int) -> None:
-    error = errors.from_errno(number, "cannot do it", step=step)
-    assert str(error) == f"[Errno {number}] cannot do it: {errors.errno_name(number)}; {NEXT_STEP[step][number]}"
+    error = _errors.from_errno(number, "cannot do it", step=step)
+    assert str(error) == f"[Errno {number}] cannot do it: {_errors.errno_name(number)}; {NEXT_STEP[step][number]}"
 
 
 def test_the_caller_may_know_a_better_remedy() -> None:
-    error = errors.from_errno(errno.EPERM, "cannot do it", remedy="do not")
+    error = _errors.from_errno(errno.EPERM, "cannot do it", remedy="do not")
     assert str(error) == "[Errno 1] cannot do it: EPERM (Operation not permitted); do not"
 
 
@@ -138,7 +138,7 @@ def test_the_caller_may_know_a_better_remedy() -> None:
     ],
 )
 def test_an_exit_code_is_told_in_words(code: int | None, text: str) -> None:
-    assert errors.how_it_ended(code) == text
+    assert _errors.how_it_ended(code) == text
 
 
 @pytest.mark.parametrize("name", pytest_netns.__all__)
@@ -146,12 +146,12 @@ def test_each_name_is_there_and_is_its_own(name: str) -> None:
     value = getattr(pytest_netns, name)
     assert isinstance(value, type)
     assert value.__name__ == name
-    assert value.__module__ in ("pytest_netns.errors", "pytest_netns.namespace")
+    assert value.__module__ in ("pytest_netns._errors", "pytest_netns._netns.namespace")
 
 
 def test_the_package_names_every_error() -> None:
-    assert set(errors.__all__) - {"from_errno", "NetNSError"} == {kind.__name__ for kind in leaves()}
-    assert set(pytest_netns.__all__) == set(errors.__all__) - {"from_errno"} | {"MakeNetNS", "NetNS"}
+    assert set(_errors.__all__) - {"from_errno", "NetNSError"} == {kind.__name__ for kind in leaves()}
+    assert set(pytest_netns.__all__) == set(_errors.__all__) - {"from_errno"} | {"MakeNetNS", "NetNS"}
     assert pytest_netns.__all__ == sorted(pytest_netns.__all__)
 
 
@@ -185,4 +185,4 @@ def test_the_import_loads_nothing_before_it_is_used() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('pytest_netns.')))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["[]", "['pytest_netns.causes', 'pytest_netns.errors']"]
+    assert done.stdout.splitlines() == ["[]", "['pytest_netns._causes', 'pytest_netns._errors']"]

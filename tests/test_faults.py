@@ -29,11 +29,12 @@ from pytest_netns import (
     NetNSPermissionError,
     NetNSTimeoutError,
     NetNSUnsupportedError,
-    names,
 )
-from pytest_netns.child import process, task
-from pytest_netns.child.answer import OK
-from pytest_netns.session import Session
+from pytest_netns._child import task
+from pytest_netns._child.reply import OK
+from pytest_netns._child.resident import process
+from pytest_netns._linux import run_netns
+from pytest_netns._netns.factory import Session
 
 FORKING = ["fork", "mp:fork", "mp:forkserver"]
 MODES = ["resident", *FORKING, "mp:spawn"]
@@ -244,7 +245,7 @@ def test_a_name_that_cannot_be_removed(session: Session, sabotaging: Sabotage) -
     with pytest.raises(ChildDiedError):
         ns.close()
     assert ns.name in os.listdir("/run/netns")
-    names.remove(str(ns.name), lambda path: True)
+    run_netns.remove(str(ns.name), lambda path: True)
 
 
 def test_a_name_that_is_taken(make_netns: Callable[..., NetNS]) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_netns import fdpass, kernel
-from pytest_netns.kernel import SCM_MAX_FD
+from pytest_netns._linux import fdpass, syscalls
+from pytest_netns._linux.syscalls import SCM_MAX_FD
 
 Ends = tuple[fdpass.Channel, fdpass.Channel]
 
@@ -88,8 +88,8 @@ def test_a_message_arrives_whole(ends: Ends, size: int, count: int) -> None:
     inodes = [os.fstat(fd).st_ino for fd in fds]
     expected = [os.fstat(fd).st_ino for fd in sent]
     inheritable = [fd for fd in fds if fcntl.fcntl(fd, fcntl.F_GETFD) != fcntl.FD_CLOEXEC]
-    kernel.close_all(fds)
-    kernel.close_all(files)
+    syscalls.close_all(fds)
+    syscalls.close_all(files)
     assert received == payload
     assert inodes == expected
     assert inheritable == []
@@ -295,7 +295,7 @@ def is_open(fd: int) -> bool:
 def test_closing_all_forgets_the_numbers(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     fds = [writer]
-    kernel.close_all(fds)
+    syscalls.close_all(fds)
     assert fds == []
     assert has_no_writer(reader)
-    kernel.close_all(fds)
+    syscalls.close_all(fds)

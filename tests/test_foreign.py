@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from helpers import needs_privilege
 
-from foreign import __main__ as foreign
-from foreign import table
-from foreign.runs import Result, run
-from foreign.suites import REPORTING, Environment, Suite, load
-from foreign.table import Verdict
+from trials.foreign import __main__ as foreign
+from trials.foreign import table
+from trials.foreign.runs import Result, run
+from trials.foreign.suites import REPORTING, Environment, Suite, load
+from trials.foreign.table import Verdict
 
 SUITE = """
     import socket, threading, unittest

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from pytest_netns.state import State
+from pytest_netns._leaks.state import State
 
 START = """
     import os, signal, socket, subprocess, sys, threading
     import pytest
-    from pytest_netns import kernel
+    from pytest_netns._linux import syscalls
 
     kept = []
     go_on = threading.Event()
@@ -98,7 +98,7 @@ LEAKS = {
     "the main thread inside": (
         """
     def test_leak(netns):
-        kernel.setns(netns.fileno())
+        syscalls.setns(netns.fileno())
         """,
         ["the main thread was left in namespace * (netns); it is back in its own now"],
     ),

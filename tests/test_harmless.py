@@ -499,7 +499,7 @@ def test_the_mode_of_a_test_that_asks_late(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("options", [(), ("--netns-isolate=test",)], ids=["", "isolated"])
 def test_where_a_test_that_asks_late_is_to_be(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     code = """
-    from pytest_netns import kernel
+    from pytest_netns._linux import syscalls
 
     def test_inside(request):
         with request.getfixturevalue("netns").enter():
@@ -508,7 +508,7 @@ def test_where_a_test_that_asks_late_is_to_be(pytester: pytest.Pytester, options
     def test_left(request, make_netns):
         ns = make_netns("other")
         request.getfixturevalue("netns")
-        request.addfinalizer(lambda: kernel.setns(ns.fileno()))
+        request.addfinalizer(lambda: syscalls.setns(ns.fileno()))
     """
     result = run(pytester, code, *options)
     if options:
@@ -588,7 +588,7 @@ def test_modules_are_imported_with_nothing_of_pyfakefs(pytester: pytest.Pytester
         assert not os.path.exists("/proc/self")
 
     def test_after(netns):
-        assert sys.modules["pytest_netns.session"].Session
+        assert sys.modules["pytest_netns._netns.factory"].Session
         import pyroute2
         assert pyroute2.netlink.core.os is os
         import multiprocessing.util

@@ -18,8 +18,8 @@ import pytest
 from helpers import descriptors, eventually, is_gone
 
 from pytest_netns import NetNS
-from pytest_netns.child.undo import command_of
-from pytest_netns.session import Session
+from pytest_netns._child.resident.reaper import command_of
+from pytest_netns._netns.factory import Session
 
 # Python cannot pass on what a handler raises within a callback of the garbage collector, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import kernel
+from pytest_netns._linux import syscalls
 
 HEAD = """
     import os, socket, subprocess, threading
     import pytest
-    from pytest_netns import kernel
+    from pytest_netns._linux import syscalls
 
     def place():
         return os.stat("/proc/thread-self/ns/net").st_ino
@@ -66,11 +66,11 @@ ALL_INSIDE = """
         assert str(narrow) in text
         with socket.create_server(("127.0.0.1", 80)), socket.create_connection(("127.0.0.1", 80)):
             pass
-        SEEN.append(kernel.namespace_cookie())  # the inode of one that is gone may be used again
+        SEEN.append(syscalls.namespace_cookie())  # the inode of one that is gone may be used again
 
     def test_last(wide):
         assert place() != HOME
-        seen = [*SEEN, kernel.namespace_cookie()]
+        seen = [*SEEN, syscalls.namespace_cookie()]
         assert len(set(seen)) == len(seen) or not any(seen)  # Linux before 5.14 has no cookies
 """
 
@@ -435,7 +435,7 @@ def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester
 
 
 def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(kernel.ENTERED, raising=False)
+    monkeypatch.delenv(syscalls.ENTERED, raising=False)
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
     command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-isolate=test"]
     for userns, text in (

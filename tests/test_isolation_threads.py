@@ -47,11 +47,11 @@ POOLS = {
             # The loop is in a thread of its own, outside: as a test in a loop of a wider scope, it goes in.
             here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
             async def work():
-                kernel.setns(here)
+                syscalls.setns(here)
                 try:
                     return await anyio.to_thread.run_sync(func)
                 finally:
-                    kernel.setns(OUTSIDE)
+                    syscalls.setns(OUTSIDE)
             try:
                 return pool.call(work)
             finally:
@@ -158,8 +158,8 @@ def test_work_that_outlives_its_test(pytester: pytest.Pytester) -> None:
         def test_one(pool):
             go_on = threading.Event()
             pool.submit(go_on.wait)
-            given.extend([go_on, place(), pool.submit(place), pool.submit(kernel.namespace_cookie)])
-            given.append(kernel.namespace_cookie())
+            given.extend([go_on, place(), pool.submit(place), pool.submit(syscalls.namespace_cookie)])
+            given.append(syscalls.namespace_cookie())
 
         def test_two(pool):
             go_on, inode, at, cookie, expected = given
@@ -180,7 +180,7 @@ def test_a_namespace_that_a_thread_has_entered_itself_is_left_to_it(pytester: py
 
         def test_initializer(make_netns):
             ns = make_netns()
-            with ThreadPoolExecutor(1, initializer=lambda: kernel.setns(ns.fileno())) as pool:
+            with ThreadPoolExecutor(1, initializer=lambda: syscalls.setns(ns.fileno())) as pool:
                 assert pool.submit(place).result() == pool.submit(place).result() == ns.inode
 
         def test_an_initializer_is_inside():

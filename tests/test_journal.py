@@ -14,11 +14,11 @@ import pytest
 from helpers import is_running, named_namespaces, output
 from ordinary_user import needs_root
 
-from pytest_netns import kernel, names
-from pytest_netns.child.directory import Directory, Unusable, parents
-from pytest_netns.child.journal import identity, open_journal, undo_dead, undo_the_dead
-from pytest_netns.child.record import Entry, Record
-from pytest_netns.namespace import MakeNetNS, NetNS
+from pytest_netns._child.resident.directory import Directory, Unusable, parents
+from pytest_netns._child.resident.journal import identity, open_journal, undo_dead, undo_the_dead
+from pytest_netns._child.resident.record import Entry, Record
+from pytest_netns._linux import run_netns, syscalls
+from pytest_netns._netns.namespace import MakeNetNS, NetNS
 
 NEVER = float("inf")
 
@@ -63,7 +63,7 @@ def named(make_netns: MakeNetNS) -> NetNS:
 @pytest.fixture
 def entry(named: NetNS) -> Entry:
     with named.enter():
-        return Entry(1, named._handle.identity, kernel.namespace_cookie(), named.name)
+        return Entry(1, named._handle.identity, syscalls.namespace_cookie(), named.name)
 
 
 def leave(folder: int, name: str, *left: Entry) -> None:
@@ -109,7 +109,7 @@ def test_a_name_that_another_has_now_is_left_alone(folder: int, named: NetNS, en
 @pytest.mark.parametrize(("age", "is_left"), [(0, True), (60, False)])
 def test_a_file_that_has_not_become_a_name(folder: int, age: int, is_left: bool, named: NetNS) -> None:
     name = f"{named.name}-bare"
-    path = Path(names.DIRECTORY, name)
+    path = Path(run_netns.DIRECTORY, name)
     path.touch()
     try:
         os.utime(path, (path.stat().st_mtime - age,) * 2)
@@ -135,7 +135,7 @@ def test_an_entry_that_fails_keeps_none_from_being_undone(
 ) -> None:
     """A name is a directory now, which unlink(2) does not take away."""
     name = f"{named.name}-odd"
-    path = Path(names.DIRECTORY, name)
+    path = Path(run_netns.DIRECTORY, name)
     path.mkdir()
     os.utime(path, (0, 0))
     try:
@@ -166,22 +166,22 @@ def test_a_record_that_is_gone_already(folder: int) -> None:
 def test_owners_are_known_by_pid_and_start(place: Directory) -> None:
     with subprocess.Popen(["sleep", "1000"]) as dead:
         dead.kill()
-    assert kernel.start_time(dead.pid) is None
-    alive, start, machine = os.getpid(), kernel.start_time(os.getpid()), identity()
+    assert syscalls.start_time(dead.pid) is None
+    alive, start, machine = os.getpid(), syscalls.start_time(os.getpid()), identity()
     assert start is not None
     pids, _, times = machine.partition(".")
     files = {
-        f"{machine}-{alive}-{start}-1-{kernel.user_namespace()}": True,
-        f"{machine}-{alive}-{start - 1}-1-{kernel.user_namespace()}": False,  # another process that had our pid
-        f"{machine}-{dead.pid}-1-1-{kernel.user_namespace()}": False,
+        f"{machine}-{alive}-{start}-1-{syscalls.user_namespace()}": True,
+        f"{machine}-{alive}-{start - 1}-1-{syscalls.user_namespace()}": False,  # another process that had our pid
+        f"{machine}-{dead.pid}-1-1-{syscalls.user_namespace()}": False,
         f"another-boot-{dead.pid}-1-1-1": True,
         # To whom the same process has started at another time, or whose pids are other processes.
-        f"{pids}.{int(times) + 1}-{alive}-{start - 1}-1-{kernel.user_namespace()}": True,
-        f"{pids}1.{times}-{alive}-{start - 1}-1-{kernel.user_namespace()}": True,
+        f"{pids}.{int(times) + 1}-{alive}-{start - 1}-1-{syscalls.user_namespace()}": True,
+        f"{pids}1.{times}-{alive}-{start - 1}-1-{syscalls.user_namespace()}": True,
         # pytest came from here into another user namespace.
-        f"{machine}-{dead.pid}-1-1-1-{kernel.user_namespace()}": False,
+        f"{machine}-{dead.pid}-1-1-1-{syscalls.user_namespace()}": False,
         # One in another user namespace, into whose processes only the outermost can look.
-        f"{machine}-{dead.pid}-1-1-1": kernel.user_namespace() != kernel.INITIAL_USER_NAMESPACE,
+        f"{machine}-{dead.pid}-1-1-1": syscalls.user_namespace() != syscalls.INITIAL_USER_NAMESPACE,
     }
     try:
         for file in files:
@@ -195,7 +195,7 @@ def test_owners_are_known_by_pid_and_start(place: Directory) -> None:
 
 def test_odd_files_keep_no_record_from_being_undone(place: Directory) -> None:
     start = f"{identity()}-{os.getpid()}-1"  # of a process that is dead, since we have not started at 1
-    own = kernel.user_namespace()
+    own = syscalls.user_namespace()
     odd = [start, f"{identity()}-pid-start-number-{own}", f"{identity()}-", "\udcff", "-", f"{start}-link-{own}"]
     dead = [f"{start}-{number}-{own}" for number in range(10)]
     folder = Path(place.path, f"{start}-folder-{own}")
@@ -219,7 +219,7 @@ def test_the_records_of_all_directories_are_found(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir(mode=0o755)
         directory = Directory(str(tmp_path / name), make=True)
-        leave(directory.fd, f"{identity()}-{os.getpid()}-1-1-{kernel.user_namespace()}")
+        leave(directory.fd, f"{identity()}-{os.getpid()}-1-1-{syscalls.user_namespace()}")
         directory.close()
     undo_the_dead(NEVER, str(tmp_path / "first"), str(tmp_path / "second"))
     assert [path for path in tmp_path.rglob("*-*-*") if path.is_file()] == []
@@ -227,12 +227,12 @@ def test_the_records_of_all_directories_are_found(tmp_path: Path) -> None:
 
 IN_A_USER_NAMESPACE = """
 import os, sys
-from pytest_netns import kernel
-from pytest_netns.child.directory import Directory
-from pytest_netns.child.journal import identity, undo_the_dead
+from pytest_netns._linux import syscalls
+from pytest_netns._child.resident.directory import Directory
+from pytest_netns._child.resident.journal import identity, undo_the_dead
 
-kernel.mount("tmpfs", "/run", 0, kind="tmpfs")
-outside, own = sys.argv[1], str(kernel.user_namespace())
+syscalls.mount("tmpfs", "/run", 0, kind="tmpfs")
+outside, own = sys.argv[1], str(syscalls.user_namespace())
 path = Directory("/run", make=True).path
 for within in (outside, own, f"{own}-{outside}", f"1-{own}"):
     open(f"{path}/{identity()}-{os.getpid()}-1-1-{within}", "w").close()  # of a dead one, as it started at 1
@@ -243,7 +243,7 @@ print(*(file.rpartition("-")[2] for file in os.listdir(path)))
 
 def test_the_record_of_another_user_namespace_is_left_to_those_who_can_undo_it() -> None:
     """From inside, the processes outside cannot be looked into, so none would be found, and the record be removed."""
-    outside = str(kernel.user_namespace())
+    outside = str(syscalls.user_namespace())
     # With /run as it is there: mounted by this user, and so hers.
     assert output("unshare", "-Urm", sys.executable, "-c", IN_A_USER_NAMESPACE, outside).split() == [outside]
 
@@ -289,7 +289,7 @@ def test_a_boot_without_an_identity(tmp_path: Path, boot: str) -> None:
 @needs_root
 @pytest.mark.parametrize("option", ["--time", "--pid"])
 def test_another_namespace_of_times_or_pids_is_another_machine(option: str) -> None:
-    program = "from pytest_netns.child.journal import identity; print(identity())"
+    program = "from pytest_netns._child.resident.journal import identity; print(identity())"
     mount = ["--mount-proc"] if option == "--pid" else ["--boottime", "1000000"]
     inside = output("unshare", option, "--fork", *mount, sys.executable, "-c", program)
     assert inside.strip() != identity()

@@ -1,8 +1,9 @@
-"""The layers of the package: each module imports only what is below it (see docs/explanation/how-it-works.md)."""
+"""The folders of the package: each imports only what is below it (see docs/explanation/how-it-works.md)."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,59 +15,41 @@ import pytest_netns
 
 PACKAGE = Path(pytest_netns.__file__).parent
 
-# From the top to the bottom; modules of one line are of one layer and do not import each other.
+# From the top to the bottom. Folders of one line are beside each other and do not import each other.
 LAYERS = [
     "plugin",
-    "explanations",
-    "requirements scopes",
-    "notices",
-    "settings",
-    "way",
-    "watch",
-    "session pair isolation userns",
-    "doctor",
-    "probes",
-    "namespace guard mphelpers pools remedies",
-    "remains",
-    "netlink processes sockets sysctl threads",
-    "holders lookup parts through held state",
-    "child.modes",
-    "child.resident child.fork child.mp",
-    "child.task child.process",
-    "child.program",
-    "child.journal",
-    "child.record child.directory",
-    "child.answer child.protocol child.observer child.undo values inside",
-    "child fdpass names users",
-    "background handle",
-    "audit kernel errors loopback wanted interpreter arguments originals",
-    "causes",
+    "_plugin",
+    "_isolation _doctor",
+    "_netns",
+    "_child",
+    "_leaks",
+    "_linux",
+    "_handle _arguments _originals",
+    "_errors",
+    "_causes",
 ]
-# Within a layer, these go by the side.
-SIDEWAYS = {("child.mp", "child.fork")}
-# Who alone may import what is not ours.
-ONLY = {
-    "pytest": {"plugin", "explanations", "requirements", "scopes", "settings", "notices"},
-    "pyroute2": {"netlink"},
-    "ctypes": {"kernel"},
-    "asyncio": {"netlink", "parts"},
-}
-RESIDENT = {
-    *("causes", "kernel", "loopback", "fdpass", "names", "users", "errors", "child"),
-    *(
-        f"child.{name}"
-        for name in ("answer", "observer", "program", "journal", "record", "directory", "undo", "__main__")
-    ),
-}
 DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split()}
+# Who alone may import what is not ours; a folder stands for all that is in it.
+ONLY = {
+    "pytest": {"plugin", "_plugin"},
+    "pyroute2": {"_netns.netlink"},
+    "ctypes": {"_linux.syscalls"},
+    "asyncio": {"_netns.netlink", "_netns.parts"},
+}
+# What the program of the resident child may reach. It has the standard library only, and the cheap part of that.
+OPEN_TO_THE_RESIDENT_CHILD = {"", "_child", "_child.reply", "_child.resident", "_linux", "_errors", "_causes"}
+TOO_DEAR_FOR_THE_RESIDENT_CHILD = {"contextlib", "dataclasses", "json", "re", "subprocess", "threading", "typing"}
 
 
-def modules() -> dict[str, ast.Module]:
+def read() -> dict[str, ast.Module]:
     found = {}
     for path in PACKAGE.rglob("*.py"):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        found[name] = ast.parse(path.read_text())
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = ast.parse(path.read_text())
     return found
+
+
+MODULES = read()
 
 
 def imports(name: str, tree: ast.AST) -> Iterator[str]:
@@ -77,40 +60,72 @@ def imports(name: str, tree: ast.AST) -> Iterator[str]:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module or ""
         elif isinstance(node, ast.ImportFrom):
-            base = [*package.split(".")[: package.count(".") + 2 - node.level], *(node.module or "").split(".")]
-            stem = ".".join(part for part in base if part)
+            if node.level:
+                above = package.split(".") if package else []
+                stem = ".".join([*above[: len(above) - node.level + 1], *filter(None, [node.module])])
+            else:
+                stem = (node.module or "").removeprefix("pytest_netns.")
             for alias in node.names:
                 inner = f"{stem}.{alias.name}".strip(".")
-                yield inner if inner in DEPTH else stem
+                yield inner if inner in MODULES else stem
         yield from imports(name, node)
 
 
+IMPORTS = {name: set(imports(name, tree)) for name, tree in MODULES.items()}
+
+
+def folder(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def is_in(name: str, places: set[str]) -> bool:
+    return name in places or folder(name) in places
+
+
 def test_every_module_has_a_layer() -> None:
-    assert set(DEPTH) == set(modules()) - {"", "child.__main__"}
+    assert {folder(name) for name in MODULES} == {"", *DEPTH}
 
 
-@pytest.mark.parametrize("name", sorted(DEPTH))
-def test_a_module_imports_only_what_is_below_it(name: str) -> None:
-    for imported in imports(name, modules()[name]):
-        if imported in DEPTH and (name, imported) not in SIDEWAYS and not name.startswith(f"{imported}."):
-            assert DEPTH[imported] > DEPTH[name], f"{name} imports {imported}"
-        owners = ONLY.get(imported.partition(".")[0])
-        assert owners is None or name in owners, f"{name} imports {imported}"
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - {""}))
+def test_a_module_imports_only_what_is_below_its_folder(name: str) -> None:
+    for imported in IMPORTS[name]:
+        if imported in MODULES and folder(imported) != folder(name):
+            assert DEPTH[folder(imported)] > DEPTH[folder(name)], f"{name} imports {imported}"
+        owners = ONLY.get(folder(imported))
+        assert owners is None or is_in(name, owners), f"{name} imports {imported}"
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    # A package is a part of what is in it, not the other way round.
+    graph = {
+        name: {one for one in found if one in MODULES and not name.startswith(f"{one}.")}
+        for name, found in IMPORTS.items()
+    }
+    list(graphlib.TopologicalSorter(graph).static_order())  # CycleError names them
+
+
+def reached(start: str) -> set[str]:
+    """Return the modules of ours that a program imports as it starts, with the packages that they are in."""
+    found: set[str] = set()
+    left = [start]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [one for one in IMPORTS[name] if one in MODULES]
+            left += [name.rpartition(".")[0]]
+    return found
 
 
 def test_the_resident_child_is_made_of_standard_library_alone() -> None:
-    for name in RESIDENT:
-        for imported in imports(name, modules()[name]):
-            top = imported.partition(".")[0]
-            assert imported in RESIDENT or top in sys.stdlib_module_names | {"pytest_netns"}, (
-                f"{name} imports {imported}"
-            )
-            assert top not in {"typing", "re", "json", "subprocess", "dataclasses", "contextlib"}, (
-                f"{name} imports {top}"
-            )
+    program = reached("_child.resident.__main__")
+    assert "_child.resident.server" in program
+    for name in program - {""}:
+        assert any(name == one or name.rpartition(".")[0] == one for one in OPEN_TO_THE_RESIDENT_CHILD), name
+        for imported in IMPORTS[name] - MODULES.keys():
+            assert folder(imported) in sys.stdlib_module_names, f"{name} imports {imported}"
+            assert folder(imported) not in TOO_DEAR_FOR_THE_RESIDENT_CHILD, f"{name} imports {imported}"
 
 
 @pytest.mark.parametrize("module", ["pyroute2", "asyncio", "multiprocessing", "ctypes", "subprocess", "socket"])
@@ -124,7 +139,7 @@ def test_the_plugin_does_not_load_what_a_run_without_namespaces_does_not_need(mo
 
 def test_there_is_no_module_state() -> None:
     """What lives for the session is on the session; a module holds constants."""
-    for name, tree in modules().items():
+    for name, tree in MODULES.items():
         for node in tree.body:
             if isinstance(node, (ast.Assign, ast.AnnAssign)):
                 value = node.value
@@ -138,17 +153,20 @@ def test_there_is_no_module_state() -> None:
 
 # What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
 OF_OS = {
-    *("arguments", "session", "interpreter", "loopback", "child.directory", "child.journal"),
-    *("doctor", "errors", "names", "plugin", "probes", "processes", "remedies", "through", "userns", "users"),
-    *("wanted", "way", "child.__main__", "child.observer", "child.program", "child.record", "child.undo"),
+    *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor", "plugin"),
+    *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
+    *("_netns.factory", "_netns.commands", "_netns.nsenter", "_child.launch"),
+    *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
+    "_child.resident.server",
 }
 
 
-def test_the_system_is_called_by_what_no_test_replaces() -> None:
-    """By ``posix`` rather than ``os``, and by ``kernel.Socket`` rather than ``socket.socket``."""
-    for name, tree in modules().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                assert name in OF_OS or "os" not in {alias.name for alias in node.names}, f"{name} imports os"
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "socket.socket":
-                assert name in RESIDENT | {"probes"}, f"{name} makes a socket.socket"
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_the_system_is_called_by_what_no_test_replaces(name: str) -> None:
+    """By ``posix`` rather than ``os``, and by ``syscalls.Socket`` rather than ``socket.socket``."""
+    program = reached("_child.resident.__main__")
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Import):
+            assert is_in(name, OF_OS) or "os" not in {alias.name for alias in node.names}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "socket.socket":
+            assert name in program or name.startswith("_doctor.")

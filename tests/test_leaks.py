@@ -19,7 +19,7 @@ START = """
     import asyncio, os, signal, socket, subprocess, sys, threading, time
     from concurrent.futures import ThreadPoolExecutor
     import pytest
-    from pytest_netns import kernel
+    from pytest_netns._linux import syscalls
 
     kept = []
     go_on = threading.Event()
@@ -42,10 +42,12 @@ START = """
         subprocess.run(["setsid", "sh", "-c", command], pass_fds=fds, check=True)
 """
 SETTINGS = """
-    from pytest_netns import guard, kernel, netlink, parts, processes, remains, sockets, threads
-    from pytest_netns.child import mp
+    from pytest_netns._leaks import guard, pending
+    from pytest_netns._linux import syscalls
+    from pytest_netns._netns import netlink, parts, commands, sockets, threads
+    from pytest_netns._child import mp
 
-    remains.GRACE, remains.EVERY = 0.05, 0.0
+    pending.GRACE, pending.EVERY = 0.05, 0.0
 
     def blind(**nothing):
         "Let the guard see nothing of one kind."
@@ -215,7 +217,7 @@ LEAKS = {
         def test_leak(netns):
             daemon(netns.create_server(("127.0.0.1", 80)).fileno())
         """,
-        "remains.Remains.closed = lambda *args: None",
+        "pending.Remains.closed = lambda *args: None",
         "  process * (sleep 1000) has descriptor * open: AF_INET SOCK_STREAM ('127.0.0.1', 80)",
     ),
     "a descriptor was sent to a process that lives on": Leak(
@@ -232,7 +234,7 @@ LEAKS = {
             ours.close()
             theirs.close()
         """,
-        "remains.Remains.closed = lambda *args: None",
+        "pending.Remains.closed = lambda *args: None",
         "  process * has descriptor * open: AF_INET SOCK_STREAM ('127.0.0.1', 80)",
     ),
     "a child was forked and runs on": Leak(
@@ -265,14 +267,14 @@ LEAKS = {
             with open("pids", "a") as file:
                 print(process.pid, file=file)
         """,
-        "processes.Processes.close = lambda self: None",
+        "commands.Processes.close = lambda self: None",
     ),
     "a command has left a daemon in the namespace": Leak(
         """
         def test_leak(netns):
             netns.run(["setsid", "sh", "-c", "sleep 1000 <&- >&- 2>&- & echo $! >> pids"], check=True)
         """,
-        "processes.Processes.close = lambda self: None",
+        "commands.Processes.close = lambda self: None",
     ),
     "a daemon was started inside, and no command": Leak(
         """
@@ -280,25 +282,25 @@ LEAKS = {
             with netns.enter():
                 daemon()
         """,
-        "processes.Processes.close = lambda self: None",
+        "commands.Processes.close = lambda self: None",
     ),
     "a process has entered": Leak(
         """
         def test_leak(netns):
             program = (
-                "import os, signal, sys; from pytest_netns import kernel; os.fork() and os._exit(0); os.setsid(); "
-                "kernel.setns(int(sys.argv[1])); os.close(int(sys.argv[1])); "
+                "import os, signal, sys; from pytest_netns._linux import syscalls; "
+                "os.fork() and os._exit(0); os.setsid(); syscalls.setns(int(sys.argv[1])); os.close(int(sys.argv[1])); "
                 "open('pids', 'a').write(str(os.getpid())); os.close(1); signal.pause()"
             )
             fd = netns.fileno()
             subprocess.run([sys.executable, "-c", program, str(fd)], pass_fds=[fd], stdout=subprocess.PIPE, check=True)
         """,
-        "processes.Processes.close = lambda self: None",
+        "commands.Processes.close = lambda self: None",
     ),
     "the namespace was entered and not left": Leak(
         """
         def test_leak(netns):
-            kernel.setns(netns.fileno())
+            syscalls.setns(netns.fileno())
 
         def test_after(netns):
             assert os.stat("/proc/self/ns/net").st_ino != netns.inode

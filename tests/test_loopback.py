@@ -107,7 +107,7 @@ def test_what_is_no_python_test(pytester: pytest.Pytester) -> None:
 def test_without_ipv6(pytester: pytest.Pytester) -> None:
     """As of a kernel that was started with ipv6.disable_ipv6=1: the rest is there all the same."""
     pytester.makepyfile("""
-        from pytest_netns import kernel, loopback
+        from pytest_netns._linux import syscalls, loopback
 
         def test_it(netns):
             with netns.enter():

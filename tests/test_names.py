@@ -10,9 +10,9 @@ import pytest
 from helpers import named_namespaces
 from ordinary_user import needs_root
 
-from pytest_netns import names
-from pytest_netns.namespace import MakeNetNS
-from pytest_netns.session import check_name
+from pytest_netns._linux import run_netns
+from pytest_netns._netns.factory import check_name
+from pytest_netns._netns.namespace import MakeNetNS
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def run(program: str) -> list[str]:
 BEGIN = """
 import fcntl, os, subprocess, threading
 from pytest_netns import NetNSTimeoutError
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 
 os.mkdir("/run/netns")
 lock = os.open("/run/netns", os.O_RDONLY)
@@ -140,11 +140,11 @@ subprocess.run(["ip", "netns", "del", "theirs"], check=True)
 @needs_root
 def test_the_doctor_names_who_keeps_the_lock() -> None:
     found = run("""
-from pytest_netns.doctor import Doctor
+from pytest_netns._doctor.findings import Doctor
 fcntl.flock(lock, fcntl.LOCK_EX)
 print(Doctor().look(["mount"])[0], os.getpid())
 session.close()
 """)
     pid = found[0].rpartition(" ")[2]
     assert found[0].startswith(f"mount: process {pid} (")
-    assert f"as it has {names.DIRECTORY} locked" in found[0]
+    assert f"as it has {run_netns.DIRECTORY} locked" in found[0]

@@ -11,7 +11,7 @@ import pytest
 from helpers import links
 
 from pytest_netns import MakeNetNS, NetNS, NetNSTimeoutError, NetNSUnsupportedError
-from pytest_netns.pair import join, wait_until_up
+from pytest_netns._netns.pair import join, wait_until_up
 
 FAMILIES = {
     socket.AF_INET: ("192.0.2.1", "192.0.2.2"),

@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 from helpers import children_of, needs_another_user, needs_privilege
 
-from pytest_netns import MakeNetNS, NetNS, NetNSPermissionError, kernel, processes
+from pytest_netns import MakeNetNS, NetNS, NetNSPermissionError
+from pytest_netns._linux import syscalls
+from pytest_netns._netns import commands
 
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 IN_WHICH = ["readlink", "/proc/self/ns/net"]
@@ -155,7 +157,7 @@ def started(ns: NetNS, script: str) -> subprocess.Popen[str]:
 
 
 def test_close_lets_a_command_end_in_its_own_way(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "TERM_TIMEOUT", LONG)
+    monkeypatch.setattr(commands, "TERM_TIMEOUT", LONG)
     ns = make_netns()
     process = started(ns, "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done")
     ns.close()
@@ -163,7 +165,7 @@ def test_close_lets_a_command_end_in_its_own_way(make_netns: MakeNetNS, monkeypa
 
 
 def test_close_kills_a_command_that_ignores_sigterm(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "TERM_TIMEOUT", 0.05)
+    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0.05)
     ns = make_netns()
     process = started(ns, "trap '' TERM; echo ready; exec sleep 1000")
     ns.close()
@@ -251,7 +253,7 @@ def test_a_command_outlives_the_thread_that_started_it(netns: NetNS) -> None:
 
 
 def test_a_command_that_dies_with_its_parent_lives_as_long_as_the_test(netns: NetNS) -> None:
-    die_with_parent = functools.partial(kernel.die_with_parent, os.getpid())
+    die_with_parent = functools.partial(syscalls.die_with_parent, os.getpid())
     with netns.popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_parent) as process:
         netns.popen(["true"]).wait()
         process.communicate(b"")
@@ -306,7 +308,7 @@ def test_no_zombie_is_left(netns: NetNS) -> None:
 
 
 def test_close_takes_no_longer_than_it_must(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "TERM_TIMEOUT", LONG)
+    monkeypatch.setattr(commands, "TERM_TIMEOUT", LONG)
     ns = make_netns()
     ns.popen(["sleep", "1000"])
     before = time.monotonic()

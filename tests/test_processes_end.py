@@ -11,14 +11,15 @@ import pytest
 from helpers import is_running, needs_privilege
 from test_processes import child_states, has_ended, sh
 
-from pytest_netns import MakeNetNS, NetNS, NetNSOSError, processes
-from pytest_netns.session import Session
+from pytest_netns import MakeNetNS, NetNS, NetNSOSError
+from pytest_netns._netns import commands
+from pytest_netns._netns.factory import Session
 
 
 @pytest.fixture
 def term_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what does not heed SIGTERM be killed soon."""
-    monkeypatch.setattr(processes, "TERM_TIMEOUT", 0.1)
+    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0.1)
 
 
 def pids_of(ns: NetNS, script: str, *, count: int) -> list[int]:
@@ -77,7 +78,7 @@ def test_what_does_not_end_is_named_and_the_rest_is_ended(
     other = ns.popen(["sleep", "1000"])
     assert stubborn.stdout is not None
     assert stubborn.stdout.readline() == b"ready\n"
-    monkeypatch.setattr(processes, "KILL_TIMEOUT", -1)
+    monkeypatch.setattr(commands, "KILL_TIMEOUT", -1)
     with pytest.raises(NetNSOSError, match=rf"were killed and do not end: {stubborn.pid} \(sh -c trap"):
         ns.close()
     assert other.returncode == -signal.SIGTERM
@@ -185,7 +186,7 @@ def test_what_is_taken_of_a_pipe(make_netns: MakeNetNS, session_outputs: list[tu
     ns.close()
     assert [title.split("`")[1] for title, _ in session_outputs] == ["sh -c 'yes x'", "printf '\\377'"]
     assert set(session_outputs[0][1]) == {"x", "\n"}
-    assert len(session_outputs[0][1]) <= processes.OUTPUT_LIMIT
+    assert len(session_outputs[0][1]) <= commands.OUTPUT_LIMIT
     assert session_outputs[1][1] == "\N{REPLACEMENT CHARACTER}"
 
 

@@ -14,7 +14,8 @@ import pyroute2
 import pytest
 from helpers import eventually, named_namespaces
 
-from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, fdpass
+from pytest_netns import MakeNetNS, NetNS, NetNSClosedError
+from pytest_netns._linux import fdpass
 
 LONG = 60.0  # seconds after which a program is taken to hang that should not
 NOT_LONG = 2.0  # seconds to wait for a program that is certain to hang
@@ -194,7 +195,7 @@ def test_with_the_fixtures_no_child_escapes(netns: NetNS, monkeypatch: pytest.Mo
 
     read, write = os.pipe()
     monkeypatch.setattr(fdpass, "send", send_and_get_a_signal)
-    monkeypatch.setattr("pytest_netns.child.answer.send", send_and_get_a_signal)
+    monkeypatch.setattr("pytest_netns._child.reply.send", send_and_get_a_signal)
     try:
         netns.socket().close()
         with pytest.raises(ChildProcessError):  # the signal's default ends it after it has begun

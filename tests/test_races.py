@@ -17,7 +17,7 @@ import pytest
 from helpers import descriptors, is_running
 
 from pytest_netns import NetNSClosedError, NetNSError
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 
 SWITCH = 1e-5  # seconds that a thread has the interpreter's lock
 THREADS = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns.child.record import SLOT, Entry, Record, entries, open_file
+from pytest_netns._child.resident.record import SLOT, Entry, Record, entries, open_file
 
 
 @pytest.fixture

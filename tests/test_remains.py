@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import remains
-from pytest_netns.holders import holders_of
-from pytest_netns.namespace import MakeNetNS, NetNS
-from pytest_netns.remains import UNEXPLAINED
-from pytest_netns.session import Session
+from pytest_netns._leaks import pending
+from pytest_netns._leaks.pending import UNEXPLAINED
+from pytest_netns._leaks.references import holders_of
+from pytest_netns._netns.factory import Session
+from pytest_netns._netns.namespace import MakeNetNS, NetNS
 
 Run = Callable[..., pytest.RunResult]
 
@@ -27,7 +27,7 @@ START = """
 
     DAEMON = textwrap.dedent('''
         import os, signal, socket, sys, textwrap, threading
-        from pytest_netns import kernel
+        from pytest_netns._linux import syscalls
         if os.fork():
             os._exit(0)
         os.setsid()
@@ -50,7 +50,7 @@ START = """
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Iterator[Run]:
     def run(code: str, *options: str, grace: float = 0.05) -> pytest.RunResult:
-        pytester.makeconftest(f"from pytest_netns import remains\nremains.GRACE = {grace}\nremains.EVERY = 0.0")
+        pytester.makeconftest(f"from pytest_netns._leaks import pending\npending.GRACE = {grace}\npending.EVERY = 0.0")
         pytester.makepyfile(textwrap.dedent(START) + textwrap.dedent(code))
         return pytester.runpytest_subprocess("-p", "no:randomly", *options)
 
@@ -92,7 +92,7 @@ KEPT = {
         code = '''
             inside = threading.Event()
             def enter():
-                kernel.setns(fds[0])
+                syscalls.setns(fds[0])
                 os.close(fds[0])
                 inside.set()
                 threading.Event().wait()
@@ -276,7 +276,7 @@ def test_what_the_resident_child_had_no_time_to_forget_is_not_kept(session: Sess
 
 
 def test_what_nobody_asks_about_is_not_remembered_for_ever(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remains, "MANY", 10)
+    monkeypatch.setattr(pending, "MANY", 10)
     session.remains._many = 10
     kept = session.namespace("kept")
     duplicate = os.dup(kept.fileno())

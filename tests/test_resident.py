@@ -18,8 +18,8 @@ from helpers import descriptors, eventually, is_running, named_namespaces
 
 import pytest_netns
 from pytest_netns import NetNS
-from pytest_netns.holders import namespace_of_socket
-from pytest_netns.session import Session
+from pytest_netns._leaks.references import namespace_of_socket
+from pytest_netns._netns.factory import Session
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_an_interrupted_request_does_not_answer_the_next(session: Session) -> No
 def test_it_ends_when_its_parent_does_also_if_others_hold_the_connection() -> None:
     program = """
 import os, signal, sys
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 session = Session()
 session.namespace()
 print(session.modes.resident.pid, flush=True)

@@ -15,10 +15,11 @@ import pytest
 from helpers import eventually, is_running, named_namespaces, needs_privilege
 from ordinary_user import LAB, Start, denied, place, start
 
-from pytest_netns import NetNS, NetNSExistsError, NetNSPermissionError, kernel
-from pytest_netns.child import record
-from pytest_netns.pair import join
-from pytest_netns.session import Session
+from pytest_netns import NetNS, NetNSExistsError, NetNSPermissionError
+from pytest_netns._child.resident import record
+from pytest_netns._linux import syscalls
+from pytest_netns._netns.factory import Session
+from pytest_netns._netns.pair import join
 
 __all__ = ["place", "start"]  # fixtures
 
@@ -37,7 +38,7 @@ def ns(session: Session) -> NetNS:
 
 
 def test_the_namespace_belongs_to_another_user_namespace(ns: NetNS) -> None:
-    assert kernel.is_owned_below(ns.fileno())
+    assert syscalls.is_owned_below(ns.fileno())
 
 
 @needs_privilege
@@ -45,7 +46,7 @@ def test_off_and_auto_make_none_for_the_privileged() -> None:
     for userns in ("off", "auto"):
         session = Session(userns=userns)
         try:
-            assert not kernel.is_owned_below(session.namespace().fileno())
+            assert not syscalls.is_owned_below(session.namespace().fileno())
         finally:
             session.close()
 
@@ -103,7 +104,7 @@ def test_another_resident_child_joins_the_user_namespace_of_the_first(session: S
 
 
 def test_host_names(ns: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "setns", None)  # as where no thread can be inside
+    monkeypatch.setattr(syscalls, "setns", None)  # as where no thread can be inside
     ns.ipr.link("add", ifname="only-here", kind="bridge", state="up")
     (index,) = ns.ipr.link_lookup(ifname="only-here")
     ns.ipr.addr("add", index=index, address="fe80::1", prefixlen=64, flags=2)  # IFA_F_NODAD
@@ -162,7 +163,7 @@ def test_another_resident_child_knows_the_names(session: Session, ns: NetNS) -> 
 
 def test_the_cookie_is_asked_by_way_of_the_user_namespace(ns: NetNS) -> None:
     with ns.enter():
-        cookie = kernel.namespace_cookie()
+        cookie = syscalls.namespace_cookie()
     assert record.cookie_of(ns.fileno()) == cookie
 
 
@@ -282,6 +283,6 @@ def test_the_error_of_a_thread_says_what_to_do(ns: NetNS, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise PermissionError(1, "as without privilege")
 
-    monkeypatch.setattr(kernel, "setns", refuse)
+    monkeypatch.setattr(syscalls, "setns", refuse)
     with pytest.raises(NetNSPermissionError, match="belongs to a user namespace of the resident child's"):
         ns.call(os.getpid)

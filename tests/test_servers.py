@@ -17,15 +17,8 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import (
-    MakeNetNS,
-    NetNS,
-    NetNSClosedError,
-    NetNSPermissionError,
-    NetNSUnsupportedError,
-    causes,
-    sockets,
-)
+from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSPermissionError, NetNSUnsupportedError, _causes
+from pytest_netns._netns import sockets
 
 ANY = ("127.0.0.1", 0)
 NOBODY = ("127.0.0.1", 9)
@@ -250,7 +243,7 @@ def test_a_name_that_is_unknown_is_the_same_error(netns: NetNS) -> None:
     address = ("no-such-host.invalid", 9)
     ours, standard = (outcome(create_connection(netns, whose), address) for whose in ("ours", "standard"))
     has_hint = str(standard[1]).startswith(f"[Errno {socket.EAI_AGAIN}]")
-    hint = causes.NEXT_STEP[causes.LOOKING_UP][socket.EAI_AGAIN]
+    hint = _causes.NEXT_STEP[_causes.LOOKING_UP][socket.EAI_AGAIN]
     told = f"{standard[1]} (while looking up {address!r} in namespace 'netns')"
     assert ours == (socket.gaierror, f"{told}; {hint}" if has_hint else told)
 

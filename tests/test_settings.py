@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from pytest_netns.child import MODES
-from pytest_netns.settings import Settings
+from pytest_netns._child import MODES
+from pytest_netns._plugin.settings import Settings
 
 VALID = "resident, fork, mp, mp:fork, mp:forkserver, mp:spawn"
 

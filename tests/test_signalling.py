@@ -13,8 +13,9 @@ from unittest import mock
 import pytest
 from helpers import eventually, is_running, needs_privilege
 
-from pytest_netns import MakeNetNS, kernel
-from pytest_netns.child.undo import Reaper
+from pytest_netns import MakeNetNS
+from pytest_netns._child.resident.reaper import Reaper
+from pytest_netns._linux import syscalls
 
 
 @pytest.fixture
@@ -76,11 +77,11 @@ def test_what_is_started_beside_one_that_is_made_up_is_ended(make_netns: MakeNet
 
 INSIDE = """
 import os, subprocess, sys
-from pytest_netns import kernel
-from pytest_netns.child.undo import Reaper
+from pytest_netns._linux import syscalls
+from pytest_netns._child.resident.reaper import Reaper
 
 other = subprocess.Popen(["sleep", "1000"])
-here = kernel.namespace_id("/proc/self/ns/net")
+here = syscalls.namespace_id("/proc/self/ns/net")
 reaper = Reaper({here}, tuple(map(int, sys.argv[1].split())))
 assert reaper.signal(9) == [other.pid], "the parent, which is inside too, is spared, and so are we"
 assert other.wait() == -9
@@ -91,14 +92,14 @@ reaper.close()
 
 @needs_privilege
 def test_neither_itself_nor_an_ancestor(make_netns: MakeNetNS) -> None:
-    original = " ".join(map(str, kernel.namespace_id("/proc/self/ns/net")))
+    original = " ".join(map(str, syscalls.namespace_id("/proc/self/ns/net")))
     command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", INSIDE, original]
     make_netns().run(command, check=True)
 
 
 @pytest.mark.parametrize("roots", [True, False])
 def test_nothing_in_the_original_namespace(stranger: tuple[int, int], roots: bool) -> None:
-    original = kernel.namespace_id("/proc/self/ns/net")
+    original = syscalls.namespace_id("/proc/self/ns/net")
     reaper = Reaper({original}, original)
     try:
         assert reaper.signal(9, stranger[:1] if roots else (), os.getpid()) == []
@@ -115,7 +116,7 @@ def test_roots_of_others_are_no_roots(make_netns: MakeNetNS) -> None:
     children = f"/proc/{process.pid}/task/{process.pid}/children"
     eventually(lambda: Path(children).read_text(), "it has a child")
     inhabited = {ns._handle.identity}
-    reaper = Reaper(inhabited, kernel.namespace_id("/proc/self/ns/net"))
+    reaper = Reaper(inhabited, syscalls.namespace_id("/proc/self/ns/net"))
     try:
         assert reaper.signal(0, [process.pid], os.getppid()) == []
         assert len(reaper.signal(0, [process.pid], os.getpid())) == 1

@@ -20,7 +20,7 @@ def test_leak(netns):
 
 
 def soak(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "soak", "--begin=80", "--every=10", *options]
+    command = [sys.executable, "-m", "trials.soak", "--begin=80", "--every=10", *options]
     return subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSError
-from pytest_netns.session import Session
+from pytest_netns._netns.factory import Session
 
 
 @pytest.fixture

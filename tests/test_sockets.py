@@ -14,8 +14,8 @@ import pytest
 from helpers import eventually
 
 from pytest_netns import ChildModeError, NetNS, NetNSError
-from pytest_netns.child import MODES
-from pytest_netns.session import Session
+from pytest_netns._child import MODES
+from pytest_netns._netns.factory import Session
 
 SIOCGSKNS = 0x894C  # <linux/sockios.h>
 ETH_P_ALL = socket.htons(3)

@@ -19,10 +19,12 @@ from ordinary_user import UID, Start, needs_root, place, start
 from test_users import ORDINARY, lending
 
 import pytest_netns
-from pytest_netns import ChildDiedError, NetNS, kernel, lookup
-from pytest_netns.child.directory import parents
-from pytest_netns.child.record import cookie_of
-from pytest_netns.session import Session
+from pytest_netns import ChildDiedError, NetNS
+from pytest_netns._child.resident.directory import parents
+from pytest_netns._child.resident.record import cookie_of
+from pytest_netns._linux import syscalls
+from pytest_netns._netns import resolver
+from pytest_netns._netns.factory import Session
 
 __all__ = ["place", "start"]  # fixtures
 
@@ -46,7 +48,7 @@ def run(program: str, *arguments: str, under: Sequence[str] = (), **env: str) ->
 LIMITS = """
     import errno, os, signal, sys
     from pytest_netns import NetNSLimitError
-    from pytest_netns.session import Session
+    from pytest_netns._netns.factory import Session
 
     def limit(kind, number):
         with open(f"/proc/sys/user/max_{kind}_namespaces", "w") as file:
@@ -101,7 +103,7 @@ def test_a_limit_that_a_child_which_takes_over_meets() -> None:
 def test_what_does_not_pass_is_told_by_the_same_child() -> None:
     program = """
     from pytest_netns import NetNSPermissionError
-    from pytest_netns.session import Session
+    from pytest_netns._netns.factory import Session
     session = Session(userns="off")
     pids = set()
     for _ in range(3):
@@ -147,13 +149,15 @@ def test_a_suite_under_a_supervisor_that_ignores_sigchld(start: Start, options: 
 
 @pytest.mark.parametrize("name", ["netns", "users", "ptrace", "journal"])
 def test_the_doctor_under_a_supervisor_that_ignores_sigchld(name: str) -> None:
-    program = "import sys; from pytest_netns.doctor import Doctor; print(Doctor().look(sys.argv[1:])[0].cause)"
+    program = (
+        "import sys; from pytest_netns._doctor.findings import Doctor; print(Doctor().look(sys.argv[1:])[0].cause)"
+    )
     assert run(program, name, under=IGNORING) == run(program, name)
 
 
 def test_the_cookie_of_a_namespace_where_sigchld_is_ignored(netns: NetNS, ignored: None) -> None:
     with netns.enter():
-        cookie = kernel.namespace_cookie()
+        cookie = syscalls.namespace_cookie()
     assert cookie_of(netns.fileno()) == cookie
 
 
@@ -173,20 +177,20 @@ def test_a_child_whose_exit_status_nobody_is_told(ignored: None) -> None:
 
 
 def test_a_lookup_whose_program_ends_without_an_answer(ignored: None) -> None:
-    assert lookup.by_program(subprocess.run, "127.0.0.1", 80, 0, socket.SOCK_STREAM)[0][-1] == ("127.0.0.1", 80)
+    assert resolver.by_program(subprocess.run, "127.0.0.1", 80, 0, socket.SOCK_STREAM)[0][-1] == ("127.0.0.1", 80)
 
     def fail(command: object, **how: object) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run([sys.executable, "-c", "raise SystemExit(3)"], stdout=subprocess.PIPE, check=False)
 
     with pytest.raises(ChildDiedError, match="the program that looks it up ended and was reaped by somebody else"):
-        lookup.by_program(fail, "127.0.0.1", 80)
+        resolver.by_program(fail, "127.0.0.1", 80)
 
 
 def test_the_doctor_when_its_program_ends_without_an_answer() -> None:
     program = """
         import subprocess, sys
         from pytest_netns import ChildDiedError
-        from pytest_netns.doctor import Doctor
+        from pytest_netns._doctor.findings import Doctor
         sys.path[:] = []  # so that the program does not find what it needs
         try:
             Doctor().look(["netns"])
@@ -256,7 +260,7 @@ def test_the_doctor_says_that_it_hangs(start: Start, tmp_path: Path, hanging: Pa
 FEW = """
     import os, resource
     from pytest_netns import NetNSError
-    from pytest_netns.session import Session
+    from pytest_netns._netns.factory import Session
 
     session = Session()
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))
@@ -289,7 +293,7 @@ def test_a_start_that_fails_for_lack_of_descriptors_leaves_none() -> None:
 
 
 def test_a_start_that_fails_as_there_is_no_program_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_netns.child import process
+    from pytest_netns._child.resident import process
 
     session = Session()
     before = descriptors()
@@ -321,8 +325,8 @@ STARTS = """
     sys.path.insert(0, sys.argv[1])
     import pytest_netns
     assert pytest_netns.__file__.startswith(sys.argv[1])
-    from pytest_netns.doctor import Doctor
-    from pytest_netns.session import Session
+    from pytest_netns._doctor.findings import Doctor
+    from pytest_netns._netns.factory import Session
     session = Session()
     session.namespace().socket().close()
     session.close()

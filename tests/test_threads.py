@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from helpers import descriptors, eventually, is_gone
 
-from pytest_netns import NetNS, NetNSClosedError, NetNSLeakError, kernel
-from pytest_netns.session import Session
-from pytest_netns.threads import namespace_of
+from pytest_netns import NetNS, NetNSClosedError, NetNSLeakError
+from pytest_netns._leaks.stacks import namespace_of
+from pytest_netns._linux import syscalls
+from pytest_netns._netns.factory import Session
 
 MakeNetNS = Callable[..., NetNS]
 NOT_LONG = 0.2  # seconds to wait for a thread that is certain not to end
@@ -267,5 +268,5 @@ def test_a_thread_that_just_ends_is_nowhere(error: type[OSError], monkeypatch: p
     def refuse(_: object) -> None:
         raise error
 
-    monkeypatch.setattr(kernel, "namespace_id", refuse)
+    monkeypatch.setattr(syscalls, "namespace_id", refuse)
     assert namespace_of(threading.current_thread()) is None

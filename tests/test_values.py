@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_netns import UnpicklableError, fdpass, values
+from pytest_netns import UnpicklableError
+from pytest_netns._child import pickling
+from pytest_netns._linux import fdpass
 
 WAY_OUT = (
     "define it at the top level of a module that the child can import, or let a child inherit it "
@@ -67,7 +69,7 @@ def load(pickled: bytes, fds: list[int]) -> Any:
     """Load a value with descriptors that were received."""
     received = fdpass.Received()
     received.fds = fds
-    return values.load(pickled, received)
+    return pickling.load(pickled, received)
 
 
 def duplicates(sockets: list[socket.socket]) -> list[int]:
@@ -77,7 +79,7 @@ def duplicates(sockets: list[socket.socket]) -> list[int]:
 
 @pytest.mark.parametrize("value", [None, 0, "text", [1, (2, {"three": 4.0})], b"\0" * 100_000, {1, 2}])
 def test_a_value_without_sockets_needs_no_descriptor(value: object) -> None:
-    pickled, sockets = values.dump(value)
+    pickled, sockets = pickling.dump(value)
     assert sockets == []
     assert load(pickled, []) == value
 
@@ -99,7 +101,7 @@ def test_a_nested_socket_crosses_as_a_descriptor(
     get: Callable[[Any], socket.socket],
 ) -> None:
     left, right = pair
-    pickled, sockets = values.dump(nest(left))
+    pickled, sockets = pickling.dump(nest(left))
     fds = duplicates(sockets)
     received = get(load(pickled, fds))
     with received:
@@ -112,7 +114,7 @@ def test_a_nested_socket_crosses_as_a_descriptor(
 
 def test_many_sockets_keep_their_places(pair: tuple[socket.socket, socket.socket]) -> None:
     left, right = pair
-    pickled, sockets = values.dump({"left": left, "right": right})
+    pickled, sockets = pickling.dump({"left": left, "right": right})
     loaded = load(pickled, duplicates(sockets))
     with loaded["left"], loaded["right"]:
         left.sendall(b"to the right")
@@ -121,7 +123,7 @@ def test_many_sockets_keep_their_places(pair: tuple[socket.socket, socket.socket
 
 def test_dumping_leaves_the_sockets_to_the_caller(pair: tuple[socket.socket, socket.socket]) -> None:
     left, right = pair
-    values.dump([left])
+    pickling.dump([left])
     left.sendall(b"still open")
     assert right.recv(100) == b"still open"
 
@@ -149,7 +151,7 @@ def test_a_failure_to_load_closes_the_descriptors(
 
 
 def test_a_failure_to_load_closes_the_sockets_made_so_far(pair: tuple[socket.socket, socket.socket]) -> None:
-    pickled, sockets = values.dump([pair[0], Bomb()])
+    pickled, sockets = pickling.dump([pair[0], Bomb()])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with pytest.raises(ValueError, match="bomb"):
@@ -163,7 +165,7 @@ def test_a_socket_of_tls_is_refused(pair: tuple[socket.socket, socket.socket]) -
     context.check_hostname = False
     with context.wrap_socket(pair[0], do_handshake_on_connect=False) as wrapped:
         with pytest.raises(TypeError) as info:
-            values.dump([wrapped])
+            pickling.dump([wrapped])
     assert str(info.value) == "cannot pickle 'SSLSocket' object"
 
 
@@ -172,18 +174,18 @@ def test_a_socket_of_a_subclass_is_refused() -> None:
         pass
 
     with Mine() as mine, pytest.raises(TypeError, match=r"^cannot pickle 'Mine' object$"):
-        values.dump(mine)
+        pickling.dump(mine)
 
 
 def text_of_refusal(func: object, *args: object, **kwargs: object) -> tuple[str, str]:
     """Return the whole text, and the reason that pickle gave, which is not the same in each Python."""
     with pytest.raises(UnpicklableError) as info:
-        values.check_picklable("spawn", func, args, kwargs)
+        pickling.check_picklable("spawn", func, args, kwargs)
     return str(info.value), str(info.value.__cause__)
 
 
 def test_what_pickles_is_let_through(pair: tuple[socket.socket, socket.socket]) -> None:
-    values.check_picklable("spawn", print, (1, pair[0]), {"file": None, "sock": pair[1]})
+    pickling.check_picklable("spawn", print, (1, pair[0]), {"file": None, "sock": pair[1]})
 
 
 def test_a_lambda_is_named() -> None:

@@ -1,0 +1,89 @@
+"""Functions that run in a thread of their own, since a signal handler interrupts those of the main thread."""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Callable
+from typing import Any
+
+from .._linux import syscalls
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+PAUSE = 0.05  # seconds between two looks at a function that takes long
+
+
+class Background:
+    """A function that runs in a thread of its own, once.
+
+    Not a ``threading.Thread``: if a handler raises while one is started, its thread ends before it has run anything.
+
+    :param function: takes no arguments.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._threads: list[int] = []
+        self._returned: list[Any] = []
+        self._raised: list[BaseException] = []
+        self._running = _thread.allocate_lock()
+        self._has_ended = False
+        self.native_id: int | None = None
+        """The number that the kernel gives its thread, once that runs; ``threading`` does not know it."""
+
+    def _run(self) -> None:
+        self.native_id = _thread.get_native_id()
+        try:
+            self._returned.append(self._function())
+        except BaseException as error:
+            self._raised.append(error)
+        self._has_ended = True
+        self._running.release()
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self._threads)
+
+    def wait(self, timeout: float) -> bool:
+        """Start it, if it is not started, and wait for its end; return whether it has ended.
+
+        :param timeout: in seconds.
+        :raises RuntimeError: no thread can be started.
+        """
+        if not self._threads:
+            self._running.acquire(blocking=False)
+            syscalls.keep(self._threads, _thread.start_new_thread, self._run, ())
+        deadline = syscalls.monotonic() + timeout
+        while not self._has_ended:
+            left = deadline - syscalls.monotonic()
+            if left <= 0:
+                return False
+            # Whoever got the lock and was interrupted then still has it, hence the pause.
+            if self._running.acquire(timeout=min(left, PAUSE)):
+                self._running.release()
+        return True
+
+    def result(self) -> Any:
+        """Return what the function has returned, or raise what it has raised."""
+        if self._raised:
+            raise self._raised[0]
+        return self._returned[0]
+
+
+def shielded(function: Callable[[], Any]) -> Any:
+    """Call a function so that no signal handler interrupts it, only the wait for it, which then is continued.
+
+    Where no thread can be started, it is called here.
+    """
+    background = Background(function)
+    try:
+        background.wait(syscalls.FOREVER)
+    except RuntimeError:
+        if not background.has_begun:
+            return function()
+        raise
+    except BaseException:
+        if background.has_begun:
+            background.wait(syscalls.FOREVER)
+        raise
+    return background.result()

@@ -1,0 +1,73 @@
+"""The child modes of one test process, each made when it is first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import posix as os  # see syscalls.py
+from collections.abc import Callable
+
+from .._errors import from_errno
+from .._linux import syscalls
+from .._originals import Originals
+from . import check_mode
+from .protocol import ChildMode
+from .resident.client import Resident
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+
+class Modes:
+    """All child modes, and which of them is used where none is named.
+
+    :param current: returns the mode where none is named.
+    :param timeout: how long a child may take over one step, in seconds.
+    :param userns: as of :class:`Resident`.
+    :param originals: what the modules of the modes are imported with.
+    """
+
+    def __init__(self, current: Callable[[], str], timeout: float, userns: str, originals: Originals) -> None:
+        self.current = current
+        self.timeout = timeout
+        self._originals = originals
+        self.pid = os.getpid()
+        self._undo = contextlib.ExitStack()
+        self._homes: list[int] = []
+        try:
+            syscalls.open_own_namespace(self._homes)
+        except OSError as error:
+            text = "cannot open /proc/thread-self/ns/net, the test process's own"
+            raise from_errno(error.errno or 0, text) from error
+        self._undo.callback(syscalls.close_all, self._homes)
+        self._home = self._homes[0]
+        self.resident = Resident(self._home, timeout, userns)
+        self._undo.callback(self.resident.close)
+        self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
+
+    def __getitem__(self, name: str) -> ChildMode:
+        try:
+            return self._modes[name]
+        except KeyError:
+            check_mode(name)
+        try:
+            with self._originals.in_place():
+                return self._modes.setdefault(name, self._make(name))
+        except OSError as error:  # its module cannot be read
+            raise from_errno(error.errno or 0, f"cannot load the child mode {name}") from error
+
+    def _make(self, name: str) -> ChildMode:
+        if name == "fork":
+            from .fork import Fork
+
+            return Fork()
+        from .mp import Multiprocessing
+
+        return Multiprocessing(name.removeprefix("mp").removeprefix(":") or None, self._home)
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that live as long as this object."""
+        return {*self._homes, *self.resident.descriptors()}
+
+    def close(self) -> None:
+        """End the resident child; in a forked child, whose parent still needs it, do nothing."""
+        if os.getpid() == self.pid:
+            self._undo.close()

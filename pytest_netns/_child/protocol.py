@@ -1,0 +1,31 @@
+"""What a child mode is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from .._handle import Handle
+from .._linux import fdpass
+
+Spec = tuple[int, int, int]
+"""A socket to make: family, type and protocol, as of ``socket.socket``."""
+
+
+class ChildMode(Protocol):
+    """One way to start the child."""
+
+    name: str
+
+    def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
+        """Receive one descriptor for each spec."""
+
+    def call(
+        self,
+        handle: Handle,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        timeout: float | None,
+    ) -> Any:
+        """Run a function in a child and return its value."""

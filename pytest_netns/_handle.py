@@ -1,0 +1,28 @@
+"""What identifies a namespace, in one object for all who need it."""
+
+from __future__ import annotations
+
+
+class Handle:
+    """A namespace: its number, descriptor, identity, label and name.
+
+    It is there before the namespace is, so that whatever happens as that is made, there is something to close.
+
+    :param key: the number by which the resident child knows it.
+    :param label: what it is called in reports.
+    :param child_timeout: how long a child may take over one step in it, in seconds.
+    """
+
+    def __init__(self, key: int, label: str, child_timeout: float) -> None:
+        self.key = key
+        self.label = label
+        self.child_timeout = child_timeout
+        self.fd = -1
+        """The descriptor that holds it, which this object owns; -1 before it is made, and after it was closed."""
+        self.identity = (0, 0)
+        """As of ``syscalls.namespace_id``."""
+        self.name: str | None = None
+        """Its name under /run/netns, from the moment at which that may be there until it is known to be gone."""
+
+    def __str__(self) -> str:
+        return f"namespace {self.label!r}"

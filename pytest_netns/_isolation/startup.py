@@ -1,0 +1,130 @@
+"""The way a run goes: with privilege, or in which user namespace, and whether inside a network of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from .._errors import NetNSError
+from .._linux import syscalls
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from types import FrameType
+
+    from .._plugin.settings import Settings
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+
+def text(settings: Settings) -> str:
+    """Say in a few words how namespaces will be made, as far as it can be told without trying."""
+    isolation = {
+        "off": "",
+        "test": ", each test inside one of its own",
+        "class": ", the tests of each class inside one of their own",
+        "module": ", the tests of each module inside one of their own",
+        "session": ", all tests of a process inside one of their own",
+        "worker": ", each process that runs tests inside one of its own",
+    }
+    return _privilege(settings) + isolation[settings.isolate]
+
+
+def _privilege(settings: Settings) -> str:
+    if syscalls.is_in_user_namespace_of_pytest():
+        return "rootless, pytest itself in a user namespace and without a network"
+    if settings.userns == "resident":
+        return "in a user namespace of the resident child, as --netns-userns has it"
+    if syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+        return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
+    if settings.userns == "auto":
+        return "rootless, in a user namespace of the resident child"
+    return "without CAP_SYS_ADMIN (pytest --netns-doctor says what this machine can do)"
+
+
+def where_without_network(settings: Settings, *, scope: str | None, is_marked: bool) -> str:
+    """Say where a test ran that had no way out, or nothing if it had one.
+
+    :param scope: what shares the namespace of an isolated test.
+    :param is_marked: whether it is isolated by its marker.
+    """
+    if scope is not None:
+        owner = "its own" if scope == "test" else f"its {scope}'s"
+        who = "its marker netns_isolate" if is_marked else f"--netns-isolate={settings.isolate}"
+        return f"inside {owner} network namespace, as {who} has it"
+    if settings.isolate == "worker":
+        return "inside the network namespace of its process, as --netns-isolate=worker has it"
+    if syscalls.is_in_user_namespace_of_pytest():
+        return "in a user namespace of pytest's, as --netns-userns=process has it"
+    return ""
+
+
+def go(settings: Settings, given: Namespace) -> int | None:
+    """Go the way that the settings ask for, as far as the process itself has to.
+
+    :param given: the command line, as pytest has parsed it.
+    :return: a descriptor of the namespace that the main thread has left, owned by the caller, if it has left one.
+    :raises NetNSError: it cannot be gone.
+    """
+    if _needs_user_namespace(settings) and not syscalls.is_in_user_namespace_of_pytest():
+        _enter_user_namespace(settings, given)
+    if settings.isolate == "off":
+        return None
+    if not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+        raise NetNSError(
+            f"--netns-isolate={settings.isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
+            f"its own, and --netns-userns={settings.userns} makes none; valid here are: auto, process"
+        )
+    if settings.isolate != "worker" or (_has_workers(given) and not is_worker()):
+        return None
+    from .isolation import move_into_new
+
+    return move_into_new()
+
+
+def _needs_user_namespace(settings: Settings) -> bool:
+    if settings.userns == "auto":
+        return settings.isolate != "off" and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN)
+    return settings.userns == "process"
+
+
+def _enter_user_namespace(settings: Settings, given: Namespace) -> None:
+    asked = "--netns-userns=process" if settings.userns == "process" else f"--netns-isolate={settings.isolate}"
+    if is_worker():
+        raise NetNSError(
+            f"{asked}: without root, pytest goes into a user namespace, which a remote worker cannot, since it has "
+            "threads (unshare(2)); give --netns-userns=resident, or let root run the worker"
+        )
+    if not all(_is_local(spec) for spec in getattr(given, "tx", None) or ()):
+        raise NetNSError(
+            f"{asked}: without root, pytest goes into a user namespace, from which no remote worker can be reached; "
+            "start the run on the machine of the worker, or give --netns-userns=resident"
+        )
+    from . import process_userns
+
+    process_userns.enter()
+
+
+# What pytest-xdist does, at a time when its own hooks have not run yet.
+
+
+def _has_workers(given: Namespace) -> bool:
+    """Whether others run the tests: by ``-n``, ``-d``, or ``--dist`` (with ``--tx``)."""
+    is_distributed = getattr(given, "distload", False) or getattr(given, "dist", "no") != "no"
+    return bool(getattr(given, "numprocesses", None)) or is_distributed
+
+
+def _is_local(spec: str) -> bool:
+    """Whether workers are children of this process: ``popen``, ``3*popen//python=...``."""
+    return spec.rpartition("*")[2].startswith("popen")
+
+
+def is_worker() -> bool:
+    """Whether this process is a worker, by what runs it; what a test of a worker starts inherits the environment."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "__channelexec__":  # what execnet was sent to run
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,436 @@
+"""The commands that run in a namespace, and the end of all processes that do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import posix
+import queue
+import select
+import shlex
+import signal
+import subprocess
+import textwrap
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from subprocess import Popen  # kept from the start, since a test may replace that of the module
+from typing import Any, Protocol
+
+from .._child.background import Background
+from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, how_it_ended
+from .._handle import Handle
+from .._leaks.references import command_of
+from .._leaks.state import helpers
+from .._linux import entering, syscalls
+from .nsenter import Through
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
+KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
+READ_TIMEOUT = 1.0  # seconds for the rest of a pipe, which another thread may be reading
+FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05  # seconds between two looks at processes
+STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
+PIPE_LIMIT = 1 << 20  # bytes: what a pipe can hold (pipe(7), /proc/sys/fs/pipe-max-size)
+TITLE_LENGTH = 60  # characters of a command in the title of its output
+OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
+
+
+class Others(Protocol):
+    """The resident child, as what signals all that is inside."""
+
+    @property
+    def mounts(self) -> int | None:
+        """A descriptor of the mount namespace that commands of another user namespace join, if there is one."""
+
+    def signal(
+        self, handle: Handle, number: int, commands: list[int], spared: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """Signal what is in a namespace, and what these commands have started; return what there is of it."""
+
+
+class Command:
+    """A command that was started, and a descriptor by which it is signalled, and no other that got its pid.
+
+    :param process: what ``subprocess.Popen`` has given. A test may have put something else in its place, whose pid is
+        made up: then there is nothing to signal.
+    :param is_child: whether it is a child of the thread that has started it.
+    """
+
+    def __init__(self, process: subprocess.Popen[Any], is_child: bool) -> None:
+        self.process = process
+        self.is_child = is_child
+        self.pidfd: int | None = None
+
+    def watch(self) -> None:
+        """Open the descriptor; without one, it is signalled by its pid, which is its own until it is reaped."""
+        if self.is_running():
+            with contextlib.suppress(OSError):
+                self.pidfd = syscalls.open_pidfd(self.process.pid)
+
+    def is_running(self) -> bool:
+        return self.is_child and self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        if self.is_running():
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and somebody else has reaped it
+                if self.pidfd is None:
+                    posix.kill(self.process.pid, number)  # ours, and not reaped: its pid is that of no other
+                else:
+                    signal.pidfd_send_signal(self.pidfd, number)
+
+    def close(self) -> None:
+        pidfd, self.pidfd = self.pidfd, None
+        if pidfd is not None:
+            posix.close(pidfd)
+
+
+class Starter:
+    """A thread that starts commands, inside a namespace.
+
+    A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork. The
+    thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG) dies with
+    the thread that has started it. And no signal handler interrupts the start.
+
+    :param begin: what the thread does first.
+    """
+
+    def __init__(self, begin: Callable[[], object]) -> None:
+        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._thread = Background(self._run)
+        self._thread.wait(0)
+        try:
+            self.call(begin)
+        except BaseException:
+            self._tasks.put(None)
+            raise
+
+    def call(self, task: Callable[[], Any]) -> Any:
+        future: Future[Any] = Future()
+        self._tasks.put((future, task))
+        return future.result()
+
+    def _run(self) -> None:
+        while (item := self._tasks.get()) is not None:
+            future, task = item
+            try:
+                future.set_result(task())
+            except BaseException as error:
+                future.set_exception(error)
+            del item, future, task  # what a task has made is not to be held until the next comes
+
+    @property
+    def native_id(self) -> int | None:
+        return self._thread.native_id
+
+    def is_child(self, pid: object) -> bool:
+        """Whether a pid is that of a child which the calling thread, this one, has started and nobody has reaped."""
+        if type(pid) is not int or pid <= 0:
+            return False
+        try:
+            return pid in map(int, syscalls.read("/proc/thread-self/children").split())
+        except OSError:  # no descriptor to spare, or a kernel without CONFIG_PROC_CHILDREN
+            return syscalls.is_own_child(pid)
+
+    def close(self, timeout: float) -> bool:
+        """Let the thread end; return whether it has, within a timeout in seconds."""
+        self._tasks.put(None)
+        return self._thread.wait(timeout)
+
+
+class Processes:
+    """The commands of one namespace, and what else runs in it.
+
+    :param handle: the namespace.
+    :param others: the resident child, which signals what is not a child of this process.
+    :param on_output: told, as a command is ended, what it is and what it wrote to a pipe that nobody has read.
+    """
+
+    def __init__(self, handle: Handle, others: Others, on_output: Callable[[str, str], object]) -> None:
+        self._handle = handle
+        self._others = others
+        self._on_output = on_output
+        self._commands: list[Command] = []
+        self._starter: Starter | None = None
+        self._through: Through | None = None
+        self._lock = threading.RLock()
+        self._pid = posix.getpid()
+        self.may_be_there = False
+        """Whether something may run inside; to look for it takes a millisecond."""
+        self._is_closed = False
+        self._kill_at: float | None = None
+        self._unseen: NetNSError | None = None
+        self._strays: list[int] = []
+
+    def native_ids(self) -> set[int]:
+        """Return the number that the kernel gives the thread which starts commands, if there is one."""
+        starter = self._starter
+        return set() if starter is None or starter.native_id is None else {starter.native_id}
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that are open as long as this object is used."""
+        pidfds = {command.pidfd for command in list(self._commands) if command.pidfd is not None}
+        return pidfds if self._through is None else pidfds | self._through.descriptors()
+
+    def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+        if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
+            self._starter, self._lock, self._pid = None, threading.RLock(), posix.getpid()
+        with self._lock:
+            if self._is_closed:
+                raise NetNSClosedError(errno.EBADF, f"{self._handle} is closed")
+            if self._starter is None:
+                self._starter = self._make_starter()
+            starter = self._starter
+        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, args, kwargs))
+        return process
+
+    def _make_starter(self) -> Starter:
+        entering.check_threads(self._handle)
+        self.may_be_there = True
+        with entering.starting(self._handle):
+            if entering.is_below(self._handle.fd, self._handle):
+                self._through = Through(self._handle.fd, lambda: self._others.mounts)
+                return Starter(lambda: None)
+            return Starter(lambda: entering.enter(self._handle.fd, self._handle))
+
+    def _start(self, starter: Starter, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
+        if self._through is None:
+            process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
+        else:
+            line, others = self._through.command(args, kwargs)
+            process = subprocess.Popen(line, **others)
+            process.args = args
+        command = Command(process, starter.is_child(process.pid))
+        self._commands.append(command)  # before anything can fail
+        command.watch()
+        return process
+
+    def run(
+        self,
+        args: Any,
+        *,
+        input: Any = None,
+        capture_output: bool = False,
+        timeout: float | None = None,
+        check: bool = False,
+        **kwargs: Any,
+    ) -> subprocess.CompletedProcess[Any]:
+        if input is not None:
+            if kwargs.get("stdin") is not None:
+                raise ValueError("stdin and input arguments may not both be used.")
+            kwargs["stdin"] = subprocess.PIPE
+        if capture_output:
+            if kwargs.get("stdout") is not None or kwargs.get("stderr") is not None:
+                raise ValueError("stdout and stderr arguments may not be used with capture_output.")
+            kwargs["stdout"] = kwargs["stderr"] = subprocess.PIPE
+        with self.popen(args, **kwargs) as process:
+            try:
+                out, err = process.communicate(input, timeout)
+            except subprocess.TimeoutExpired as expired:
+                process.kill()
+                # As subprocess.run: a grandchild may hold the pipe, so do not read on; what came so far is in the
+                # error.
+                process.wait()
+                raise expired
+            except BaseException:
+                process.kill()
+                raise
+        self._forget(process)
+        result = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        if check:
+            result.check_returncode()
+        return result
+
+    def _forget(self, process: subprocess.Popen[Any]) -> None:
+        for command in [command for command in self._commands if command.process is process]:
+            with contextlib.suppress(ValueError):  # another thread closes the namespace
+                self._commands.remove(command)
+            command.close()
+
+    def close(self) -> None:
+        """End what still runs in the namespace, and what its commands have started.
+
+        All get SIGTERM, and SIGKILL if they run two seconds later. When this was interrupted, or has failed, a further
+        call goes on with what there still is.
+
+        :raises NetNSError: something does not end, or cannot be looked for.
+        """
+        with self._lock:
+            self._is_closed = True
+        if not self.may_be_there:
+            return
+        self._unseen = None
+        try:
+            self._end()
+        except BaseException:
+            for command in self._commands:  # who does not want to wait for them does not want them either
+                command.signal(signal.SIGKILL)
+            raise
+        for command in self._commands:
+            if isinstance(command.process, Popen):  # and not what a test has put in its place
+                self._take_output(command.process)
+        if self._unseen is not None:
+            raise self._unseen
+        if self._starter is not None and not self._starter.close(READ_TIMEOUT):
+            text = f"{self._handle}: a command is being started, and does not come to run"
+            raise NetNSTimeoutError(errno.ETIMEDOUT, text)
+        while self._commands:
+            self._commands[-1].close()
+            del self._commands[-1]
+        if self._through is not None:
+            self._through.close()
+        self.may_be_there = False
+
+    def check_strays(self) -> None:
+        """Name what commands have started that has gone to the original namespace, where nothing is signalled.
+
+        :raises NetNSLeakError: there is such a thing.
+        """
+        running = [pid for pid in self._strays if syscalls.start_time(pid) is not None]
+        if running:
+            raise NetNSLeakError(
+                f"{self._handle}: a command has started what went to the original namespace, where nothing of it is "
+                f"ended: {_named(running)}; end it before the test ends"
+            )
+
+    def _end(self) -> None:
+        if any(command.is_running() for command in self._commands):
+            self._signal(0)  # what they have started is found by its parents as long as these live
+        commands, others = self._signal(signal.SIGTERM)
+        if not commands and not others:
+            return
+        self._signal(signal.SIGCONT)  # one that is stopped would not hear it
+        if self._kill_at is None:
+            self._kill_at = syscalls.monotonic() + TERM_TIMEOUT
+        pause = FIRST_PAUSE
+        while syscalls.monotonic() < self._kill_at:
+            commands, others = self._signal(0)
+            if not commands and not others:
+                return
+            _wait(commands, min(pause, self._kill_at - syscalls.monotonic()))
+            pause = min(2 * pause, LAST_PAUSE)
+        self._kill()
+
+    def _kill(self) -> None:
+        deadline = syscalls.monotonic() + KILL_TIMEOUT
+        # Stopped before they are killed, so that none starts another between the look and its end.
+        number, stopped = signal.SIGSTOP, None
+        for turn in itertools.count():
+            commands, others = self._signal(number)
+            left = {*(command.process.pid for command in commands), *others}
+            if not left:
+                return
+            if syscalls.monotonic() > deadline:
+                text = f"{self._handle}: processes were killed and do not end: {_named(sorted(left))}"
+                raise NetNSOSError(errno.EBUSY, text)
+            if left == stopped or turn >= STOP_ROUNDS:
+                number = signal.SIGKILL
+            stopped = left
+            syscalls.sleep(FIRST_PAUSE)
+
+    def _signal(self, number: int) -> tuple[list[Command], list[int]]:
+        """Signal all there is; return the commands that run, and the pids of what else does.
+
+        The commands come first, since that takes neither a look nor a descriptor nor the help of another process.
+        """
+        if number:
+            for command in self._commands:
+                command.signal(number)
+        running = [command for command in self._commands if command.is_running()]
+        pids = [command.process.pid for command in running]
+        spared = [pid for _, pid in helpers()]  # named by the leak check, if they are inside
+        try:
+            others, strays = self._others.signal(self._handle, number, pids, spared)
+        except NetNSError as error:
+            self._unseen = error
+            return running, []
+        self._strays = strays or self._strays
+        return running, others
+
+    def _take_output(self, process: subprocess.Popen[Any]) -> None:
+        for name in ("stdin", "stdout", "stderr"):
+            stream = getattr(process, name)
+            if stream is None or stream.closed:
+                continue
+            text = _finish(stream, is_read=name != "stdin")
+            if text:
+                how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
+                title = f"{name} of `{_command_line(process.args)}` in {self._handle}, {how},"
+                self._on_output(title, text[-OUTPUT_LIMIT:])
+
+
+def _wait(commands: list[Command], timeout: float) -> None:
+    """Wait until one of these has ended, or for a time in seconds."""
+    pidfds = [command.pidfd for command in commands if command.pidfd is not None]
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    poll.poll(max(0, timeout) * 1000)
+
+
+def _named(pids: list[int]) -> str:
+    return ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
+
+
+def _command_line(args: Any) -> str:
+    is_one = isinstance(args, (str, bytes, os.PathLike))
+    line = os.fsdecode(args) if is_one else shlex.join(map(os.fsdecode, args))
+    return textwrap.shorten(line, TITLE_LENGTH, placeholder=" ...")
+
+
+def _command(pid: int) -> str:
+    try:
+        return command_of(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return "it has ended just now"
+
+
+def _finish(stream: Any, *, is_read: bool) -> str:
+    """Close a stream; return what is in its pipe and was not read, as far as that comes without waiting for more.
+
+    A thread does it, which is left behind if it takes too long: another one may be reading, and has the stream locked.
+    """
+    texts: list[str] = []
+
+    def finish() -> None:
+        try:
+            if is_read:
+                texts.append(_rest_of(stream))
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
+                stream.close()
+
+    finishing = Background(finish)
+    try:
+        if not finishing.wait(READ_TIMEOUT):
+            return "(another thread is reading it)"
+        finishing.result()
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there can be no more threads
+        texts.append(f"(the rest of it cannot be read: {error})")
+    return "".join(texts)
+
+
+def _rest_of(stream: Any) -> str:
+    """Return what is in a pipe and was not read, without waiting for more."""
+    fd = stream.fileno()
+    posix.set_blocking(fd, False)
+    unread = b""
+    with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
+        while len(unread) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
+            unread += chunk
+    # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
+    ended = posix.memfd_create("rest-of-a-pipe", posix.MFD_CLOEXEC)
+    try:
+        posix.write(ended, unread)
+        posix.lseek(ended, 0, os.SEEK_SET)
+        posix.dup2(ended, fd, inheritable=False)
+    finally:
+        posix.close(ended)
+    try:
+        rest: Any = stream.read()
+    except UnicodeDecodeError as error:
+        rest = error.object
+    return rest.decode(errors="replace") if isinstance(rest, bytes) else rest

@@ -1,0 +1,243 @@
+"""What makes namespaces, and closes those that are still open at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._arguments import check_keywords, check_timeout, check_type
+from .._child import DEFAULT, check_mode
+from .._child.modes import Modes
+from .._errors import NetNSClosedError, NetNSError
+from .._handle import Handle
+from .._leaks.pending import Remains
+from .._linux import loopback, run_netns
+from .._originals import Originals
+from .namespace import NetNS
+from .sysctl import checked
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from .netlink import Netlink
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+LONGEST_NAME = 200  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What :class:`MakeNetNS` takes, checked."""
+
+    label: str | None
+    name: str | None
+    lo: bool
+    sysctl: dict[str, str]
+    """Paths below /proc/sys, and what to write."""
+    child_mode: str | None
+    child_timeout: float | None
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], options: dict[str, Any]) -> Options:
+        """Check what a caller gives.
+
+        :raises TypeError: an option is unknown, or of a wrong type.
+        :raises ValueError: a value cannot be.
+        """
+        if len(args) > 1:
+            raise TypeError(
+                f"one argument can be given without a name, the label, not {len(args)}; "
+                'give the others by name, as in make_netns("client", name="lab")'
+            )
+        if args and "label" in options:
+            raise TypeError(f"the label is given twice, as {args[0]!r} and as {options['label']!r}")
+        check_keywords(options, tuple(cls.__dataclass_fields__), "a namespace")
+        given = {"label": args[0], **options} if args else options
+        label, lo = given.get("label"), given.get("lo", True)
+        name, child_mode, timeout = given.get("name"), given.get("child_mode"), given.get("child_timeout")
+        if label is not None:
+            check_type(label, str, "label is a str, what the namespace is called in errors")
+        check_type(lo, bool, "lo is True or False, whether loopback is up")
+        return cls(
+            label=label,
+            name=None if name is None else check_name(name),
+            lo=lo,
+            sysctl=checked({} if given.get("sysctl") is None else given["sysctl"]),
+            child_mode=None if child_mode is None else check_mode(child_mode),
+            child_timeout=None if timeout is None else check_timeout(timeout, "child_timeout"),
+        )
+
+
+class Session:
+    """Makes namespaces, all served by one resident child, which ends with it.
+
+    :param child_mode: returns the child mode where none is named.
+    :param child_timeout: how long a child may take over one step, in seconds.
+    :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
+    :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
+    :param originals: what pyroute2 is imported with, by default the standard library as it is now.
+    :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        child_mode: Callable[[], str] = lambda: DEFAULT,
+        child_timeout: float = 10.0,
+        thread_timeout: float = 5.0,
+        name_suffix: str = "",
+        userns: str = "auto",
+        originals: Originals | None = None,
+    ) -> None:
+        self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
+        self._name_suffix = name_suffix
+        self._originals = originals or Originals()
+        self._keys = itertools.count(1)
+        self._open: dict[int, NetNS] = {}
+        self.outputs: list[tuple[str, str]] = []
+        """What ended commands had written, with a title; for who makes the reports to take away."""
+        self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
+        self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns, self._originals)
+        self.remains = Remains(self.modes.resident.still_there)
+
+    def namespace(
+        self,
+        *args: Any,
+        judged: bool = True,
+        complete: bool = False,
+        own: Callable[[Callable[[], object]], object] = lambda close: None,
+        **options: Any,
+    ) -> NetNS:
+        """Make a namespace; see :class:`MakeNetNS`.
+
+        :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
+        :param judged: whether what keeps it after it is closed is waited for, and then an error.
+        :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
+            returns.
+        """
+        given = Options.of(args, options)
+        modes, key = self.modes, next(self._keys)
+        name = None if given.name is None else check_name(given.name, self._name_suffix)
+        timeout = modes.timeout if given.child_timeout is None else given.child_timeout
+        handle = Handle(key, given.label or name or f"netns{key}", timeout)
+        ns = NetNS(
+            modes,
+            handle,
+            child_mode=given.child_mode,
+            thread_timeout=self._thread_timeout if judged else None,
+            on_output=lambda title, text: self.outputs.append((title, text)),
+            on_closed=functools.partial(self._closed, handle, judged),
+            make_netlink=self._netlink,
+        )
+        self._open[key] = ns
+        own(ns.close)
+        try:
+            reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
+            modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+            self._names[handle.identity] = handle.label
+            if name is not None:
+                ns.name = name
+                modes.resident.bind(handle, name)
+            if ns.closed:  # by another thread that ends the session, perhaps before there was anything to close
+                raise NetNSClosedError(errno.EBADF, f"{handle}: the session has ended")
+        except BaseException:
+            with contextlib.suppress(NetNSError):  # what cannot be undone now is tried once more with the session's end
+                ns.close()
+            ns._close_fd()
+            raise
+        return ns
+
+    def _closed(self, handle: Handle, judged: bool) -> None:
+        if judged and handle.identity in self._names:
+            self.remains.closed(handle.key, str(handle), handle.identity)
+        self._open.pop(handle.key, None)
+
+    def finish_closing(self) -> None:
+        """Close what was being closed when that was interrupted, or failed."""
+        with contextlib.ExitStack() as stack:
+            for ns in list(self._open.values()):
+                if ns.closed:
+                    stack.callback(ns.close)
+
+    @property
+    def without_journal(self) -> str:
+        """Why not all namespaces are written down, for the case that pytest and its resident child are both killed."""
+        return self.modes.resident.without_journal
+
+    def _netlink(self, make: Callable[[int], socket]) -> Netlink:
+        """Make the netlink objects of a namespace; by the first, pyroute2 is imported, which takes 0.1 s."""
+        with self._originals.in_place():
+            from .netlink import Netlink
+        return Netlink(make)
+
+    @property
+    def has_made_one(self) -> bool:
+        """Whether a namespace could be made."""
+        return bool(self._names)
+
+    def name_of(self, identity: tuple[int, int]) -> str | None:
+        """Return what a namespace is called, or was when it was open."""
+        return self._names.get(identity)
+
+    def pids(self) -> set[int]:
+        """Return the pid of the resident child, if it runs."""
+        pid = self.modes.resident.pid
+        return set() if pid is None else {pid}
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors of what is open and lives longer than a test."""
+        return self.modes.descriptors().union(*(ns._descriptors() for ns in list(self._open.values())))
+
+    def close_namespaces(self) -> None:
+        """Close the namespaces that are open, the newest first."""
+        with contextlib.ExitStack() as undo:
+            for ns in list(self._open.values()):
+                undo.callback(ns.close)
+
+    def close(self) -> None:
+        """Close the namespaces that are open, and end the resident child."""
+        try:
+            self.close_namespaces()
+        finally:
+            self.modes.close()
+
+
+@contextlib.contextmanager
+def others_in(mode: str) -> Iterator[None]:
+    """Let the children of pyroute2 and of ``multiprocessing`` go the way of a child mode, for the length of a block."""
+    import multiprocessing
+
+    from . import netlink
+
+    kind, _, method = mode.partition(":")
+    # To ask for it with allow_none does not fix it; to use it does, so it is restored for "mp" and "fork" too.
+    saved = multiprocessing.get_start_method(allow_none=True)
+    try:
+        if method:
+            multiprocessing.set_start_method(method, force=True)
+        with netlink.child_process_mode(kind):
+            yield
+    finally:
+        multiprocessing.set_start_method(saved, force=True)
+
+
+def check_name(name: str, suffix: str = "") -> str:
+    """Return a name under /run/netns, with its suffix, if it can be one.
+
+    :raises TypeError: it is no text.
+    :raises ValueError: it cannot.
+    """
+    check_type(name, str, f"name is a str, a file name under {run_netns.DIRECTORY}")
+    wrong = run_netns.why_not(name) or run_netns.why_not(name + suffix)
+    if not wrong and len(os.fsencode(name)) > LONGEST_NAME:
+        wrong = f"it has {len(os.fsencode(name))} bytes, and {LONGEST_NAME} leave room for what a worker adds"
+    if wrong:
+        raise ValueError(f"{name!r} cannot be a name under {run_netns.DIRECTORY}: {wrong}")
+    return name + suffix

@@ -1,0 +1,94 @@
+"""What is added to the report of a failed test that had no network, or not the one that it needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from .._isolation import startup, wanted
+from .isolation import SCOPES, is_marked, isolation_key, scope_key, wanted_key
+from .settings import settings_key
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+MULTICAST = re.compile(
+    r"No such device.*(MEMBERSHIP|JOIN_GROUP|MULTICAST)|(MEMBERSHIP|JOIN_GROUP|MULTICAST).*No such device"
+    r"|Network is unreachable.*\b(2[23]\d(\.\d+){3}|255\.255\.255\.255|ff[0-9a-f]{2}:[0-9a-f:]*)\b"
+    r"|\b(2[23]\d(\.\d+){3}|255\.255\.255\.255|ff[0-9a-f]{2}:[0-9a-f:]*).*Network is unreachable",
+    re.DOTALL,
+)
+
+
+def of(item: pytest.Item, text: str) -> Iterator[str]:
+    """Yield what explains a failure that has to do with where the test was.
+
+    :param text: of the report.
+    """
+    scope = item.stash.get(scope_key, None)
+    where = startup.where_without_network(item.config.stash[settings_key], scope=scope, is_marked=is_marked(item))
+    noted = item.config.stash.get(wanted_key, None)
+    if where and noted is not None:
+        note = noted.note(text)
+        if note:
+            yield f"this test ran {where}: nothing outside can be reached; {note}"
+        if scope is not None:
+            yield from _of_refusal(item, noted.refused(text), f"this test ran {where}")
+            if wanted.lacks_a_name(text) and not noted.has_heard_a_name:
+                yield from _of_threads(item)
+
+
+def _of_refusal(item: pytest.Item, refused: list[tuple[str, int]], where: str) -> Iterator[str]:
+    """Say of an address that was refused that somebody listens there outside."""
+    isolation = item.config.stash.get(isolation_key, None)
+    if isolation is None:
+        return
+    for host, port in refused:
+        found = isolation.outside_fixtures.listener(port)
+        if found is not None:
+            fixture, fixture_scope = found
+            yield (
+                f"{where}, and was refused by {host} port {port}: there the fixture {fixture!r} of {fixture_scope} "
+                f"scope listens, outside; {_remedy(item.stash[scope_key], fixture_scope)}"
+            )
+            return
+        with isolation.outside():
+            is_outside = wanted.is_listened_on(port)
+        if is_outside:
+            yield (
+                f"{where}, and was refused by {host} port {port}, on which somebody listens outside; start it inside, "
+                "by a fixture of the test, or let tests share a namespace with what starts it: --netns-isolate=class, "
+                "module, session or worker"
+            )
+            return
+
+
+def _remedy(scope: str, fixture_scope: str) -> str:
+    """Say how tests of a scope come to reach a fixture that is outside."""
+    wider = fixture_scope if fixture_scope in SCOPES else SCOPES[-1]
+    if scope in SCOPES[SCOPES.index(wider) :]:
+        return "a test that is not isolated was the first to use it: isolate that, too"
+    return f"let them share a namespace: --netns-isolate={wider}, or @pytest.mark.netns_isolate(scope={wider!r})"
+
+
+def _of_threads(item: pytest.Item) -> Iterator[str]:
+    """Name threads that may have looked a name up in another namespace."""
+    isolation = item.config.stash.get(isolation_key, None)
+    names = [] if isolation is None else isolation.elsewhere()
+    if names:
+        yield (
+            "threads that no Python code has started are inside the namespace of an earlier test: "
+            f"{', '.join(names)}; what they look up, they look up there. Let these tests share a namespace: "
+            "scope='session' where they have the marker, else --netns-isolate=session or worker"
+        )
+
+
+def of_plain(text: str) -> Iterator[str]:
+    """Yield what explains a failure in a namespace that was made without a link."""
+    if MULTICAST.search(text):
+        yield (
+            "a new namespace has no route for multicast or broadcast; add a link with one, or let loopback do: "
+            "ip link set lo multicast on, ip route add 224.0.0.0/4 dev lo, "
+            "ip route add broadcast 255.255.255.255 dev lo table local"
+        )

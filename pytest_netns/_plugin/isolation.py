@@ -1,0 +1,191 @@
+"""Which tests share a network namespace, and which fixtures are set up and torn down inside it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .notices import notice
+from .settings import originals_key, settings_key
+
+if TYPE_CHECKING:
+    from .._isolation.audit import Audit
+    from .._isolation.isolation import Isolation, Place
+    from .._isolation.wanted import Wanted
+    from .._netns.namespace import NetNS
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+ISOLATE = "netns_isolate"
+ISOLATED = "_netns_isolated"
+SCOPES = ("test", "class", "module", "session")
+FIXTURE_SCOPES = ("function", "class", "module", "package", "session")
+"""Of fixtures, from the narrowest to the widest."""
+
+isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
+isolates_key = pytest.StashKey[bool]()
+"""Whether a test of this run is isolated."""
+scope_key = pytest.StashKey[str]()
+"""What shares the namespace of an isolated test."""
+judged_key = pytest.StashKey[bool]()
+"""Whether the test that runs has to leave everything as it was."""
+audit_key: pytest.StashKey[Audit] = pytest.StashKey()
+wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
+left_key = pytest.StashKey[list[str]]()
+"""What tests have left inside that cannot be moved, to be told at the teardown."""
+
+STAYING = (
+    "threads that no Python code has started are inside the namespace of {owner} and stay there: {threads}. What they "
+    "do for later tests, such as looking host names up for an event loop of libuv, is done there. Let these tests "
+    "share a namespace: scope='session' where they have the marker, else --netns-isolate=session or worker. Or, if the "
+    "threads have nothing to do with the network, start them before, in a fixture of a wider scope"
+)
+
+
+def is_marked(item: pytest.Item) -> bool:
+    return item.get_closest_marker(ISOLATE) is not None
+
+
+def scope_of(item: pytest.Item) -> str | None:
+    """Return what is to share the namespace of a test, or ``None`` for a test that is not isolated.
+
+    :raises pytest.UsageError: its marker is wrong.
+    """
+    marker = item.get_closest_marker(ISOLATE)
+    if marker is None:
+        asked = item.config.stash[settings_key].isolate
+        return asked if asked in SCOPES else None
+    scope = marker.kwargs.get("scope", SCOPES[0])
+    if marker.args or set(marker.kwargs) - {"scope"} or scope not in SCOPES:
+        given = [*map(repr, marker.args), *(f"{name}={value!r}" for name, value in marker.kwargs.items())]
+        raise pytest.UsageError(
+            f"{item.nodeid}: @pytest.mark.{ISOLATE}({', '.join(given)}) is wrong; it takes scope=, which is one of "
+            f"{', '.join(map(repr, SCOPES))}"
+        )
+    return str(scope)
+
+
+def _scopes_inside(scope: str) -> tuple[str, ...]:
+    """Return the scopes of the fixtures that are set up inside the namespace of a scope."""
+    widest = FIXTURE_SCOPES[0] if scope == SCOPES[0] else scope
+    return FIXTURE_SCOPES[: FIXTURE_SCOPES.index(widest) + 1]
+
+
+def isolate(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let isolated tests enter their namespace before any other fixture of theirs is set up."""
+    for item in items:
+        scope = scope_of(item)
+        if scope is not None and hasattr(item, "fixturenames"):
+            item.stash[scope_key] = scope
+            # A list of its own: tests of one function share theirs. First of all, so that what follows is inside.
+            item.fixturenames = [ISOLATED, *item.fixturenames]
+            config.stash[isolates_key] = True
+
+
+def is_isolated(item: pytest.Item) -> bool:
+    return scope_key in item.stash
+
+
+def wanted_of(config: pytest.Config) -> Wanted:
+    """Return what takes note of the addresses that a test wants; from the first call on, it does."""
+    if wanted_key not in config.stash:
+        from .._isolation.audit import Audit
+        from .._isolation.wanted import ADDRESSES, NAMES, Wanted
+
+        def is_of_test() -> bool:
+            isolation = config.stash.get(isolation_key, None)
+            return isolation is None or isolation.place is None or isolation.of_caller() is isolation.place
+
+        config.stash[audit_key] = audit = Audit()
+        config.add_cleanup(audit.close)
+        config.stash[wanted_key] = wanted = Wanted(is_of_test)
+        audit.listen((*NAMES, *ADDRESSES), wanted.hear)
+    return config.stash[wanted_key]
+
+
+def isolation_of(config: pytest.Config) -> Isolation:
+    if isolation_key not in config.stash:
+        with config.stash[originals_key].in_place():
+            from .._isolation.isolation import Isolation
+
+        wanted_of(config)
+        config.stash[isolation_key] = isolation = Isolation(config.stash[audit_key])
+        config.add_cleanup(isolation.close)
+    return config.stash[isolation_key]
+
+
+@contextlib.contextmanager
+def around(fixturedef: pytest.FixtureDef[Any], config: pytest.Config) -> Iterator[None]:
+    """Set up a fixture of a wider scope than a test where it belongs, and see to it that it is torn down there.
+
+    Inside if its scope is not wider than that of the namespace, outside if it is: it is meant to outlive the namespace.
+    Its teardown may come at any time: in a later test, isolated or not, or in the set-up of one that has another
+    parameter for it.
+    """
+    isolation = config.stash.get(isolation_key, None)
+    if isolation is None:
+        yield
+        return
+    place = isolation.where_for(fixturedef.scope)
+    with contextlib.ExitStack() as stay:
+        # Finalizers run in the reverse order, so that what the fixture itself adds is in between.
+        teardown = contextlib.ExitStack()
+        fixturedef.addfinalizer(teardown.close)
+        stay.callback(fixturedef.addfinalizer, lambda: teardown.enter_context(isolation.at(place)))
+        stay.enter_context(isolation.at(place))
+        if place is None:
+            stay.enter_context(isolation.outside_fixtures.of(fixturedef.argname, fixturedef.scope))
+        yield
+
+
+@contextlib.contextmanager
+def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_judged: bool) -> Iterator[Place]:
+    """Have a namespace for tests of a scope, and tell at the end of threads that cannot leave it."""
+    isolation = isolation_of(config)
+    with isolation.open(ns, _scopes_inside(scope)) as place:
+        yield place
+        found = [] if scope == SCOPES[-1] else isolation.left_in(place)
+    if found:
+        text = STAYING.format(threads=", ".join(found), owner="this test" if scope == SCOPES[0] else f"its {scope}")
+        if is_judged:
+            config.stash.setdefault(left_key, []).append(text)
+        else:
+            notice(config, text, nodeid)  # a suite that knows nothing of us is to pass
+
+
+@pytest.fixture
+def _netns_isolated(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[None]:
+    config, scope, is_judged = request.config, request.node.stash[scope_key], request.config.stash[judged_key]
+    with contextlib.ExitStack() as undo:
+        if scope != SCOPES[0]:
+            place = request.getfixturevalue(f"_netns_of_the_{scope}")
+        else:
+            if is_judged:
+                ns = request.getfixturevalue("netns")
+            else:
+                # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
+                ns = undo.enter_context(_make_netns("isolated", judged=False, complete=True))
+            place = undo.enter_context(_open(config, ns, scope, request.node.nodeid, is_judged=is_judged))
+        undo.enter_context(isolation_of(config).inside(place))
+        yield
+
+
+def _namespace_of_the(scope: Any) -> Any:
+    @pytest.fixture(scope=scope, name=f"_netns_of_the_{scope}")
+    def namespace(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[Place]:
+        config, nodeid = request.config, request.node.nodeid
+        # What is in that of the session stays until the process ends, and harms no later test.
+        is_judged = config.stash[judged_key] and scope != SCOPES[-1]
+        with _make_netns(f"of the {scope}", judged=is_judged, complete=True) as ns:
+            with _open(config, ns, scope, nodeid, is_judged=is_judged) as place:
+                yield place
+
+    return namespace
+
+
+_netns_of_the_class = _namespace_of_the("class")
+_netns_of_the_module = _namespace_of_the("module")
+_netns_of_the_session = _namespace_of_the("session")

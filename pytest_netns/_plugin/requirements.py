@@ -1,0 +1,64 @@
+"""What a test requires of the machine: it is skipped where that is lacking, or fails, with the doctor's diagnosis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .settings import originals_key, settings_key
+
+if TYPE_CHECKING:
+    from .._doctor.findings import Doctor
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+doctor_key: pytest.StashKey[Doctor] = pytest.StashKey()
+REQUIRES = "netns_requires"
+LACKS = "this machine lacks "  # how the reason of a skip for the machine's sake begins
+
+
+def wrong_requirements(item: pytest.Item) -> str:
+    """Say what is wrong with the markers of a test; nothing if all is right."""
+    for mark in item.iter_markers(REQUIRES):
+        from .._doctor.findings import unknown_names
+
+        wrong = unknown_names([*mark.args, *mark.kwargs])
+        if wrong:
+            return f"{item.nodeid}: @pytest.mark.{REQUIRES}: {wrong}"
+    return ""
+
+
+# Not in the wrapper of the plugin: a skip there would keep other plugins from setting up what they tear down.
+@pytest.hookimpl(specname="pytest_runtest_setup", tryfirst=True)
+def pytest_netns_require(item: pytest.Item) -> None:
+    names = [name for mark in item.iter_markers(REQUIRES) for name in mark.args]
+    if names:
+        require(item.config, names)
+
+
+def require(config: pytest.Config, names: list[str]) -> None:
+    """Skip the test where the machine lacks something, or fail it under --netns-strict."""
+    with config.stash[originals_key].in_place():
+        from .._doctor.findings import Doctor
+
+    doctor = config.stash.setdefault(doctor_key, Doctor())
+    lacking = [str(finding) for finding in doctor.look(names) if not finding.ok]
+    if lacking:
+        text = f"{LACKS}{'; '.join(lacking)}"
+        if config.stash[settings_key].strict:
+            pytest.fail(text, pytrace=False)
+        pytest.skip(text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts: dict[str, int] = {}
+    for report in terminalreporter.getreports("skipped"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if reason.startswith(f"Skipped: {LACKS}"):
+            counts[reason] = counts.get(reason, 0) + 1
+    if counts:
+        terminalreporter.section("skipped for the sake of the machine")
+        for reason, count in counts.items():
+            terminalreporter.line(f"{count} x {reason.removeprefix('Skipped: ')}")
+        terminalreporter.line("--netns-strict lets them fail; --netns-doctor says more")

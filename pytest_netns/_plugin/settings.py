@@ -1,0 +1,190 @@
+"""The options of the plugin: command line and ini, validated once, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from .._arguments import MAX_SECONDS, check_timeout
+from .._child import DEFAULT, MODES, check_mode
+from .._errors import ChildModeError
+from .._originals import Originals
+
+CHILD_MODE = "netns_child_mode"
+CHILD_TIMEOUT = "netns_child_timeout"
+THREAD_TIMEOUT = "netns_thread_timeout"
+LEAKS = "netns_leaks"
+LEAKS_CHOICES = ("error", "warn", "ignore")
+DOCTOR = "netns_doctor"
+STRICT = "netns_strict"
+USERNS = "netns_userns"
+USERNS_CHOICES = ("auto", "off", "resident", "process")
+ISOLATE = "netns_isolate"
+ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register each option and its ini twin."""
+    group = parser.getgroup("netns", "network namespaces")
+    _add(
+        parser,
+        group,
+        CHILD_MODE,
+        default=DEFAULT,
+        metavar="MODE[,MODE...]",
+        help="how the child is started that makes a namespace's sockets, in tests without the marker netns_child_mode; "
+        f"with several, tests run once in each: {', '.join(MODES)}",
+    )
+    _add(
+        parser,
+        group,
+        CHILD_TIMEOUT,
+        default="10",
+        metavar="SECONDS",
+        help="how long a child may take over one step before it is killed and the test gets an error",
+    )
+    _add(
+        parser,
+        group,
+        THREAD_TIMEOUT,
+        default="5",
+        metavar="SECONDS",
+        help="how long a thread that used a namespace may take to end after the test, before the test gets an error",
+    )
+    _add(
+        parser,
+        group,
+        LEAKS,
+        default=LEAKS_CHOICES[0],
+        metavar="{error,warn,ignore}",
+        help="what becomes of a test that used a namespace and leaves a descriptor, a thread or a child behind, or its "
+        "thread inside",
+    )
+    group.addoption(
+        "--netns-doctor",
+        nargs="?",
+        const="table",
+        choices=("table", "json"),
+        help="say what works on this machine, what does not and the one remedy, as a table or as JSON, and stop",
+    )
+    strict = "let a test fail that would be skipped because the machine lacks what it requires"
+    group.addoption("--netns-strict", action="store_true", default=None, help=strict)
+    parser.addini(STRICT, type="bool", default=False, help=f"{strict} (twin of --netns-strict)")
+    _add(
+        parser,
+        group,
+        USERNS,
+        default=USERNS_CHOICES[0],
+        metavar="{auto,off,resident,process}",
+        help="who enters a user namespace, in which namespaces take no privilege: where that lacks, the resident child "
+        "or, with --netns-isolate, pytest itself; nobody; always the one or the other",
+    )
+    _add(
+        parser,
+        group,
+        ISOLATE,
+        default=ISOLATE_CHOICES[0],
+        metavar="{off,test,class,module,session,worker}",
+        help="run each test, the tests of each class, of each module or of the session, or each process of "
+        "pytest-xdist, inside a network namespace of their own",
+    )
+
+
+def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
+    group.addoption(f"--{name.replace('_', '-')}", metavar=metavar, help=f"{help} (default: {default})")
+    parser.addini(name, default=default, help=f"{help} (twin of --{name.replace('_', '-')})")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user has chosen for a run."""
+
+    child_modes: tuple[str, ...]
+    child_timeout: float
+    thread_timeout: float
+    leaks: str
+    userns: str = USERNS_CHOICES[0]
+    strict: bool = False
+    isolate: str = ISOLATE_CHOICES[0]
+
+    @classmethod
+    def from_config(cls, config: pytest.Config, *, early: bool = False) -> Settings:
+        """Read the options; the command line wins over the ini file.
+
+        :param early: the command line is read as far as it is known before the conftest files.
+        :raises pytest.UsageError: a value is wrong; the text says where it stands and what is valid.
+        """
+        given = vars(config.known_args_namespace if early else config.option)
+        return cls(
+            child_modes=_parse_modes(*_value(config, given, CHILD_MODE)),
+            child_timeout=_parse_seconds(*_value(config, given, CHILD_TIMEOUT)),
+            thread_timeout=_parse_seconds(*_value(config, given, THREAD_TIMEOUT)),
+            leaks=_parse_choice(*_value(config, given, LEAKS), valid=LEAKS_CHOICES),
+            strict=_is_strict(config, given),
+            userns=_parse_choice(*_value(config, given, USERNS), valid=USERNS_CHOICES),
+            isolate=_parse_choice(*_value(config, given, ISOLATE), valid=ISOLATE_CHOICES),
+        )
+
+
+def _is_strict(config: pytest.Config, given: dict[str, Any]) -> bool:
+    if given[STRICT]:
+        return True
+    try:
+        return bool(config.getini(STRICT))
+    except (ValueError, pytest.UsageError) as error:  # the latter since pytest 9
+        raise pytest.UsageError(f"{_where(config, given, STRICT)}: {error}; valid are: true, false") from None
+
+
+def _value(config: pytest.Config, given: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return where a value stands, and the value."""
+    return _where(config, given, name), str(config.getini(name) if given[name] is None else given[name])
+
+
+def _where(config: pytest.Config, given: dict[str, Any], name: str) -> str:
+    if given[name] is not None:
+        return f"--{name.replace('_', '-')}"
+    if any(override.startswith(f"{name}=") for override in given["override_ini"] or ()):
+        return f"-o {name}"
+    return f"{name} in {config.inipath or 'the ini file'}"
+
+
+def _parse_modes(where: str, text: str) -> tuple[str, ...]:
+    try:
+        return parse_modes(mode.strip() for mode in text.split(","))
+    except ChildModeError as error:
+        raise pytest.UsageError(f"{where}: {error}") from None
+
+
+def parse_modes(modes: Any) -> tuple[str, ...]:
+    """Return modes as a tuple.
+
+    :raises ChildModeError: one of them is none, or occurs twice, or there are none.
+    """
+    checked = tuple(check_mode(mode) for mode in modes)
+    if not checked:
+        raise ChildModeError(f"there is no child mode given; valid are: {', '.join(MODES)}")
+    for mode in checked:
+        if checked.count(mode) > 1:
+            raise ChildModeError(f"the child mode {mode!r} is given twice")
+    return checked
+
+
+def _parse_choice(where: str, text: str, *, valid: tuple[str, ...]) -> str:
+    if text not in valid:
+        raise pytest.UsageError(f"{where}: {text!r} is not valid; valid are: {', '.join(valid)}")
+    return text
+
+
+def _parse_seconds(where: str, text: str) -> float:
+    try:
+        return check_timeout(float(text))
+    except ValueError:
+        raise pytest.UsageError(
+            f"{where}: {text!r} is not a number of seconds above 0 and up to {MAX_SECONDS}, such as 10 or 0.5"
+        ) from None
+
+
+settings_key = pytest.StashKey[Settings]()
+originals_key = pytest.StashKey[Originals]()
