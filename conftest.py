@@ -15,6 +15,7 @@ import pytest
 
 from pytest_netns import NetNSPermissionError, _causes
 from pytest_netns._linux import syscalls
+from pytest_netns._plugin.keys import session_key
 
 pytest_plugins = ["pytester"]
 
@@ -75,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a descriptor, a thread or a child behind, or itself in another namespace."""
-    if "_netns_session" in request.fixturenames:
+    if "netns_factory" in request.fixturenames:
         # The resident child lives as long as the session: it is to be there before.
         request.getfixturevalue("netns_factory")("warm-up").close()
     descriptors, threads, children = _descriptors(), set(threading.enumerate()), _children()
@@ -85,8 +86,9 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     assert os.stat("/proc/thread-self/ns/net").st_ino == home
     assert set(threading.enumerate()) <= threads
     assert _children() <= children
-    if "_netns_session" in request.fixturenames:
-        descriptors |= dict.fromkeys(map(str, request.getfixturevalue("_netns_session").descriptors()), "the session's")
+    if "netns_factory" in request.fixturenames:
+        session = request.config.stash[session_key]
+        descriptors |= dict.fromkeys(map(str, session.descriptors()), "the session's")
     left = {fd: target for fd, target in _descriptors().items() if fd not in descriptors}
     assert not left
 

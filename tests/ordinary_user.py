@@ -27,10 +27,12 @@ PACKAGES_BEFORE_3_11 = ["exceptiongroup", "tomli", "typing_extensions"]
 LAB = """
     import json, os, signal
     from pathlib import Path
+    from pytest_netns._plugin.keys import session_key
 
-    def test_lab(netns, _netns_session):
+    def test_lab(netns, pytestconfig):
         child = netns.popen(["sleep", "1000"])
-        pids = dict(pytest=os.getpid(), resident=_netns_session.modes.resident.pid, child=child.pid)
+        resident = pytestconfig.stash[session_key].modes.resident
+        pids = dict(pytest=os.getpid(), resident=resident.pid, child=child.pid)
         Path("report.tmp").write_text(json.dumps(pids))
         os.rename("report.tmp", "report")
         signal.pause()

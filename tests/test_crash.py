@@ -17,8 +17,9 @@ from helpers import Watch, eventually, is_running, links, named_namespaces, name
 LAB = """
 import json, os, signal, subprocess, sys
 from pathlib import Path
+from pytest_netns._plugin.keys import session_key
 
-def test_lab(make_netns, _netns_session):
+def test_lab(make_netns, pytestconfig):
     # As at a terminal: a job that runs in the background ignores these.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -32,7 +33,7 @@ def test_lab(make_netns, _netns_session):
         subprocess.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $! > daemon"], check=True)
     pids.append(int(Path("daemon").read_text()))
     report = dict(
-        pytest=os.getpid(), resident=_netns_session.modes.resident.pid, pids=pids,
+        pytest=os.getpid(), resident=pytestconfig.stash[session_key].modes.resident.pid, pids=pids,
         paths=[str(ns.path) for ns in spaces], names=[ns.name for ns in spaces if ns.name],
     )
     Path("report.tmp").write_text(json.dumps(report))
@@ -135,13 +136,15 @@ def test_sigkill_of_the_resident_child_is_made_good_at_teardown(pytester: pytest
     pytester.makepyfile("""
         import os, signal
         from pathlib import Path
+        from pytest_netns._plugin.keys import session_key
 
-        def test_killed(make_netns, _netns_session):
+        def test_killed(make_netns, pytestconfig):
+            resident = pytestconfig.stash[session_key].modes.resident
             named = make_netns(name=f"crash-{os.getpid()}")
             Path("name").write_text(named.name)
-            os.kill(_netns_session.modes.resident.pid, signal.SIGKILL)
+            os.kill(resident.pid, signal.SIGKILL)
             named.socket().close()
-            os.kill(_netns_session.modes.resident.pid, signal.SIGKILL)
+            os.kill(resident.pid, signal.SIGKILL)
     """)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
     assert Path("name").read_text() not in named_namespaces()

@@ -251,7 +251,7 @@ def test_the_record_of_another_user_namespace_is_left_to_those_who_can_undo_it()
 def test_a_session_that_ends_leaves_no_record(pytester: pytest.Pytester, place: Directory) -> None:
     pytester.makepyfile("""
         import os
-        def test(netns, _netns_session):
+        def test(netns):
             open("pid", "w").write(str(os.getpid()))
     """)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)

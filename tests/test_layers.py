@@ -105,6 +105,14 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
     list(graphlib.TopologicalSorter(graph).static_order())  # CycleError names them
 
 
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_nothing_private_is_imported_from_another_module(name: str) -> None:
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            private = [alias.name for alias in node.names if alias.name.startswith("_")]
+            assert all((PACKAGE / one).is_dir() or (PACKAGE / f"{one}.py").is_file() for one in private), private
+
+
 def reached(start: str) -> set[str]:
     """Return the modules of ours that a program imports as it starts, with the packages that they are in."""
     found: set[str] = set()
@@ -153,7 +161,8 @@ def test_there_is_no_module_state() -> None:
 
 # What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
 OF_OS = {
-    *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor", "plugin"),
+    *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor"),
+    *("_plugin.fixtures", "_plugin.startup"),
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
     *("_netns.factory", "_netns.commands", "_netns.nsenter", "_child.launch"),
     *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),

@@ -13,7 +13,7 @@ from test_processes import child_states, has_ended, sh
 
 from pytest_netns import MakeNetNS, NetNS, NetNSOSError
 from pytest_netns._netns import commands
-from pytest_netns._netns.factory import Session
+from pytest_netns._plugin.keys import session_key
 
 
 @pytest.fixture
@@ -207,5 +207,5 @@ def test_a_pipe_that_another_holds_open_is_not_waited_for(
 
 
 @pytest.fixture
-def session_outputs(_netns_session: Session) -> list[tuple[str, str]]:
-    return _netns_session.outputs
+def session_outputs(pytestconfig: pytest.Config, netns_factory: MakeNetNS) -> list[tuple[str, str]]:
+    return pytestconfig.stash[session_key].outputs

@@ -175,7 +175,7 @@ def test_what_cannot_be_seen_is_a_warning(run: Run) -> None:
         yield
 
     @pytest.fixture(scope="session", autouse=True)
-    def lives_longer_than_the_namespaces(_netns_session):
+    def lives_longer_than_the_namespaces(netns_factory):
         pass
 
     def test_leak(netns):
@@ -199,7 +199,7 @@ def test_what_goes_by_itself_before_the_end_is_no_warning(run: Run) -> None:
         yield
 
     @pytest.fixture(scope="session", autouse=True)
-    def lives_longer_than_the_namespaces(_netns_session):
+    def lives_longer_than_the_namespaces(netns_factory):
         pass
 
     def test_leak(netns):

@@ -171,6 +171,7 @@ SUITE = """
     import asyncio, os, signal, socket, subprocess
     from pathlib import Path
     import pytest
+    from pytest_netns._plugin.keys import session_key
 
     def test_who(netns):
         assert os.getuid() == int(os.environ["UID_OUTSIDE"])
@@ -209,8 +210,8 @@ SUITE = """
 
         assert asyncio.run(main()) == ["lo"]
 
-    def test_another_resident_child(netns, _netns_session):
-        os.kill(_netns_session.modes.resident.pid, signal.SIGKILL)
+    def test_another_resident_child(netns, pytestconfig):
+        os.kill(pytestconfig.stash[session_key].modes.resident.pid, signal.SIGKILL)
         netns.socket()
 
     @pytest.mark.parametrize("way", ["enter", "call", "thread", "executor"])

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from types import FrameType
 
-    from .._plugin.settings import Settings
-
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
+ORIGINAL = "the namespace that the process comes from"
 
-def text(settings: Settings) -> str:
-    """Say in a few words how namespaces will be made, as far as it can be told without trying."""
+
+def text(userns: str, isolate: str) -> str:
+    """Say in a few words how namespaces will be made, as far as it can be told without trying.
+
+    :param userns: as given by ``--netns-userns``.
+    :param isolate: as given by ``--netns-isolate``.
+    """
     isolation = {
         "off": "",
         "test": ", each test inside one of its own",
@@ -28,22 +32,22 @@ def text(settings: Settings) -> str:
         "session": ", all tests of a process inside one of their own",
         "worker": ", each process that runs tests inside one of its own",
     }
-    return _privilege(settings) + isolation[settings.isolate]
+    return _privilege(userns) + isolation[isolate]
 
 
-def _privilege(settings: Settings) -> str:
+def _privilege(userns: str) -> str:
     if syscalls.is_in_user_namespace_of_pytest():
         return "rootless, pytest itself in a user namespace and without a network"
-    if settings.userns == "resident":
+    if userns == "resident":
         return "in a user namespace of the resident child, as --netns-userns has it"
     if syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
         return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
-    if settings.userns == "auto":
+    if userns == "auto":
         return "rootless, in a user namespace of the resident child"
     return "without CAP_SYS_ADMIN (pytest --netns-doctor says what this machine can do)"
 
 
-def where_without_network(settings: Settings, *, scope: str | None, is_marked: bool) -> str:
+def where_without_network(isolate: str, *, scope: str | None, is_marked: bool) -> str:
     """Say where a test ran that had no way out, or nothing if it had one.
 
     :param scope: what shares the namespace of an isolated test.
@@ -51,46 +55,46 @@ def where_without_network(settings: Settings, *, scope: str | None, is_marked: b
     """
     if scope is not None:
         owner = "its own" if scope == "test" else f"its {scope}'s"
-        who = "its marker netns_isolate" if is_marked else f"--netns-isolate={settings.isolate}"
+        who = "its marker netns_isolate" if is_marked else f"--netns-isolate={isolate}"
         return f"inside {owner} network namespace, as {who} has it"
-    if settings.isolate == "worker":
+    if isolate == "worker":
         return "inside the network namespace of its process, as --netns-isolate=worker has it"
     if syscalls.is_in_user_namespace_of_pytest():
         return "in a user namespace of pytest's, as --netns-userns=process has it"
     return ""
 
 
-def go(settings: Settings, given: Namespace) -> int | None:
-    """Go the way that the settings ask for, as far as the process itself has to.
+def enter(userns: str, isolate: str, given: Namespace) -> int | None:
+    """Have this process enter a user namespace, or the main thread a network namespace, where the settings ask for it.
 
     :param given: the command line, as pytest has parsed it.
-    :return: a descriptor of the namespace that the main thread has left, owned by the caller, if it has left one.
-    :raises NetNSError: it cannot be gone.
+    :return: a descriptor of the network namespace that the main thread has left, owned by the caller, if it has.
+    :raises NetNSError: it cannot.
     """
-    if _needs_user_namespace(settings) and not syscalls.is_in_user_namespace_of_pytest():
-        _enter_user_namespace(settings, given)
-    if settings.isolate == "off":
+    if _needs_user_namespace(userns, isolate) and not syscalls.is_in_user_namespace_of_pytest():
+        _enter_user_namespace(userns, isolate, given)
+    if isolate == "off":
         return None
     if not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
         raise NetNSError(
-            f"--netns-isolate={settings.isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
-            f"its own, and --netns-userns={settings.userns} makes none; valid here are: auto, process"
+            f"--netns-isolate={isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
+            f"its own, and --netns-userns={userns} makes none; valid here are: auto, process"
         )
-    if settings.isolate != "worker" or (_has_workers(given) and not is_worker()):
+    if isolate != "worker" or (_has_workers(given) and not is_worker()):
         return None
     from .isolation import move_into_new
 
     return move_into_new()
 
 
-def _needs_user_namespace(settings: Settings) -> bool:
-    if settings.userns == "auto":
-        return settings.isolate != "off" and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN)
-    return settings.userns == "process"
+def _needs_user_namespace(userns: str, isolate: str) -> bool:
+    if userns == "auto":
+        return isolate != "off" and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN)
+    return userns == "process"
 
 
-def _enter_user_namespace(settings: Settings, given: Namespace) -> None:
-    asked = "--netns-userns=process" if settings.userns == "process" else f"--netns-isolate={settings.isolate}"
+def _enter_user_namespace(userns: str, isolate: str, given: Namespace) -> None:
+    asked = "--netns-userns=process" if userns == "process" else f"--netns-isolate={isolate}"
     if is_worker():
         raise NetNSError(
             f"{asked}: without root, pytest goes into a user namespace, which a remote worker cannot, since it has "

@@ -108,11 +108,11 @@ class Guard:
         ]
         return found
 
-    def kept(self, *, is_judged: bool) -> list[str]:
+    def kept(self, *, is_leak_checked: bool) -> list[str]:
         """Return a text for each namespace of this test or an earlier one that was closed, and is kept by something."""
         if self.owner is None:
             return []
-        self.owner.remains.end_of_test(is_judged=is_judged)
+        self.owner.remains.end_of_test(is_leak_checked=is_leak_checked)
         return self.owner.remains.kept()
 
     def kept_at_the_end(self) -> tuple[list[str], list[str]]:

@@ -65,13 +65,13 @@ class Remains:
             self._batch = [key for key in self._batch if key in self._closed]
             self._many = max(MANY, 2 * len(self._closed))
 
-    def end_of_test(self, *, is_judged: bool) -> None:
+    def end_of_test(self, *, is_leak_checked: bool) -> None:
         """Take those that were closed since the last call for those of a test.
 
-        :param is_judged: whether they are to be looked at; not those of a test that has an error already.
+        :param is_leak_checked: whether they are to be looked at; not those of a test that has an error already.
         """
         with self._lock:
-            if not is_judged:
+            if not is_leak_checked:
                 for key in self._batch:
                     self._closed.pop(key, None)
             self._batch = []

@@ -36,13 +36,13 @@ LONGEST_NAME = 200  # bytes
 class Options:
     """What :class:`MakeNetNS` takes, checked."""
 
-    label: str | None
-    name: str | None
-    lo: bool
-    sysctl: dict[str, str]
+    label: str | None = None
+    name: str | None = None
+    lo: bool = True
+    sysctl: dict[str, str] = dataclasses.field(default_factory=dict)
     """Paths below /proc/sys, and what to write."""
-    child_mode: str | None
-    child_timeout: float | None
+    child_mode: str | None = None
+    child_timeout: float | None = None
 
     @classmethod
     def of(cls, args: tuple[Any, ...], options: dict[str, Any]) -> Options:
@@ -102,27 +102,35 @@ class Session:
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
         self.outputs: list[tuple[str, str]] = []
-        """What ended commands had written, with a title; for who makes the reports to take away."""
+        """What ended commands had written, each with a title."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
         self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns, self._originals)
         self.remains = Remains(self.modes.resident.still_there)
 
-    def namespace(
+    @staticmethod
+    def options(args: tuple[Any, ...], options: dict[str, Any]) -> Options:
+        """Check what a caller gives for a namespace; see :meth:`Options.of`."""
+        return Options.of(args, options)
+
+    def namespace(self, *args: Any, **options: Any) -> NetNS:
+        """Make a namespace; see :class:`MakeNetNS`."""
+        return self.make(Options.of(args, options))
+
+    def make(
         self,
-        *args: Any,
-        judged: bool = True,
+        given: Options,
+        *,
+        leak_checked: bool = True,
         complete: bool = False,
         own: Callable[[Callable[[], object]], object] = lambda close: None,
-        **options: Any,
     ) -> NetNS:
-        """Make a namespace; see :class:`MakeNetNS`.
+        """Make a namespace.
 
+        :param leak_checked: whether what keeps it after it is closed is waited for, and then an error.
         :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
-        :param judged: whether what keeps it after it is closed is waited for, and then an error.
         :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
             returns.
         """
-        given = Options.of(args, options)
         modes, key = self.modes, next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         timeout = modes.timeout if given.child_timeout is None else given.child_timeout
@@ -131,9 +139,9 @@ class Session:
             modes,
             handle,
             child_mode=given.child_mode,
-            thread_timeout=self._thread_timeout if judged else None,
+            thread_timeout=self._thread_timeout if leak_checked else None,
             on_output=lambda title, text: self.outputs.append((title, text)),
-            on_closed=functools.partial(self._closed, handle, judged),
+            on_closed=functools.partial(self._closed, handle, leak_checked),
             make_netlink=self._netlink,
         )
         self._open[key] = ns
@@ -154,10 +162,15 @@ class Session:
             raise
         return ns
 
-    def _closed(self, handle: Handle, judged: bool) -> None:
-        if judged and handle.identity in self._names:
+    def _closed(self, handle: Handle, leak_checked: bool) -> None:
+        if leak_checked and handle.identity in self._names:
             self.remains.closed(handle.key, str(handle), handle.identity)
         self._open.pop(handle.key, None)
+
+    def take_outputs(self) -> list[tuple[str, str]]:
+        """Return what ended commands had written, each with a title, and forget it."""
+        outputs, self.outputs = self.outputs, []
+        return outputs
 
     def finish_closing(self) -> None:
         """Close what was being closed when that was interrupted, or failed."""

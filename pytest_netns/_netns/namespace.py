@@ -105,7 +105,7 @@ class NetNS:
         self._sockets = handed_out.Sockets()
         self._threads = Threads(self._copy_fd, handle, thread_timeout)
         self._processes = Processes(handle, modes.resident, on_output)
-        self._is_judged = thread_timeout is not None
+        self._is_leak_checked = thread_timeout is not None
         self._callbacks: list[Callable[[], object]] = []
         self._to_undo: list[Callable[[], object]] = [
             on_closed,
@@ -454,7 +454,7 @@ class NetNS:
 
     def _expect_processes(self) -> None:
         """Have processes looked for inside when the namespace is closed, since there may be some."""
-        if self._is_judged:
+        if self._is_leak_checked:
             self._processes.may_be_there = True
 
     def _is_entered(self) -> None:

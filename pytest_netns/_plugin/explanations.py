@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from .._isolation import startup, wanted
-from .isolation import SCOPES, is_marked, isolation_key, scope_key, wanted_key
-from .settings import settings_key
+from .isolation import SCOPES, is_marked
+from .keys import isolation_key, scope_key, settings_key, wanted_key
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -27,7 +27,8 @@ def of(item: pytest.Item, text: str) -> Iterator[str]:
     :param text: of the report.
     """
     scope = item.stash.get(scope_key, None)
-    where = startup.where_without_network(item.config.stash[settings_key], scope=scope, is_marked=is_marked(item))
+    isolate = item.config.stash[settings_key].isolate
+    where = startup.where_without_network(isolate, scope=scope, is_marked=is_marked(item))
     noted = item.config.stash.get(wanted_key, None)
     if where and noted is not None:
         note = noted.note(text)

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .fixtures import make
+from .keys import audit_key, isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key, wanted_key
 from .notices import notice
-from .settings import originals_key, settings_key
+from .settings import ISOLATE
 
 if TYPE_CHECKING:
-    from .._isolation.audit import Audit
     from .._isolation.isolation import Isolation, Place
     from .._isolation.wanted import Wanted
-    from .._netns.namespace import NetNS
+    from .._netns.namespace import MakeNetNS, NetNS
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-ISOLATE = "netns_isolate"
 ISOLATED = "_netns_isolated"
 SCOPES = ("test", "class", "module", "session")
 FIXTURE_SCOPES = ("function", "class", "module", "package", "session")
 """Of fixtures, from the narrowest to the widest."""
+MARKER = (
+    "netns_isolate(scope='test'): run the whole test inside a netns of its own, with its fixtures, threads, "
+    "processes and event loop; or inside that of its class, module or session, with the fixtures of this scope, too."
+)
 
-isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 isolates_key = pytest.StashKey[bool]()
 """Whether a test of this run is isolated."""
-scope_key = pytest.StashKey[str]()
-"""What shares the namespace of an isolated test."""
-judged_key = pytest.StashKey[bool]()
-"""Whether the test that runs has to leave everything as it was."""
-audit_key: pytest.StashKey[Audit] = pytest.StashKey()
-wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
-left_key = pytest.StashKey[list[str]]()
-"""What tests have left inside that cannot be moved, to be told at the teardown."""
 
 STAYING = (
     "threads that no Python code has started are inside the namespace of {owner} and stay there: {threads}. What they "
@@ -74,7 +69,12 @@ def _scopes_inside(scope: str) -> tuple[str, ...]:
     return FIXTURE_SCOPES[: FIXTURE_SCOPES.index(widest) + 1]
 
 
-def isolate(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(trylast=True)  # the marker may come from hooks of others
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let isolated tests enter their namespace before any other fixture of theirs is set up."""
     for item in items:
         scope = scope_of(item)
@@ -85,8 +85,37 @@ def isolate(config: pytest.Config, items: list[pytest.Item]) -> None:
             config.stash[isolates_key] = True
 
 
-def is_isolated(item: pytest.Item) -> bool:
-    return scope_key in item.stash
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    config = item.config
+    if wanted_key in config.stash:
+        config.stash[wanted_key].clear()
+    if isolates_key in config.stash:
+        # Before the leak check looks, since it stays, and before the first fixture that is set up outside.
+        isolation_of(config)
+    if scope_key in item.stash:
+        config.stash[leaks_key].prepare()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Isolate what is no Python test, such as one of a YAML file: of that, the call."""
+    if hasattr(item, "fixturenames") or scope_of(item) is None:
+        return (yield)
+    from .._isolation.isolation import in_new
+
+    with in_new():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    isolation = request.config.stash.get(isolation_key, None)
+    if isolation is None or fixturedef.scope == "function":
+        return (yield)
+    with _around(fixturedef, isolation):
+        return (yield)
 
 
 def wanted_of(config: pytest.Config) -> Wanted:
@@ -118,17 +147,13 @@ def isolation_of(config: pytest.Config) -> Isolation:
 
 
 @contextlib.contextmanager
-def around(fixturedef: pytest.FixtureDef[Any], config: pytest.Config) -> Iterator[None]:
+def _around(fixturedef: pytest.FixtureDef[Any], isolation: Isolation) -> Iterator[None]:
     """Set up a fixture of a wider scope than a test where it belongs, and see to it that it is torn down there.
 
     Inside if its scope is not wider than that of the namespace, outside if it is: it is meant to outlive the namespace.
     Its teardown may come at any time: in a later test, isolated or not, or in the set-up of one that has another
     parameter for it.
     """
-    isolation = config.stash.get(isolation_key, None)
-    if isolation is None:
-        yield
-        return
     place = isolation.where_for(fixturedef.scope)
     with contextlib.ExitStack() as stay:
         # Finalizers run in the reverse order, so that what the fixture itself adds is in between.
@@ -142,7 +167,7 @@ def around(fixturedef: pytest.FixtureDef[Any], config: pytest.Config) -> Iterato
 
 
 @contextlib.contextmanager
-def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_judged: bool) -> Iterator[Place]:
+def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_checked: bool) -> Iterator[Place]:
     """Have a namespace for tests of a scope, and tell at the end of threads that cannot leave it."""
     isolation = isolation_of(config)
     with isolation.open(ns, _scopes_inside(scope)) as place:
@@ -150,37 +175,43 @@ def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_judge
         found = [] if scope == SCOPES[-1] else isolation.left_in(place)
     if found:
         text = STAYING.format(threads=", ".join(found), owner="this test" if scope == SCOPES[0] else f"its {scope}")
-        if is_judged:
-            config.stash.setdefault(left_key, []).append(text)
+        if is_checked:
+            config.stash[leaks_key].add(text)
         else:
             notice(config, text, nodeid)  # a suite that knows nothing of us is to pass
 
 
+def _make(config: pytest.Config, label: str, *, leak_checked: bool) -> NetNS:
+    given = config.stash[session_key].options((label,), {})
+    return make(config, given, leak_checked=leak_checked, complete=True)
+
+
 @pytest.fixture
-def _netns_isolated(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[None]:
-    config, scope, is_judged = request.config, request.node.stash[scope_key], request.config.stash[judged_key]
+def _netns_isolated(request: pytest.FixtureRequest, netns_factory: MakeNetNS) -> Iterator[None]:
+    config, scope = request.config, request.node.stash[scope_key]
+    is_checked = config.stash[leaks_key].is_checked
     with contextlib.ExitStack() as undo:
         if scope != SCOPES[0]:
             place = request.getfixturevalue(f"_netns_of_the_{scope}")
         else:
-            if is_judged:
+            if is_checked:
                 ns = request.getfixturevalue("netns")
             else:
                 # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
-                ns = undo.enter_context(_make_netns("isolated", judged=False, complete=True))
-            place = undo.enter_context(_open(config, ns, scope, request.node.nodeid, is_judged=is_judged))
+                ns = undo.enter_context(_make(config, "isolated", leak_checked=False))
+            place = undo.enter_context(_open(config, ns, scope, request.node.nodeid, is_checked=is_checked))
         undo.enter_context(isolation_of(config).inside(place))
         yield
 
 
 def _namespace_of_the(scope: Any) -> Any:
     @pytest.fixture(scope=scope, name=f"_netns_of_the_{scope}")
-    def namespace(request: pytest.FixtureRequest, _make_netns: Callable[..., NetNS]) -> Iterator[Place]:
+    def namespace(request: pytest.FixtureRequest, netns_factory: MakeNetNS) -> Iterator[Place]:
         config, nodeid = request.config, request.node.nodeid
         # What is in that of the session stays until the process ends, and harms no later test.
-        is_judged = config.stash[judged_key] and scope != SCOPES[-1]
-        with _make_netns(f"of the {scope}", judged=is_judged, complete=True) as ns:
-            with _open(config, ns, scope, nodeid, is_judged=is_judged) as place:
+        is_checked = config.stash[leaks_key].is_checked and scope != SCOPES[-1]
+        with _make(config, f"of the {scope}", leak_checked=is_checked) as ns:
+            with _open(config, ns, scope, nodeid, is_checked=is_checked) as place:
                 yield place
 
     return namespace

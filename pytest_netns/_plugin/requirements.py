@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .settings import originals_key, settings_key
+from .keys import originals_key, settings_key
+from .settings import DOCTOR
 
 if TYPE_CHECKING:
     from .._doctor.findings import Doctor
@@ -18,7 +19,39 @@ REQUIRES = "netns_requires"
 LACKS = "this machine lacks "  # how the reason of a skip for the machine's sake begins
 
 
-def wrong_requirements(item: pytest.Item) -> str:
+MARKER = (
+    "netns_requires(name, ...): skip the test where the machine lacks one of these (veth, netem, nft, ...; "
+    "--netns-doctor shows them all), or fail it under --netns-strict."
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    form = config.getoption(DOCTOR)
+    if form is None:
+        return None
+    from .._doctor.findings import diagnose
+
+    return diagnose(form)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wrong = _wrong_requirements(metafunc.definition)
+    if wrong:
+        raise pytest.Collector.CollectError(wrong)  # not UsageError, which pytest would show with a traceback
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    wrong = _wrong_requirements(item)
+    if wrong:  # a method of unittest.TestCase, which is not generated
+        raise pytest.UsageError(wrong)
+
+
+def _wrong_requirements(item: pytest.Item) -> str:
     """Say what is wrong with the markers of a test; nothing if all is right."""
     for mark in item.iter_markers(REQUIRES):
         from .._doctor.findings import unknown_names
@@ -29,9 +62,9 @@ def wrong_requirements(item: pytest.Item) -> str:
     return ""
 
 
-# Not in the wrapper of the plugin: a skip there would keep other plugins from setting up what they tear down.
-@pytest.hookimpl(specname="pytest_runtest_setup", tryfirst=True)
-def pytest_netns_require(item: pytest.Item) -> None:
+# Not in a wrapper: a skip there would keep other plugins from setting up what they tear down.
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     names = [name for mark in item.iter_markers(REQUIRES) for name in mark.args]
     if names:
         require(item.config, names)

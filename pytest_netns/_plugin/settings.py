@@ -11,8 +11,10 @@ from .._arguments import MAX_SECONDS, check_timeout
 from .._child import DEFAULT, MODES, check_mode
 from .._errors import ChildModeError
 from .._originals import Originals
+from .keys import originals_key, settings_key
 
-CHILD_MODE = "netns_child_mode"
+CHILD_MODE = "netns_child_mode"  # a fixture and a marker, too
+FACTORY = "netns_factory"  # the fixture through which all namespaces are made
 CHILD_TIMEOUT = "netns_child_timeout"
 THREAD_TIMEOUT = "netns_thread_timeout"
 LEAKS = "netns_leaks"
@@ -21,12 +23,11 @@ DOCTOR = "netns_doctor"
 STRICT = "netns_strict"
 USERNS = "netns_userns"
 USERNS_CHOICES = ("auto", "off", "resident", "process")
-ISOLATE = "netns_isolate"
+ISOLATE = "netns_isolate"  # a marker, too
 ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Register each option and its ini twin."""
+def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("netns", "network namespaces")
     _add(
         parser,
@@ -186,5 +187,7 @@ def _parse_seconds(where: str, text: str) -> float:
         ) from None
 
 
-settings_key = pytest.StashKey[Settings]()
-originals_key = pytest.StashKey[Originals]()
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[settings_key] = Settings.from_config(config)
+    config.stash[originals_key] = Originals()

@@ -17,7 +17,7 @@ from .telling import tell
 PYTEST = {"_pytest", "pluggy", "xdist", "execnet"}
 DISTURBED = {"pytest_netns", "pyroute2", "trials"}
 # What fails in a fixture of a wider scope fails for all tests.
-WIDER = {"_netns_session", "_make_netns"}
+WIDER = {"netns_factory"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

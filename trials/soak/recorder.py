@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import plugin
+from pytest_netns._plugin.keys import session_key
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +63,7 @@ class Recorder:
 
     def _state(self) -> dict[str, Any]:
         gc.collect()
-        session = self._config.stash.get(plugin.session_key, None)
+        session = self._config.stash.get(session_key, None)
         resident = None if session is None else session.modes.resident.pid
         mine, its = _descriptors(os.getpid()), _descriptors(resident)
         return {

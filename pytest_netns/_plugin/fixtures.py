@@ -1,0 +1,127 @@
+"""The fixtures that make namespaces, and the factory behind them, which lives for the session."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError
+from .keys import isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key
+from .modes import mode_of
+from .notices import notice
+from .requirements import require
+
+if TYPE_CHECKING:
+    from .._netns.factory import Options, Session
+    from .._netns.namespace import MakeNetNS, NetNS
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+WITHOUT_JOURNAL = (
+    "there is no journal of all namespaces, so names and processes would stay if pytest and its resident child were "
+    "both killed:"
+)
+
+
+def _start(config: pytest.Config) -> Session:
+    originals, settings = config.stash[originals_key], config.stash[settings_key]
+    with originals.in_place():
+        from .._netns.factory import Session
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    session = Session(
+        child_mode=lambda: mode_of(config),
+        child_timeout=settings.child_timeout,
+        thread_timeout=settings.thread_timeout,
+        name_suffix=f"-{worker}" if worker else "",
+        userns="auto" if settings.userns == "process" else settings.userns,
+        originals=originals,
+    )
+    config.stash[session_key] = session
+    config.stash[leaks_key].own(session)
+    config.add_cleanup(session.close)  # not with the fixture: the leak check still looks, after all fixtures
+    return session
+
+
+def make(config: pytest.Config, given: Options, *, leak_checked: bool = True, **internal: Any) -> NetNS:
+    """Make a namespace for the test that runs; the fixture ``netns_factory`` is set up.
+
+    :param leak_checked: whether the test has to leave everything as it was.
+    :param internal: further arguments of ``Session.make``.
+    """
+    session = config.stash[session_key]
+    if leak_checked:
+        config.stash[leaks_key].begin()
+    try:
+        return session.make(given, leak_checked=leak_checked, **internal)
+    except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):
+        if not session.has_made_one:
+            require(config, ["netns"])  # says why none can be made at all
+        raise
+
+
+@pytest.fixture(scope="session")
+def netns_factory(pytestconfig: pytest.Config) -> Iterator[MakeNetNS]:
+    """Make namespaces for fixtures of a wider scope: ``with netns_factory("lab") as ns: yield ns``.
+
+    It takes what make_netns takes. What is still open at the end of the session is closed then.
+    """
+    session = _start(pytestconfig)
+    yield lambda *args, **options: make(pytestconfig, session.options(args, options))
+    try:
+        session.close_namespaces()
+    finally:
+        if session.without_journal:
+            notice(pytestconfig, f"{WITHOUT_JOURNAL} {session.without_journal}; pytest --netns-doctor says what to do")
+
+
+@pytest.fixture
+def netns(request: pytest.FixtureRequest, netns_child_mode: str, netns_factory: MakeNetNS) -> Iterator[NetNS]:
+    """A network namespace made for this test: loopback up, closed at the end of the test."""
+    config = request.config
+    isolation = config.stash.get(isolation_key, None)
+    if isolation is not None and isolation.place is not None:  # its scope's, or asked for by getfixturevalue()
+        yield isolation.place.ns
+        return
+    given = config.stash[session_key].options(("netns",), {})
+    with contextlib.ExitStack() as undo:
+        yield make(config, given, complete=scope_key in request.node.stash, own=undo.callback)
+
+
+@pytest.fixture
+def make_netns(pytestconfig: pytest.Config, netns_child_mode: str, netns_factory: MakeNetNS) -> Iterator[MakeNetNS]:
+    """Make namespaces that are closed at the end of the test.
+
+    make_netns(label=None, *, name=None, lo=True, sysctl=None, child_mode=None, child_timeout=None)
+    """
+    session = pytestconfig.stash[session_key]
+    with contextlib.ExitStack() as undo:
+        yield lambda *args, **options: make(pytestconfig, session.options(args, options), own=undo.callback)
+
+
+@pytest.fixture
+def netns_pair(make_netns: MakeNetNS) -> tuple[NetNS, NetNS]:
+    """Two namespaces (left, right) joined by a veth link.
+
+    eth0 on each side has 192.0.2.1/24 and 2001:db8::1/64 (left), 192.0.2.2/24 and 2001:db8::2/64 (right), ready to use.
+    """
+    from .._netns.pair import join
+
+    left, right = make_netns("left"), make_netns("right")
+    join(left, right)
+    return left, right
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Close what was being closed when that was interrupted, or failed."""
+    try:
+        return (yield)
+    finally:
+        session = item.config.stash.get(session_key, None)
+        if session is not None:
+            session.finish_closing()

@@ -1,0 +1,28 @@
+"""What lives for the run, or for a test, and is used by more than one feature: keys of ``config.stash``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .._isolation.audit import Audit
+    from .._isolation.isolation import Isolation
+    from .._isolation.wanted import Wanted
+    from .._netns.factory import Session
+    from .._originals import Originals
+    from .leaks import Leaks
+    from .settings import Settings
+
+settings_key: pytest.StashKey[Settings] = pytest.StashKey()
+originals_key: pytest.StashKey[Originals] = pytest.StashKey()
+mode_key = pytest.StashKey[str]()
+"""The child mode of the test that runs."""
+session_key: pytest.StashKey[Session] = pytest.StashKey()
+leaks_key: pytest.StashKey[Leaks] = pytest.StashKey()
+isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
+audit_key: pytest.StashKey[Audit] = pytest.StashKey()
+wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
+scope_key = pytest.StashKey[str]()
+"""In the stash of an isolated test: what shares its namespace."""

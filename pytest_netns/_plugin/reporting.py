@@ -1,0 +1,55 @@
+"""What is added to the reports of tests: why a failed one had no network, and what ended commands had written."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from .keys import originals_key, scope_key, session_key, wanted_key
+from .leaks import uses_namespaces
+
+__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+
+failed_setup_key = pytest.StashKey[pytest.TestReport]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "setup" and report.failed:
+        item.stash[failed_setup_key] = report
+    if report.failed and call.excinfo is not None:
+        try:
+            _explain(item, report)
+        except Exception as error:  # what is added to a report is not to change a result
+            report.sections.append(("netns", f"what the test wanted of the network cannot be told: {error!r}"))
+    return report
+
+
+def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add to a report what explains a failure by where the test was."""
+    is_plain = scope_key not in item.stash and uses_namespaces(getattr(item, "fixturenames", ()))
+    if wanted_key not in item.config.stash and not is_plain:
+        return
+    with item.config.stash[originals_key].in_place():
+        from . import explanations
+
+    text = report.longreprtext
+    found = [*explanations.of(item, text), *(explanations.of_plain(text) if is_plain else ())]
+    report.sections += [("netns", text) for text in found]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Show what commands had written that ended with the test."""
+    try:
+        return (yield)
+    finally:
+        session = item.config.stash.get(session_key, None)
+        for title, text in [] if session is None else session.take_outputs():
+            item.add_report_section("teardown", title, text)  # shown with the report of a failed call too
+            if failed_setup_key in item.stash:  # but not with that of a failed set-up
+                item.stash[failed_setup_key].sections.append((f"Captured {title} teardown", text))
