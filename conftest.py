@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netns import NetNSPermissionError, _causes
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc, syscalls
 from pytest_netns._plugin.keys import session_key
 
 pytest_plugins = ["pytester"]
@@ -55,7 +55,7 @@ def _children() -> set[str]:
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Expect it of a test that needs a thread inside a namespace, where none can be, that it fails by being told so."""
     report = yield
-    if call.excinfo and _says_no_thread(call.excinfo.value) and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+    if call.excinfo and _says_no_thread(call.excinfo.value) and not proc.has_capability(syscalls.CAP_SYS_ADMIN):
         report.outcome = "skipped"
         report.wasxfail = "a thread cannot be inside here, and that was said"
     return report

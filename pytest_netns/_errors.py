@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 
 from ._causes import ANYTHING, next_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the enumerations, which take milliseconds
 
 __all__ = [
     "ChildCallError",

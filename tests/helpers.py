@@ -14,14 +14,14 @@ import pytest
 
 from pytest_netns import NetNS
 from pytest_netns._child.resident.nsid_watch import Observer
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc, syscalls
 from pytest_netns._netns.factory import Session
 
 needs_another_user = pytest.mark.skipif(
     Path("/proc/self/uid_map").read_text().split()[2:] == ["1"], reason="the user namespace has one user only"
 )
 needs_privilege = pytest.mark.skipif(
-    not syscalls.has_capability(syscalls.CAP_SYS_ADMIN), reason="only the resident child may be inside, and sees names"
+    not proc.has_capability(syscalls.CAP_SYS_ADMIN), reason="only the resident child may be inside, and sees names"
 )
 PATIENCE = 20.0  # seconds after which what should have happened is taken not to happen any more
 

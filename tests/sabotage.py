@@ -79,16 +79,16 @@ def run_resident() -> None:
     """Be the resident child, sabotaged."""
     apply("resident-start")
     sys.path.append(os.environ["SABOTAGE_PACKAGE"])
-    from pytest_netns._child.resident import server
+    from pytest_netns._child.resident import server, startup
 
-    handle = server.Resident.handle
+    handle = server.Server.handle
 
-    def sabotaged(self: server.Resident, message: bytes) -> tuple[bytes, list[int]]:
+    def sabotaged(self: server.Server, message: bytes) -> tuple[bytes, list[int]]:
         apply("resident")
         return handle(self, message)
 
-    server.Resident.handle = sabotaged  # type: ignore[method-assign]
-    server.main(*map(int, sys.argv[1:]))
+    server.Server.handle = sabotaged  # type: ignore[method-assign]
+    startup.main(*map(int, sys.argv[1:]))
 
 
 if __name__ == "__main__":

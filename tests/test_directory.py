@@ -10,9 +10,9 @@ from helpers import needs_another_user
 
 from pytest_netns._child.resident.directory import Directory, Unusable
 from pytest_netns._child.resident.journal import open_journal
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc
 
-NAME = f"pytest-netns-{syscalls.uid_outside()}"
+NAME = f"pytest-netns-{proc.uid_outside()}"
 STRANGER = 12345
 
 

@@ -12,7 +12,7 @@ import pytest
 from ordinary_user import Start, denied, needs_root, place, start
 
 from pytest_netns._doctor.findings import Doctor, valid_names
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc
 
 __all__ = ["place", "start"]  # fixtures
 
@@ -185,7 +185,7 @@ def test_requires_what_does_not_exist(pytester: pytest.Pytester, arguments: str)
 def test_the_header(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    root = "rootless, pytest itself *" if syscalls.is_in_user_namespace_of_pytest() else "as root"
+    root = "rootless, pytest itself *" if proc.is_in_user_namespace_of_pytest() else "as root"
     result.stdout.fnmatch_lines([f"netns: {root}"])
 
 

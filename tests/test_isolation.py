@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc
 
 HEAD = """
     import os, socket, subprocess, threading
     import pytest
-    from pytest_netns._linux import syscalls
+    from pytest_netns._linux import proc, syscalls
 
     def place():
         return os.stat("/proc/thread-self/ns/net").st_ino
@@ -435,7 +435,7 @@ def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester
 
 
 def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(syscalls.ENTERED, raising=False)
+    monkeypatch.delenv(proc.ENTERED, raising=False)
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
     command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-isolate=test"]
     for userns, text in (

@@ -17,7 +17,7 @@ from ordinary_user import needs_root
 from pytest_netns._child.resident.directory import Directory, Unusable, parents
 from pytest_netns._child.resident.journal import identity, open_journal, undo_dead, undo_the_dead
 from pytest_netns._child.resident.record import Entry, Record
-from pytest_netns._linux import run_netns, syscalls
+from pytest_netns._linux import proc, run_netns, syscalls
 from pytest_netns._netns.namespace import MakeNetNS, NetNS
 
 NEVER = float("inf")
@@ -166,22 +166,22 @@ def test_a_record_that_is_gone_already(folder: int) -> None:
 def test_owners_are_known_by_pid_and_start(place: Directory) -> None:
     with subprocess.Popen(["sleep", "1000"]) as dead:
         dead.kill()
-    assert syscalls.start_time(dead.pid) is None
-    alive, start, machine = os.getpid(), syscalls.start_time(os.getpid()), identity()
+    assert proc.start_time(dead.pid) is None
+    alive, start, machine = os.getpid(), proc.start_time(os.getpid()), identity()
     assert start is not None
     pids, _, times = machine.partition(".")
     files = {
-        f"{machine}-{alive}-{start}-1-{syscalls.user_namespace()}": True,
-        f"{machine}-{alive}-{start - 1}-1-{syscalls.user_namespace()}": False,  # another process that had our pid
-        f"{machine}-{dead.pid}-1-1-{syscalls.user_namespace()}": False,
+        f"{machine}-{alive}-{start}-1-{proc.user_namespace()}": True,
+        f"{machine}-{alive}-{start - 1}-1-{proc.user_namespace()}": False,  # another process that had our pid
+        f"{machine}-{dead.pid}-1-1-{proc.user_namespace()}": False,
         f"another-boot-{dead.pid}-1-1-1": True,
         # To whom the same process has started at another time, or whose pids are other processes.
-        f"{pids}.{int(times) + 1}-{alive}-{start - 1}-1-{syscalls.user_namespace()}": True,
-        f"{pids}1.{times}-{alive}-{start - 1}-1-{syscalls.user_namespace()}": True,
+        f"{pids}.{int(times) + 1}-{alive}-{start - 1}-1-{proc.user_namespace()}": True,
+        f"{pids}1.{times}-{alive}-{start - 1}-1-{proc.user_namespace()}": True,
         # pytest came from here into another user namespace.
-        f"{machine}-{dead.pid}-1-1-1-{syscalls.user_namespace()}": False,
+        f"{machine}-{dead.pid}-1-1-1-{proc.user_namespace()}": False,
         # One in another user namespace, into whose processes only the outermost can look.
-        f"{machine}-{dead.pid}-1-1-1": syscalls.user_namespace() != syscalls.INITIAL_USER_NAMESPACE,
+        f"{machine}-{dead.pid}-1-1-1": proc.user_namespace() != proc.INITIAL_USER_NAMESPACE,
     }
     try:
         for file in files:
@@ -195,7 +195,7 @@ def test_owners_are_known_by_pid_and_start(place: Directory) -> None:
 
 def test_odd_files_keep_no_record_from_being_undone(place: Directory) -> None:
     start = f"{identity()}-{os.getpid()}-1"  # of a process that is dead, since we have not started at 1
-    own = syscalls.user_namespace()
+    own = proc.user_namespace()
     odd = [start, f"{identity()}-pid-start-number-{own}", f"{identity()}-", "\udcff", "-", f"{start}-link-{own}"]
     dead = [f"{start}-{number}-{own}" for number in range(10)]
     folder = Path(place.path, f"{start}-folder-{own}")
@@ -219,7 +219,7 @@ def test_the_records_of_all_directories_are_found(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir(mode=0o755)
         directory = Directory(str(tmp_path / name), make=True)
-        leave(directory.fd, f"{identity()}-{os.getpid()}-1-1-{syscalls.user_namespace()}")
+        leave(directory.fd, f"{identity()}-{os.getpid()}-1-1-{proc.user_namespace()}")
         directory.close()
     undo_the_dead(NEVER, str(tmp_path / "first"), str(tmp_path / "second"))
     assert [path for path in tmp_path.rglob("*-*-*") if path.is_file()] == []
@@ -227,12 +227,12 @@ def test_the_records_of_all_directories_are_found(tmp_path: Path) -> None:
 
 IN_A_USER_NAMESPACE = """
 import os, sys
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc, syscalls
 from pytest_netns._child.resident.directory import Directory
 from pytest_netns._child.resident.journal import identity, undo_the_dead
 
 syscalls.mount("tmpfs", "/run", 0, kind="tmpfs")
-outside, own = sys.argv[1], str(syscalls.user_namespace())
+outside, own = sys.argv[1], str(proc.user_namespace())
 path = Directory("/run", make=True).path
 for within in (outside, own, f"{own}-{outside}", f"1-{own}"):
     open(f"{path}/{identity()}-{os.getpid()}-1-1-{within}", "w").close()  # of a dead one, as it started at 1
@@ -243,7 +243,7 @@ print(*(file.rpartition("-")[2] for file in os.listdir(path)))
 
 def test_the_record_of_another_user_namespace_is_left_to_those_who_can_undo_it() -> None:
     """From inside, the processes outside cannot be looked into, so none would be found, and the record be removed."""
-    outside = str(syscalls.user_namespace())
+    outside = str(proc.user_namespace())
     # With /run as it is there: mounted by this user, and so hers.
     assert output("unshare", "-Urm", sys.executable, "-c", IN_A_USER_NAMESPACE, outside).split() == [outside]
 

@@ -33,12 +33,15 @@ DEPTH = {name: depth for depth, line in enumerate(LAYERS) for name in line.split
 ONLY = {
     "pytest": {"plugin", "_plugin"},
     "pyroute2": {"_netns.netlink"},
-    "ctypes": {"_linux.syscalls"},
+    "ctypes": {"_linux.libc"},
     "asyncio": {"_netns.netlink", "_netns.parts"},
 }
 # What the program of the resident child may reach. It has the standard library only, and the cheap part of that.
 OPEN_TO_THE_RESIDENT_CHILD = {"", "_child", "_child.reply", "_child.resident", "_linux", "_errors", "_causes"}
-TOO_DEAR_FOR_THE_RESIDENT_CHILD = {"contextlib", "dataclasses", "json", "re", "subprocess", "threading", "typing"}
+TOO_DEAR_FOR_THE_RESIDENT_CHILD = {
+    *("contextlib", "dataclasses", "enum", "functools", "json", "re", "signal", "socket", "subprocess", "threading"),
+    "typing",
+}
 
 
 def read() -> dict[str, ast.Module]:
@@ -57,6 +60,7 @@ def imports(name: str, tree: ast.AST) -> Iterator[str]:
     package = name if (PACKAGE / name.replace(".", "/")).is_dir() else name.rpartition(".")[0]
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            yield from imports(name, ast.Module(node.orelse, []))
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -128,7 +132,7 @@ def reached(start: str) -> set[str]:
 
 def test_the_resident_child_is_made_of_standard_library_alone() -> None:
     program = reached("_child.resident.__main__")
-    assert "_child.resident.server" in program
+    assert "_child.resident.verbs" in program
     for name in program - {""}:
         assert any(name == one or name.rpartition(".")[0] == one for one in OPEN_TO_THE_RESIDENT_CHILD), name
         for imported in IMPORTS[name] - MODULES.keys():
@@ -166,13 +170,14 @@ OF_OS = {
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
     *("_netns.factory", "_netns.commands", "_netns.nsenter", "_child.launch"),
     *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
-    "_child.resident.server",
+    *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs"),
+    "_linux.proc",
 }
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_the_system_is_called_by_what_no_test_replaces(name: str) -> None:
-    """By ``posix`` rather than ``os``, and by ``syscalls.Socket`` rather than ``socket.socket``."""
+    """By ``posix`` rather than ``os``, and by ``sockets.Socket`` rather than ``socket.socket``."""
     program = reached("_child.resident.__main__")
     for node in ast.walk(MODULES[name]):
         if isinstance(node, ast.Import):

@@ -19,7 +19,7 @@ START = """
     import asyncio, os, signal, socket, subprocess, sys, threading, time
     from concurrent.futures import ThreadPoolExecutor
     import pytest
-    from pytest_netns._linux import syscalls
+    from pytest_netns._linux import sockets, syscalls
 
     kept = []
     go_on = threading.Event()
@@ -43,7 +43,7 @@ START = """
 """
 SETTINGS = """
     from pytest_netns._leaks import guard, pending
-    from pytest_netns._linux import syscalls
+    from pytest_netns._linux import sockets, syscalls
     from pytest_netns._netns import netlink, parts, commands, sockets, threads
     from pytest_netns._child import mp
 
@@ -288,7 +288,7 @@ LEAKS = {
         """
         def test_leak(netns):
             program = (
-                "import os, signal, sys; from pytest_netns._linux import syscalls; "
+                "import os, signal, sys; from pytest_netns._linux import sockets, syscalls; "
                 "os.fork() and os._exit(0); os.setsid(); syscalls.setns(int(sys.argv[1])); os.close(int(sys.argv[1])); "
                 "open('pids', 'a').write(str(os.getpid())); os.close(1); signal.pause()"
             )

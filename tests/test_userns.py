@@ -11,7 +11,7 @@ import sys
 import pytest
 from ordinary_user import UID, Start, denied, needs_root, place, start
 
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc
 
 __all__ = ["place", "start"]  # fixtures
 
@@ -152,7 +152,7 @@ def test_a_remote_worker_cannot_be_reached(start: Start) -> None:
 def test_as_root_it_is_entered_where_it_is_asked_for(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(syscalls.ENTERED, raising=False)
+    monkeypatch.delenv(proc.ENTERED, raising=False)
     pytester.makepyfile(f"""
         import os
         def test_it(netns):
@@ -169,7 +169,7 @@ def test_it_comes_too_late_in_a_process_with_threads_and_says_so(pytester: pytes
         "import sys, threading, pytest; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
         "sys.exit(pytest.main(['-p', 'no:cacheprovider', '--netns-userns=process']))"
     )
-    env = {name: value for name, value in os.environ.items() if name != syscalls.ENTERED}
+    env = {name: value for name, value in os.environ.items() if name != proc.ENTERED}
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, env=env)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "the process has 2 threads" in done.stderr

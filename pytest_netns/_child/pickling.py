@@ -10,7 +10,7 @@ from typing import Any
 
 from .._errors import UnpicklableError
 from .._linux import fdpass
-from .._linux.syscalls import Socket
+from .._linux.sockets import Socket, take_socket
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -33,7 +33,7 @@ class _Unpickler(pickle.Unpickler):
         self._received = received
 
     def persistent_load(self, index: int) -> socket.socket:
-        return self._received.take_socket(self._received.fds[index])
+        return take_socket(self._received, self._received.fds[index])
 
 
 def dump(value: object) -> tuple[bytes, list[socket.socket]]:

@@ -32,7 +32,7 @@ from .._errors import (
     how_it_ended,
 )
 from .._handle import Handle
-from .._linux import fdpass, syscalls
+from .._linux import fdpass, sockets, syscalls
 from . import pickling
 from .protocol import Spec
 from .reply import CREATING_SOCKET, ENTERING, OK, checked, failure, reply
@@ -62,7 +62,7 @@ class MakeSockets(Job):
 
     def __call__(self, channel: fdpass.Channel) -> tuple[bytes, Sequence[socket.socket]]:
         with CREATING_SOCKET:
-            return OK, [syscalls.Socket(*spec) for spec in self.specs]
+            return OK, [sockets.Socket(*spec) for spec in self.specs]
 
 
 class CallFunction(Job):

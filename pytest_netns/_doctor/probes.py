@@ -23,7 +23,7 @@ from typing import Any
 from .._child.resident.journal import open_journal
 from .._child.resident.record import Entry
 from .._errors import errno_name
-from .._linux import id_maps, run_netns, syscalls
+from .._linux import id_maps, proc, run_netns, syscalls
 from . import remedies
 from .remedies import CONTAINER
 
@@ -86,7 +86,7 @@ def _step(what: str, remedy: Callable[[int], str] | str) -> Iterator[None]:
 def _enter_user() -> None:
     ids = os.geteuid(), os.getegid()
     # To map root, the process needs a capability itself (user_namespaces(7), CAP_SETFCAP since Linux 5.12).
-    has_all = syscalls.has_capability(syscalls.CAP_SYS_ADMIN)
+    has_all = proc.has_capability(syscalls.CAP_SYS_ADMIN)
     remedy = remedies.for_user_namespace if ids[0] or has_all else f"give root its capabilities: {CONTAINER}"
     with _step("unshare(CLONE_NEWUSER)", remedies.for_user_namespace):
         syscalls.unshare(syscalls.CLONE_NEWUSER)
@@ -96,7 +96,7 @@ def _enter_user() -> None:
 
 def _enter_net() -> str:
     """Move into a network namespace, through a user namespace where it must be; say which way it went."""
-    if syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+    if proc.has_capability(syscalls.CAP_SYS_ADMIN):
         with _step("unshare(CLONE_NEWNET)", remedies.for_net_namespace):
             syscalls.unshare()
         return "with CAP_SYS_ADMIN"
@@ -110,7 +110,7 @@ def _enter_net() -> str:
 
 
 def _capability(name: str) -> str:
-    if not syscalls.has_capability(CAPABILITIES[name]):
+    if not proc.has_capability(CAPABILITIES[name]):
         remedy = f"run pytest as root (sudo), or docker/podman run --cap-add {name.upper()}"
         raise Failure(f"CAP_{name.upper()} is not effective", f"{remedies.without_privilege()}{remedy}")
     return ""

@@ -8,7 +8,7 @@ import pwd
 import shutil
 
 from .. import _causes
-from .._linux import id_maps, syscalls
+from .._linux import id_maps, proc, syscalls
 
 CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
 
@@ -27,9 +27,9 @@ def _status(field: str) -> str:
 
 def for_refusal(number: int) -> str:
     """Return the remedy for a step that takes privileges which the process may or may not have."""
-    if number == errno.ENOSYS or (syscalls.has_capability(syscalls.CAP_SYS_ADMIN) and _status("Seccomp:") == "2"):
+    if number == errno.ENOSYS or (proc.has_capability(syscalls.CAP_SYS_ADMIN) and _status("Seccomp:") == "2"):
         return f"lift the seccomp filter ({CONTAINER} --security-opt seccomp=unconfined)"
-    if not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+    if not proc.has_capability(syscalls.CAP_SYS_ADMIN):
         return f"{without_privilege()}run pytest as root (sudo), or in a container with: {CONTAINER}"
     return f"lift what forbids it, such as AppArmor or SELinux ({CONTAINER})"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import _causes
 from .._errors import from_errno
-from .._linux import entering, loopback, syscalls
+from .._linux import entering, loopback, proc, syscalls
 from .audit import Audit
 from .multiprocessing_helpers import Helpers
 from .pools import LOADING, NETWORK, Pools
@@ -210,7 +210,7 @@ def _namespace_of(task: int) -> tuple[int, int] | None:
 
 def _name_of(task: int) -> str:
     try:
-        return syscalls.read(f"/proc/self/task/{task}/comm").decode(errors="replace").strip()
+        return proc.read(f"/proc/self/task/{task}/comm").decode(errors="replace").strip()
     except ENDED:
         return "?"
 

@@ -8,7 +8,7 @@ import pwd
 
 from .._child.resident.journal import undo_the_dead
 from .._errors import NetNSError, from_errno
-from .._linux import id_maps, loopback, run_netns, syscalls
+from .._linux import id_maps, loopback, proc, run_netns, syscalls
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -26,7 +26,7 @@ def enter() -> None:
             f"cannot enter a user namespace: the process has {threads} threads, and unshare(2) takes one of a single "
             "thread; load what starts threads after the plugins, from a conftest.py, or start pytest by unshare -Urn"
         )
-    who, before = User(), syscalls.user_namespace()
+    who, before = User(), proc.user_namespace()
     undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))
     step = "become root in a user namespace"
     try:
@@ -39,7 +39,7 @@ def enter() -> None:
     with contextlib.suppress(OSError):  # then a name is refused when one is asked for
         syscalls.unshare(syscalls.CLONE_NEWNS)
         run_netns.make_own_directory()
-    os.environ[syscalls.ENTERED] = f"{syscalls.user_namespace()} {before}"
+    os.environ[proc.ENTERED] = f"{proc.user_namespace()} {before}"
 
 
 class User:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .._errors import NetNSError
-from .._linux import syscalls
+from .._linux import proc, syscalls
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,11 +36,11 @@ def text(userns: str, isolate: str) -> str:
 
 
 def _privilege(userns: str) -> str:
-    if syscalls.is_in_user_namespace_of_pytest():
+    if proc.is_in_user_namespace_of_pytest():
         return "rootless, pytest itself in a user namespace and without a network"
     if userns == "resident":
         return "in a user namespace of the resident child, as --netns-userns has it"
-    if syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+    if proc.has_capability(syscalls.CAP_SYS_ADMIN):
         return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
     if userns == "auto":
         return "rootless, in a user namespace of the resident child"
@@ -59,7 +59,7 @@ def where_without_network(isolate: str, *, scope: str | None, is_marked: bool) -
         return f"inside {owner} network namespace, as {who} has it"
     if isolate == "worker":
         return "inside the network namespace of its process, as --netns-isolate=worker has it"
-    if syscalls.is_in_user_namespace_of_pytest():
+    if proc.is_in_user_namespace_of_pytest():
         return "in a user namespace of pytest's, as --netns-userns=process has it"
     return ""
 
@@ -71,11 +71,11 @@ def enter(userns: str, isolate: str, given: Namespace) -> int | None:
     :return: a descriptor of the network namespace that the main thread has left, owned by the caller, if it has.
     :raises NetNSError: it cannot.
     """
-    if _needs_user_namespace(userns, isolate) and not syscalls.is_in_user_namespace_of_pytest():
+    if _needs_user_namespace(userns, isolate) and not proc.is_in_user_namespace_of_pytest():
         _enter_user_namespace(userns, isolate, given)
     if isolate == "off":
         return None
-    if not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
+    if not proc.has_capability(syscalls.CAP_SYS_ADMIN):
         raise NetNSError(
             f"--netns-isolate={isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
             f"its own, and --netns-userns={userns} makes none; valid here are: auto, process"
@@ -89,7 +89,7 @@ def enter(userns: str, isolate: str, given: Namespace) -> int | None:
 
 def _needs_user_namespace(userns: str, isolate: str) -> bool:
     if userns == "auto":
-        return isolate != "off" and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN)
+        return isolate != "off" and not proc.has_capability(syscalls.CAP_SYS_ADMIN)
     return userns == "process"
 
 

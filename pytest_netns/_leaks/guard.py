@@ -14,7 +14,7 @@ from gc import collect, get_objects
 from threading import enumerate as all_threads
 from typing import Any, Protocol, TypeVar
 
-from .._linux import syscalls
+from .._linux import proc, sockets, syscalls
 from .held import held_by, locals_of
 from .pending import Remains
 from .references import command_of, namespace_of_socket, socket_text
@@ -191,7 +191,7 @@ class Guard:
         return text + _where_made(fd)
 
     def _describe_socket(self, fd: int) -> str:
-        with syscalls.Socket(fileno=os.dup(fd)) as sock:
+        with sockets.Socket(fileno=os.dup(fd)) as sock:
             identity = namespace_of_socket(sock)
             is_home = identity in (None, self.home)
             return socket_text(sock) + ("" if identity is None or is_home else f" in {self._place(identity)}")
@@ -237,7 +237,7 @@ def _is_of_a_library(fd: int) -> bool:
         target = os.readlink(f"/proc/self/fd/{fd}")
     except FileNotFoundError:
         return False  # closed meanwhile
-    lines = (line.split(maxsplit=5) for line in syscalls.read("/proc/self/maps").decode(errors="replace").splitlines())
+    lines = (line.split(maxsplit=5) for line in proc.read("/proc/self/maps").decode(errors="replace").splitlines())
     return any("x" in fields[1] and fields[5].rstrip() == target for fields in lines if len(fields) == 6)
 
 
@@ -246,7 +246,7 @@ def _describe_child(pid: int) -> str:
         command = command_of(pid)
     except (FileNotFoundError, ProcessLookupError):
         return f"child {pid} was there until now"
-    if syscalls.start_time(pid) is None:
+    if proc.start_time(pid) is None:
         return f"child {pid} is a zombie: nobody has waited for it"
     return f"child {pid} still runs: {command}"
 
@@ -258,7 +258,7 @@ def _where_made(fd: int) -> str:
     if not tracemalloc.is_tracing():
         return ""
     for candidate in get_objects():
-        if isinstance(candidate, syscalls.Socket) and candidate.fileno() == fd:
+        if isinstance(candidate, sockets.Socket) and candidate.fileno() == fd:
             trace = tracemalloc.get_object_traceback(candidate)
             if trace is not None:
                 return ", made at\n" + "\n".join(trace.format())

@@ -9,7 +9,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 
-from .._linux import syscalls
+from .._linux import proc, sockets, syscalls
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -66,7 +66,7 @@ def _descriptor(pid: int, pidfd: int | None, number: int, identity: tuple[int, i
         fd = syscalls.copy_descriptor(pidfd, number)
     except OSError:
         return None  # closed meanwhile, or of a process that may not be looked into (ptrace(2))
-    with syscalls.Socket(fileno=fd) as sock:
+    with sockets.Socket(fileno=fd) as sock:
         return socket_text(sock) if namespace_of_socket(sock) == identity else None
 
 
@@ -80,7 +80,7 @@ def _mounts(identity: tuple[int, int]) -> set[str]:
             namespace = os.stat(f"/proc/{entry}/ns/mnt").st_ino
             if namespace in seen:
                 continue
-            for line in syscalls.read(f"/proc/{entry}/mountinfo").decode(errors="replace").splitlines():
+            for line in proc.read(f"/proc/{entry}/mountinfo").decode(errors="replace").splitlines():
                 fields = line.split()
                 if fields[3] == f"net:[{identity[1]}]":
                     found.add(f"it is mounted at {fields[4]}, as process {entry} sees it")
@@ -100,10 +100,10 @@ def command_of(pid: int) -> str:
 
     :raises FileNotFoundError: it has ended.
     """
-    words = syscalls.read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").split()
+    words = proc.read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").split()
     line = textwrap.shorten(" ".join(words), COMMAND_LENGTH, placeholder=" ...")
     # A zombie, or a thread of the kernel, has none.
-    return line or syscalls.read(f"/proc/{pid}/comm").decode(errors="replace").strip()
+    return line or proc.read(f"/proc/{pid}/comm").decode(errors="replace").strip()
 
 
 def namespace_of_socket(sock: socket.socket) -> tuple[int, int] | None:

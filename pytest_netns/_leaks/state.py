@@ -13,7 +13,7 @@ from termios import FIONREAD
 from threading import enumerate as all_threads
 from typing import Any
 
-from .._linux import syscalls
+from .._linux import proc, syscalls
 
 S_IFMT, S_IFIFO = 0o170000, 0o010000  # inode(7)
 STANDARD = (0, 1, 2)  # pytest's capture puts others under these numbers as it goes
@@ -117,5 +117,5 @@ def _children() -> set[int]:
     found: set[int] = set()
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            found.update(map(int, syscalls.read(f"/proc/self/task/{thread}/children").split()))
+            found.update(map(int, proc.read(f"/proc/self/task/{thread}/children").split()))
     return found

@@ -14,20 +14,20 @@ keeps the result, in one step.
 
 from __future__ import annotations
 
+import _socket as socket
 import array
 import errno
 import itertools
 import math
 import posix as os  # see syscalls.py
 import select
-import socket
 import struct
-from _socket import socketpair
 
-from .syscalls import SCM_MAX_FD, Socket, close_all, monotonic
+from .syscalls import SCM_MAX_FD, close_all, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket as stdlib
     from collections.abc import Sequence
     from typing import Any
 
@@ -38,14 +38,14 @@ __tracebackhide__ = True  # a failed test's report ends in the test; --full-trac
 LAST, MORE, INSTEAD = b"\0", b"\1", b"\2"
 PACKET = 32 * 1024  # well below the default send buffer (net.core.wmem_default), so that a packet always fits
 _ANCILLARY = socket.CMSG_SPACE(SCM_MAX_FD * array.array("i").itemsize)
-# Numbers, since the arithmetic of socket's flag enumerations takes a fifth of the time of a round trip.
-_SEND_FLAGS, _RECEIVE_FLAGS = int(socket.MSG_NOSIGNAL), int(socket.MSG_CMSG_CLOEXEC)
-_CONTROL_CUT, _DATA_CUT = int(socket.MSG_CTRUNC), int(socket.MSG_TRUNC)
-_LEVEL, _RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
+# Plain numbers: the arithmetic of the flag enumerations of ``socket`` takes a fifth of the time of a round trip.
+_SEND_FLAGS, _RECEIVE_FLAGS = socket.MSG_NOSIGNAL, socket.MSG_CMSG_CLOEXEC
+_CONTROL_CUT, _DATA_CUT = socket.MSG_CTRUNC, socket.MSG_TRUNC
+_LEVEL, _RIGHTS = socket.SOL_SOCKET, socket.SCM_RIGHTS
 _CUT = _CONTROL_CUT | _DATA_CUT
 # The arguments of one call, for starmap().
 _RECVMSG = ((PACKET + 1, _ANCILLARY, _RECEIVE_FLAGS),)
-_UNIX, _SEQPACKET = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
+_UNIX, _SEQPACKET = socket.AF_UNIX, socket.SOCK_SEQPACKET
 
 Channel = socket.SocketType
 """An end of a pair: the class beneath ``socket.socket``, which the patches of tests do not reach."""
@@ -72,7 +72,7 @@ class Received:
     def __init__(self) -> None:
         self.packets: list[Any] = []  # as recvmsg(2) returned them, until their descriptors are in fds
         self.fds: list[int] = []
-        self.sockets: list[socket.socket] = []  # those that own one of the descriptors
+        self.sockets: list[stdlib.socket] = []  # those that own one of the descriptors
 
     def __enter__(self) -> Self:
         return self
@@ -93,20 +93,10 @@ class Received:
             for sock in sockets:
                 socket.SocketType.close(sock)
 
-    def take_socket(self, fd: int, proto: int = -1) -> socket.socket:
-        """Return a socket that owns one of the descriptors; it is closed with the others if the block fails.
-
-        :raises OSError: it is no socket.
-        """
-        sock = Socket.__new__(Socket)
-        self.sockets.append(sock)  # before it has the descriptor
-        sock.__init__(-1, -1, proto, fd)  # type: ignore[misc]
-        return sock
-
 
 def pair(ends: list[Channel], kind: int = _SEQPACKET) -> None:
     """Add two connected ends to a list, both close-on-exec and blocking."""
-    ends.extend(itertools.chain.from_iterable(itertools.starmap(socketpair, ((_UNIX, kind),))))
+    ends.extend(itertools.chain.from_iterable(itertools.starmap(socket.socketpair, ((_UNIX, kind),))))
     if socket.getdefaulttimeout() is not None:  # it is meant for the sockets of the test
         for end in ends[-2:]:
             end.settimeout(None)

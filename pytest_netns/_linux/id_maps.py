@@ -8,17 +8,19 @@ The resident child imports this module too, so it stays with what the standard l
 
 from __future__ import annotations
 
+import _socket as socket
 import os
 import pwd
 import select
-import signal
-import socket
 
-from . import syscalls
+from . import proc, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterator
+else:
+    import _signal as signal  # without the enumerations, which take milliseconds
 
 GO = b"."
 PATIENCE = 5.0  # seconds for newuidmap(1) and newgidmap(1), which may wait for a server that knows the users
@@ -55,12 +57,8 @@ class _Outside:
 
     def __init__(self, uid: int, gid: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX)
-        with theirs:
-            try:
-                self._pid = os.fork()
-            except BaseException:
-                ours.close()
-                raise
+        try:
+            self._pid = os.fork()
             if not self._pid:
                 try:
                     os.setpgid(0, 0)
@@ -69,6 +67,11 @@ class _Outside:
                         _map_all(os.getppid(), uid, gid)
                 finally:
                     os._exit(0)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._socket = ours
         self._is_late = False
 
@@ -127,7 +130,7 @@ def _map_all(process: int, uid: int, gid: int) -> None:
         (gid, syscalls.CAP_SETGID, "gid_map", "newgidmap", "/etc/subgid"),
     ):
         try:
-            if own == 0 and syscalls.has_capability(capability):
+            if own == 0 and proc.has_capability(capability):
                 _write(process, file, [_range(*map(int, line.split())) for line in _read(file).splitlines()])
             else:
                 for start, count in _lent(lent, uid):

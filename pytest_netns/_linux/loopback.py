@@ -5,9 +5,9 @@ The resident child imports this module too, so it stays with what the standard l
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 import struct
 
 TYPE_CHECKING = False
@@ -44,7 +44,8 @@ def complete() -> None:
 
     What takes IPv6 is left out where the kernel has none.
     """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as control:
+    control = socket.SocketType(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    try:
         control.send(MESSAGES)
         answered = 0
         while answered < COUNT:
@@ -53,6 +54,8 @@ def complete() -> None:
                 answered += 1
                 if number and not (sequence >= FIRST_OF_IPV6 and number in WITHOUT_IPV6):
                     raise OSError(number, os.strerror(number))
+    finally:
+        control.close()
 
 
 def _results(answer: bytes) -> Iterator[tuple[int, int]]:

@@ -9,23 +9,26 @@ functions, and keeps the rest by names of its own, in a form that pyfakefs does 
 
 from __future__ import annotations
 
+import _socket as socket
 import _thread
 import errno
 import fcntl
-import functools
 import itertools
 import posix as os
-import signal
-import socket
 import struct
 import sys
 import time
-from os import environ, fsencode
+from os import fsencode
 
 TYPE_CHECKING = False  # not from typing, whose import costs the resident child 5 ms and 1 MB
 if TYPE_CHECKING:
+    import functools
+    import signal
     from collections.abc import Callable
     from typing import Any
+else:  # the parts of these that are written in C: the rest costs the resident child 5 ms, too
+    import _functools as functools
+    import _signal as signal
 
 CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 6, 7, 12, 13, 21  # <linux/capability.h>
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000  # <linux/sched.h>
@@ -39,14 +42,9 @@ SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
 IFF_UP = 1
 IFNAMSIZ = 16
-CHUNK = 1 << 16  # bytes: more than most files of /proc have
 SYS_PIDFD_GETFD = 438  # the same on all machines: <asm-generic/unistd.h>
 SCM_MAX_FD = 253  # unix(7): the most descriptors that one message can carry
 
-ENTERED = "PYTEST_NETNS_USERNS"
-"""The variable that tells children, such as xdist's workers, the inodes of the user namespace that pytest has entered,
-and of the one that it comes from."""
-INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode, <linux/nsfs.h>
 
 monotonic = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 """The clock of each deadline, in seconds. Not ``time.monotonic``: freezegun and time-machine stop that for a test, the
@@ -55,7 +53,6 @@ FOREVER = 1e9  # seconds
 sleep = time.sleep  # kept from the start, since a test may replace that of the module
 ioctl: Any = functools.partial(fcntl.ioctl)
 thread_id = _thread.get_native_id
-Socket = socket.socket
 
 
 def keep(owner: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
@@ -74,18 +71,17 @@ def close_all(fds: list[int]) -> None:
     any(closing)
 
 
-@functools.cache
 def _libc() -> Any:
-    import ctypes
+    from .libc import LIBC  # on first use: ctypes takes milliseconds
 
-    return ctypes.CDLL(None, use_errno=True)
+    return LIBC
 
 
 def _checked(result: int) -> None:
     if result < 0:
-        import ctypes
+        from .libc import get_errno
 
-        number = ctypes.get_errno()
+        number = get_errno()
         raise OSError(number, os.strerror(number))
 
 
@@ -127,21 +123,9 @@ def load() -> None:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
-    _checked(_libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL.value, 0, 0, 0))
+    _checked(_libc().prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
     if os.getppid() != parent:  # it ended before the call
         os._exit(1)
-
-
-def read(path: str) -> bytes:
-    """Return what is in a file, as a rule one of /proc, in as few system calls as possible."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        content = os.read(fd, CHUNK)
-        while chunk := os.read(fd, CHUNK):
-            content += chunk
-    finally:
-        os.close(fd)
-    return content
 
 
 def open_own_namespace(fds: list[int] | None = None) -> int:
@@ -196,42 +180,6 @@ def enter(ns: int) -> None:
         setns(ns)
 
 
-def user_namespace() -> int:
-    """Return the inode of the user namespace of this process; a kernel without CONFIG_USER_NS has but the initial."""
-    try:
-        return namespace_id("/proc/self/ns/user")[1]
-    except FileNotFoundError:
-        return INITIAL_USER_NAMESPACE
-
-
-def user_namespace_before() -> int | None:
-    """Return the inode of the user namespace that pytest comes from, where this process is in one it has entered."""
-    entered, _, before = environ.get(ENTERED, "").partition(" ")
-    return int(before) if entered and entered == str(user_namespace()) else None
-
-
-def is_in_user_namespace_of_pytest() -> bool:
-    """Whether this process is in a user namespace that pytest, or a parent of this process, has made and entered."""
-    return user_namespace_before() is not None
-
-
-def has_capability(number: int) -> bool:
-    """Whether this process has a capability in effect (capabilities(7))."""
-    lines = read("/proc/self/status").splitlines()
-    effective = next(int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:"))
-    return bool(effective >> number & 1)
-
-
-def uid_outside() -> int:
-    """Return who this process is in the user namespace around its own, and so the same before and after it entered."""
-    uid = os.geteuid()
-    for line in read("/proc/self/uid_map").splitlines():
-        first, outside, count = map(int, line.split())
-        if first <= uid < first + count:
-            return uid - first + outside
-    return uid
-
-
 def namespace_id(fd_or_path: int | str) -> tuple[int, int]:
     """Return what identifies a namespace, its device and inode (namespaces(7))."""
     status = os.stat(fd_or_path)
@@ -240,28 +188,27 @@ def namespace_id(fd_or_path: int | str) -> tuple[int, int]:
 
 def namespace_cookie() -> int:
     """Return the number of the calling thread's network namespace that no other ever gets, or 0 before Linux 5.14."""
-    with Socket(socket.AF_UNIX) as control:
-        try:
-            cookie: int = struct.unpack("Q", control.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
-        except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:
-                raise
-            return 0
+    control = socket.SocketType(socket.AF_UNIX)
+    try:
+        cookie: int = struct.unpack("Q", control.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return 0
+    finally:
+        control.close()
     return cookie
-
-
-def start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot, or ``None`` if it has ended."""
-    fields = status_of(pid)
-    return None if fields is None or has_ended(pid, fields) else int(fields[19])
 
 
 def set_link_up(name: str) -> None:
     """Bring a link of the calling thread's namespace up."""
-    with Socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+    control = socket.SocketType(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
         request = struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), 0)
         flags: int = struct.unpack_from("h", ioctl(control, SIOCGIFFLAGS, request), IFNAMSIZ)[0]
         ioctl(control, SIOCSIFFLAGS, struct.pack(f"{IFNAMSIZ}sh14x", name.encode(), flags | IFF_UP))
+    finally:
+        control.close()
 
 
 def is_own_child(pid: int) -> bool:
@@ -296,32 +243,6 @@ def open_pidfd(pid: int) -> int | None:
         if error.errno in (errno.ENOSYS, errno.EPERM):
             return None
         raise
-
-
-def status_of(pid: int | str) -> list[bytes] | None:
-    """Return the fields of a process from its state on, or ``None`` if there is none (proc_pid_stat(5))."""
-    try:
-        return read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def has_ended(pid: int | str, fields: list[bytes] | None) -> bool:
-    """Whether a process has ended, as its status says: a zombie has, if no thread of it lives on."""
-    if fields is None or fields[0] == b"X":
-        return True
-    if fields[0] != b"Z":
-        return False
-    return len(live_tasks(pid)) == 0
-
-
-def live_tasks(pid: int | str) -> list[str]:
-    """Return the threads of a process that have not ended; the first one may have ended before others (proc(5))."""
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [task for task in tasks if (status_of(f"{pid}/task/{task}") or [b"X"])[0] not in (b"Z", b"X")]
 
 
 def copy_descriptor(pidfd: int, number: int) -> int:

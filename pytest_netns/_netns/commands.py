@@ -24,7 +24,7 @@ from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError
 from .._handle import Handle
 from .._leaks.references import command_of
 from .._leaks.state import helpers
-from .._linux import entering, syscalls
+from .._linux import entering, proc, syscalls
 from .nsenter import Through
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -131,7 +131,7 @@ class Starter:
         if type(pid) is not int or pid <= 0:
             return False
         try:
-            return pid in map(int, syscalls.read("/proc/thread-self/children").split())
+            return pid in map(int, proc.read("/proc/thread-self/children").split())
         except OSError:  # no descriptor to spare, or a kernel without CONFIG_PROC_CHILDREN
             return syscalls.is_own_child(pid)
 
@@ -289,7 +289,7 @@ class Processes:
 
         :raises NetNSLeakError: there is such a thing.
         """
-        running = [pid for pid in self._strays if syscalls.start_time(pid) is not None]
+        running = [pid for pid in self._strays if proc.start_time(pid) is not None]
         if running:
             raise NetNSLeakError(
                 f"{self._handle}: a command has started what went to the original namespace, where nothing of it is "

@@ -20,7 +20,7 @@ from pyroute2.netlink import core
 from pyroute2.netlink.core import MAGIC_CLOSE
 
 from .._errors import NetNSClosedError, NetNSOSError, NetNSUnsupportedError
-from .._linux.syscalls import Socket
+from .._linux.sockets import Socket
 from .parts import Loop, Parts
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest

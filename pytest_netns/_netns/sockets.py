@@ -20,7 +20,7 @@ from .._arguments import check_host_and_port
 from .._child.protocol import Spec
 from .._errors import ChildProtocolError, NetNSClosedError
 from .._linux import fdpass
-from .._linux.syscalls import Socket
+from .._linux.sockets import Socket, take_socket
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -129,7 +129,7 @@ def _adopt(received: fdpass.Received, fd: int, spec: Spec, what: object) -> sock
     family, kind, proto = spec
     try:
         # Family and type are asked of the kernel; the protocol is as given, as socket.socket() has it.
-        sock = received.take_socket(fd, proto)
+        sock = take_socket(received, fd, proto)
     except OSError:
         raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
     # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
 from .._arguments import check_mapping, check_type
-from .._child.resident import server
+from .._child.resident import requests
 from .._errors import NetNSOSError
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -65,21 +65,21 @@ class Sysctl(MutableMapping[str, str]):
     def __getitem__(self, key: str) -> str:
         path = path_of(key)
         try:
-            return self._ask(server.READ_SYSCTL, path).rstrip("\n")
+            return self._ask(requests.READ_SYSCTL, path).rstrip("\n")
         except NetNSOSError as error:
             if isinstance(error.__cause__, FileNotFoundError) or error.errno == 2:
                 raise KeyError(key) from error
             raise
 
     def __setitem__(self, key: str, value: str | int) -> None:
-        self._ask(server.WRITE_SYSCTL, path_of(key), text_of(key, value))
+        self._ask(requests.WRITE_SYSCTL, path_of(key), text_of(key, value))
 
     def __delitem__(self, key: str) -> None:
         raise TypeError("a sysctl cannot be deleted; write its default instead")
 
     def __iter__(self) -> Iterator[str]:
-        for path in sorted(self._ask(server.LIST_SYSCTL).split("\0")):
-            yield server.key_of(path)
+        for path in sorted(self._ask(requests.LIST_SYSCTL).split("\0")):
+            yield requests.key_of(path)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

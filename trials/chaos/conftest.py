@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from pytest_netns import NetNSError
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc
 
 from .telling import tell
 
@@ -22,7 +22,7 @@ WIDER = {"netns_factory"}
 
 def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGALRM, ring)
-    tell("owners", f"{os.getpid()}-{syscalls.start_time(os.getpid())}")
+    tell("owners", f"{os.getpid()}-{proc.start_time(os.getpid())}")
 
 
 @pytest.hookimpl(tryfirst=True)

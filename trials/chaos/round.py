@@ -9,7 +9,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from pytest_netns._linux import run_netns, syscalls
+from pytest_netns._linux import proc, run_netns, syscalls
 
 from .left import Remains, names_of
 from .run import LIMIT, PAUSE, Missed, Run
@@ -75,7 +75,7 @@ class Round:
         env = {**self._strike.env, "XDG_RUNTIME_DIR": str(folder / "runtime")}
         if self._userns != "off":
             options = (f"--netns-userns={self._userns}", *options)
-            env[syscalls.ENTERED] = ""  # it enters one of its own, wherever we are
+            env[proc.ENTERED] = ""  # it enters one of its own, wherever we are
         if self._userns == "resident":
             env["CHAOS_OUTSIDE"] = "1"
         return Run(folder, self._token, *options, suite=suite, under=self._strike.under, env=env)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import proc, syscalls
 
 LIMIT = 60.0  # seconds for a run to end, and for what is waited for to come
 PAUSE = 0.01
@@ -89,7 +89,7 @@ class Run:
 
     def alive(self, kind: str) -> list[int]:
         """Return those processes that it has told of and that have not ended."""
-        return sorted(int(pid) for pid in set(self.told(kind)) if syscalls.start_time(int(pid)) is not None)
+        return sorted(int(pid) for pid in set(self.told(kind)) if proc.start_time(int(pid)) is not None)
 
     def until(self, condition: Callable[[], object], limit: float = LIMIT) -> None:
         """Wait until something holds.
@@ -129,4 +129,4 @@ class Run:
             is_ours = f"CHAOS_TOKEN={self.token}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
             return False
-        return is_ours and syscalls.start_time(pid) is not None
+        return is_ours and proc.start_time(pid) is not None

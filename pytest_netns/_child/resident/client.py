@@ -26,7 +26,7 @@ from .. import CALL_MODES
 from ..background import Background
 from ..protocol import Spec
 from ..reply import checked
-from . import server
+from . import requests
 from .process import Gone, Process
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -47,7 +47,7 @@ class Resident:
 
     def __init__(self, home: int, timeout: float, userns: str = "auto") -> None:
         self._home = home
-        self._userns = {"off": server.NEVER, "auto": server.IF_NEEDED, "resident": server.ALWAYS}[userns]
+        self._userns = {"off": requests.NEVER, "auto": requests.IF_NEEDED, "resident": requests.ALWAYS}[userns]
         self._mounts = -1
         self.without_journal = ""
         """Why not all namespaces are written down, for the case that this process and the child are both killed."""
@@ -93,7 +93,7 @@ class Resident:
         generation = self._generation
         received = fdpass.Received()
         try:
-            request = server.request(server.CREATE, handle.key, lo, dict(sysctl))
+            request = requests.request(requests.CREATE, handle.key, lo, dict(sysctl))
             self._note(self._ask(request, received, handle.child_timeout, handle))
             if not received.fds:
                 raise ChildProtocolError(errno.EPROTO, f"{handle}: the resident child passed no namespace")
@@ -105,14 +105,14 @@ class Resident:
         handle.identity = syscalls.namespace_id(handle.fd)
         if generation != self._generation:  # another child has taken over, perhaps before there was a descriptor
             self._adopt(handle)
-        if self._userns in (server.IF_NEEDED, server.ALWAYS):
+        if self._userns in (requests.IF_NEEDED, requests.ALWAYS):
             self._keep_user_namespace(handle.fd)
 
     def _adopt(self, handle: Handle) -> None:
         process = self._process
         if process is not None:
             with contextlib.suppress(Gone):  # the next one is told as it starts
-                process.tell(server.ADOPT, handle.key, handle.name, fd=handle.fd)
+                process.tell(requests.ADOPT, handle.key, handle.name, fd=handle.fd)
 
     def _keep_user_namespace(self, ns: int) -> None:
         """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""
@@ -121,7 +121,7 @@ class Resident:
             if self._userns < 0:
                 if is_below:
                     syscalls.open_owner(ns, owners)
-                self._userns = owners[0] if is_below else server.NEVER
+                self._userns = owners[0] if is_below else requests.NEVER
 
     def bind(self, handle: Handle, name: str) -> None:
         """Give a namespace a name under /run/netns, without privilege one that only the child and commands see."""
@@ -140,7 +140,7 @@ class Resident:
         """Let the child bind a name, as soon as nobody else has the directory locked; it does not wait itself."""
         deadline = syscalls.monotonic() + handle.child_timeout
         while True:
-            answer = self._ask_text(server.request(server.BIND, handle.key, name), handle.child_timeout, handle)
+            answer = self._ask_text(requests.request(requests.BIND, handle.key, name), handle.child_timeout, handle)
             holder, trouble = marshal.loads(answer)
             self._note(trouble)
             if not holder:
@@ -162,7 +162,7 @@ class Resident:
         received = fdpass.Received()
         try:
             if self._mounts < 0:
-                self._ask(server.request(server.OWN_NAMES), received, handle.child_timeout, handle)
+                self._ask(requests.request(requests.OWN_NAMES), received, handle.child_timeout, handle)
             with self._lock:
                 if self._mounts < 0:  # no other thread was faster
                     self._mounts = received.fds[0]
@@ -183,7 +183,7 @@ class Resident:
         :return: the pids of those that have not ended, and of what the commands have started and is in the original
             namespace, where nothing is signalled.
         """
-        request = server.request(server.SIGNAL, handle.key, int(number), list(commands), list(spared))
+        request = requests.request(requests.SIGNAL, handle.key, int(number), list(commands), list(spared))
         found: tuple[list[int], list[int]] = marshal.loads(self._tell_and_wait(request, handle))
         return found
 
@@ -195,7 +195,7 @@ class Resident:
             handle.name = None
             del self._namespaces[handle.key]
             return
-        request = server.request(server.FORGET, handle.key)
+        request = requests.request(requests.FORGET, handle.key)
         if handle.name is not None:
             try:
                 self._tell_and_wait(request, handle)
@@ -205,7 +205,7 @@ class Resident:
         else:
             process = self._process
             if process is not None:
-                self._tell(process, server.FORGET, handle.key)
+                self._tell(process, requests.FORGET, handle.key)
         self._namespaces.pop(handle.key, None)
 
     def _tell(self, process: Process, verb: bytes, key: int) -> None:
@@ -220,11 +220,11 @@ class Resident:
         """Return those of these keys whose namespaces something keeps, as far as the child that runs knows of them."""
         if self._process is None:
             return set()
-        request, what = server.request(server.STILL_THERE, list(keys)), "the closed namespaces"
+        request, what = requests.request(requests.STILL_THERE, list(keys)), "the closed namespaces"
         return set(marshal.loads(self._ask_text(request, self._timeout, what)))
 
     def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
-        request = server.request(server.SOCKETS, handle.key, list(specs))
+        request = requests.request(requests.SOCKETS, handle.key, list(specs))
         self._ask(request, received, handle.child_timeout, handle)
 
     def call(
@@ -242,7 +242,7 @@ class Resident:
 
     def sysctl(self, handle: Handle, verb: bytes, *arguments: str) -> str:
         """Read, write or list sysctls of a namespace."""
-        return self._tell_and_wait(server.request(verb, handle.key, *arguments), handle).decode(errors="replace")
+        return self._tell_and_wait(requests.request(verb, handle.key, *arguments), handle).decode(errors="replace")
 
     # The child
 
@@ -330,7 +330,7 @@ class Resident:
         for handle in list(self._namespaces.values()):
             if handle.fd >= 0:
                 with contextlib.suppress(Gone):  # told by the first request
-                    process.tell(server.ADOPT, handle.key, handle.name, fd=handle.fd)
+                    process.tell(requests.ADOPT, handle.key, handle.name, fd=handle.fd)
         return process
 
     def _discard(self, process: Process) -> str:
@@ -359,5 +359,5 @@ class Resident:
                 self._dying[-1].kill()
                 del self._dying[-1]
             fds = self._of_namespaces()
-            self._userns, self._mounts = server.NEVER, -1
+            self._userns, self._mounts = requests.NEVER, -1
             syscalls.close_all(fds)

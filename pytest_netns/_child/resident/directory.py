@@ -7,7 +7,7 @@ import os
 import stat
 
 from ..._errors import errno_name
-from ..._linux import syscalls
+from ..._linux import proc
 
 OVERFLOW_UID = 65534  # whom a user that a user namespace does not have appears as (user_namespaces(7))
 WRITABLE_BY_OTHERS = 0o022
@@ -56,7 +56,7 @@ class Directory:
     def __init__(self, parent: str, *, make: bool) -> None:
         self.path = f"{parent.rstrip('/')}/pytest-netns"
         try:
-            name = f"pytest-netns-{syscalls.uid_outside()}"
+            name = f"pytest-netns-{proc.uid_outside()}"
             self.path = f"{parent.rstrip('/')}/{name}"
             above = os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -92,7 +92,7 @@ def _check_parent(path: str, status: os.stat_result) -> None:
     is_sticky = bool(status.st_mode & stat.S_ISVTX)
     is_trusted = status.st_uid in (0, os.geteuid())
     # Root of the machine is nobody in a user namespace that does not have it, and then cannot be told from others.
-    if status.st_uid == OVERFLOW_UID and syscalls.user_namespace() != syscalls.INITIAL_USER_NAMESPACE:
+    if status.st_uid == OVERFLOW_UID and proc.user_namespace() != proc.INITIAL_USER_NAMESPACE:
         is_trusted = is_sticky
     if not is_trusted:
         raise Unusable(f"{path} belongs to another user, {status.st_uid}", f"chown root {path}, or name another TMPDIR")

@@ -10,7 +10,7 @@ import fcntl
 import os
 
 from ..._errors import errno_name
-from ..._linux import run_netns, syscalls
+from ..._linux import proc, run_netns, syscalls
 from .directory import Directory, Unusable, parents
 from .reaper import Failed, kill_processes
 from .record import Entry, Record, entries, open_file
@@ -100,8 +100,8 @@ def _name(owner: int, number: int) -> str:
     :raises Unusable: /proc does not say that.
     """
     try:
-        machine, started = identity(), syscalls.start_time(owner)
-        within = [syscalls.user_namespace(), syscalls.user_namespace_before()]
+        machine, started = identity(), proc.start_time(owner)
+        within = [proc.user_namespace(), proc.user_namespace_before()]
     except (OSError, ValueError) as error:
         why = errno_name(error.errno or 0) if isinstance(error, OSError) else str(error)
         path = error.filename if isinstance(error, OSError) else None
@@ -141,7 +141,7 @@ def undo_the_dead(seconds: float = UNDO_TIME, *places: str) -> None:
     """
     deadline = syscalls.monotonic() + seconds
     try:
-        machine, own = identity(), syscalls.user_namespace()
+        machine, own = identity(), proc.user_namespace()
     except (OSError, ValueError):
         return  # there is no journal, and open_journal() says why
     for parent in places or parents():
@@ -169,8 +169,8 @@ def _is_of_the_dead(name: str, machine: str, own: int) -> bool:
     try:
         pid, start, _, *within = name.removeprefix(f"{machine}-").split("-")
         # Who is in another user namespace could not look into the processes (ptrace(2)), and would find none.
-        may_look = own == syscalls.INITIAL_USER_NAMESPACE or str(own) in within
-        return may_look and syscalls.start_time(int(pid)) != int(start)
+        may_look = own == proc.INITIAL_USER_NAMESPACE or str(own) in within
+        return may_look and proc.start_time(int(pid)) != int(start)
     except (OSError, ValueError):
         return False  # no name that we have given
 

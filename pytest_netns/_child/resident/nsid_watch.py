@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 import struct
 
 from ..._linux import syscalls

@@ -17,7 +17,7 @@ from typing import Any
 from ..._errors import how_it_ended
 from ..._linux import entering, fdpass, syscalls
 from ..launch import options
-from . import server
+from . import requests
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -88,7 +88,7 @@ class Process:
         :raises BlockingIOError: it does not read, and there is no room for more.
         """
         try:
-            fdpass.send(self._control, server.request(verb, *arguments), () if fd is None else (fd,))
+            fdpass.send(self._control, requests.request(verb, *arguments), () if fd is None else (fd,))
         except (BrokenPipeError, ConnectionResetError):
             raise Gone from None
         except OSError:
@@ -143,7 +143,7 @@ class Process:
         """Add a new channel to a list, which owns it."""
         self._pair(ends)
         fdpass.limit(ends[0], self._timeout)
-        self.tell(server.CONNECT, fd=ends[1].fileno())
+        self.tell(requests.CONNECT, fd=ends[1].fileno())
         ends[1].close()
         del ends[1]
 

@@ -9,15 +9,17 @@ anything in the original namespace of the test process.
 from __future__ import annotations
 
 import os
-import signal
 
-from ..._linux import syscalls
+from ..._linux import proc, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterable
 
     Identity = tuple[int, int]
+else:
+    import _signal as signal  # without the enumerations, which take milliseconds
 
 ROUNDS = 40  # times to look for processes
 PAUSE = 0.02  # seconds between two looks
@@ -34,10 +36,10 @@ class Found:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._pidfd = syscalls.open_pidfd(pid)
-        self._since = syscalls.start_time(pid)
+        self._since = proc.start_time(pid)
 
     def is_running(self) -> bool:
-        return self._since is not None and syscalls.start_time(self.pid) == self._since
+        return self._since is not None and proc.start_time(self.pid) == self._since
 
     def signal(self, number: int) -> None:
         try:
@@ -92,7 +94,7 @@ class Reaper:
         for pid in pids - _ancestors() - {0, 1, 2, parent, *spared} - set(self._known):
             if self._is_to_end(pid, pid in heirs):
                 self._add(pid, pid in heirs)
-        self._strays |= {pid: syscalls.start_time(pid) for pid in heirs if namespace_of(pid) == self._original}
+        self._strays |= {pid: proc.start_time(pid) for pid in heirs if namespace_of(pid) == self._original}
         if number:
             for found in self._known.values():
                 found.signal(number)
@@ -100,7 +102,7 @@ class Reaper:
 
     def strays(self) -> list[int]:
         """Return the pids of what descends from the commands, has gone to the original namespace, and still runs."""
-        return [pid for pid, since in self._strays.items() if since is not None and syscalls.start_time(pid) == since]
+        return [pid for pid, since in self._strays.items() if since is not None and proc.start_time(pid) == since]
 
     def _forget_the_ended(self) -> None:
         for pid, found in list(self._known.items()):
@@ -137,7 +139,7 @@ def namespace_of(pid: int) -> Identity | None:
         return None
     except (FileNotFoundError, ProcessLookupError):
         pass
-    for task in syscalls.live_tasks(pid):
+    for task in proc.live_tasks(pid):
         try:
             return syscalls.namespace_id(f"/proc/{pid}/task/{task}/ns/net")
         except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -151,7 +153,7 @@ def _ancestors() -> set[int]:
     pid = os.getpid()
     while pid > 0 and pid not in found:
         found.add(pid)
-        fields = syscalls.status_of(pid)
+        fields = proc.status_of(pid)
         pid = 0 if fields is None else int(fields[1])
     return found
 
@@ -160,7 +162,7 @@ def _descendants(pids: set[int], roots: set[int], parent: int, known: set[int]) 
     """Return those that descend from the roots, if these are children of the parent, and from what is known already."""
     children: dict[int, list[int]] = {}
     for pid in pids:
-        fields = syscalls.status_of(pid)
+        fields = proc.status_of(pid)
         if fields is not None:
             children.setdefault(int(fields[1]), []).append(pid)
     left = [pid for pid in children.get(parent, ()) if pid in roots]
@@ -203,7 +205,7 @@ def kill_processes(
     reaper = Reaper(inhabited, original, is_meant)
     try:
         for _ in range(ROUNDS):
-            if not reaper.signal(signal.SIGKILL.value):
+            if not reaper.signal(int(signal.SIGKILL)):
                 return
             syscalls.sleep(PAUSE)
     finally:

@@ -1,0 +1,40 @@
+"""The requests that the resident child takes.
+
+A request is a byte for the verb and marshalled arguments (the same interpreter writes and reads them).
+"""
+
+from __future__ import annotations
+
+import marshal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Verbs of the control socket.
+CONNECT = b"c"
+ADOPT = b"a"
+FORGET = b"f"  # of a channel too
+# Verbs of a channel.
+CREATE = b"n"
+BIND = b"b"
+OWN_NAMES = b"o"
+SIGNAL = b"k"
+STILL_THERE = b"t"
+SOCKETS = b"s"
+READ_SYSCTL = b"r"
+WRITE_SYSCTL = b"w"
+LIST_SYSCTL = b"l"
+
+# What is given for a user namespace to join, where there is none yet: whether to make one.
+NEVER, IF_NEEDED, ALWAYS = -3, -2, -1
+
+
+def request(verb: bytes, *arguments: Any) -> bytes:
+    """Return the bytes of a request."""
+    return verb + marshal.dumps(arguments)
+
+
+def key_of(path: str) -> str:
+    """Return the key for a file below /proc/sys, as sysctl(8) writes it."""
+    return path if "." in path else path.replace("/", ".")

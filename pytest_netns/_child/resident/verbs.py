@@ -1,0 +1,324 @@
+"""What the resident child does in its namespaces, a verb each."""
+
+from __future__ import annotations
+
+import _socket as socket
+import errno
+import marshal
+import os
+
+from ... import _causes
+from ..._linux import loopback, run_netns, syscalls
+from ..reply import CREATING_SOCKET, ENTERING, OK, Refused, Step
+from . import requests
+from .journal import Journal
+from .nsid_watch import Observer, hasten_the_end
+from .reaper import Failed, Reaper, kill_processes
+from .record import Entry
+from .requests import key_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Verb = Callable[..., tuple[bytes, list[int]]]
+
+# What may pass: limits, and a lack of memory.
+PASSING = frozenset({errno.ENOSPC, errno.EUSERS, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO})
+
+
+class Namespace:
+    """A namespace of the parent's: its cookie, the descriptor that keeps its number from being used again, its name."""
+
+    def __init__(self, fd: int, cookie: int, name: str | None = None) -> None:
+        self.fd = fd
+        self.cookie = cookie
+        self.name = name
+
+    def entry(self, key: int, name: str | None) -> Entry:
+        return Entry(key, syscalls.namespace_id(self.fd), self.cookie, name)
+
+    def remove_name(self) -> None:
+        if self.name is not None:
+            run_netns.remove(self.name, lambda path: syscalls.namespace_id(path) == syscalls.namespace_id(self.fd))
+            self.name = None
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Verbs:
+    """The namespaces of one parent, and what is done in them.
+
+    :param parent: the pid of the process that is served.
+    :param home: a descriptor of the namespace to be in between requests, or -1 where there is no way back to any.
+    :param record: where namespaces are put down for the case that this process is killed.
+    :param refused: why no namespace can be made, if so.
+    :param has_own_names: whether this process is in a mount namespace with names of its own.
+    :param original: what identifies the namespace of the parent.
+    """
+
+    def __init__(
+        self,
+        parent: int,
+        home: int,
+        record: Journal,
+        refused: Refused | None,
+        has_own_names: bool,
+        original: tuple[int, int],
+    ) -> None:
+        self.original = original
+        self.has_own_names = has_own_names
+        self.refused = refused
+        self.is_to_be_replaced = False
+        self.record = record
+        self.observer: Observer | None = None
+        self.home = home
+        self.parent = parent
+        self.hear: Callable[[], object] = lambda: None
+        """Hears what has been told, for which nobody waits."""
+        self.namespaces: dict[int, Namespace] = {}
+        self.forgotten: set[int] = set()  # before they were made: the two requests come over different sockets
+        self.reapers: dict[int, Reaper] = {}
+        self.spares: dict[int, Namespace] = {}  # by how much loopback they have
+        self.lacks: int | None = None
+        self.by_name: dict[bytes, Verb] = {
+            requests.CREATE: self.create,
+            requests.BIND: self.bind,
+            requests.OWN_NAMES: self.own_names,
+            requests.FORGET: self.forget,
+            requests.SIGNAL: self.signal,
+            requests.STILL_THERE: self.still_there,
+            requests.SOCKETS: self.sockets,
+            requests.READ_SYSCTL: self.read_sysctl,
+            requests.WRITE_SYSCTL: self.write_sysctl,
+            requests.LIST_SYSCTL: self.list_sysctl,
+        }
+
+    def adopt(self, fd: int, key: int, name: str | None) -> None:
+        if key in self.namespaces:
+            os.close(fd)
+            return
+        if self.home < 0:  # what the record says of it, the child before has written
+            self.namespaces[key] = Namespace(fd, 0, name)
+            return
+        syscalls.setns(fd)
+        try:
+            cookie = syscalls.namespace_cookie()
+        finally:
+            self.go_home()
+        self.namespaces[key] = Namespace(fd, cookie, name)
+        self.put_on_record(key, name)
+
+    def put_on_record(self, key: int, name: str | None) -> None:
+        # Names of our own need nobody to remove them.
+        self.record.put(self.namespaces[key].entry(key, None if self.has_own_names else name))
+
+    # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
+
+    def create(self, key: int, lo: int, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
+        if key in self.forgotten:  # whoever asked has been interrupted
+            self.forgotten.remove(key)
+            return OK, []
+        namespace = self.spares.pop(lo, None) or self.make_namespace(lo)
+        self.lacks = None if lo == loopback.DOWN else lo
+        self.namespaces[key] = namespace
+        self.put_on_record(key, None)
+        for path, value in sysctl.items():
+            self.write_sysctl(key, path, value)
+        with Step("open the namespace"):
+            return OK + self.record.trouble.encode(errors="replace"), [os.dup(namespace.fd)]
+
+    def make_namespace(self, lo: int) -> Namespace:
+        self.refuse_if_it_must(self.refused)
+        with Step("create the namespace", _causes.NETWORK):
+            syscalls.unshare()
+        try:
+            with Step("open the namespace"):
+                namespace = Namespace(syscalls.open_own_namespace(), syscalls.namespace_cookie())
+            try:
+                with Step("bring lo up"):
+                    if lo == loopback.UP:
+                        syscalls.set_link_up("lo")
+                    elif lo == loopback.COMPLETE:
+                        loopback.complete()
+            except BaseException:
+                namespace.close()
+                raise
+        finally:
+            self.go_home()
+        return namespace
+
+    def make_spare(self, lo: int) -> None:
+        """Make the next namespace while nothing is asked, so that it is there when it is asked for."""
+        self.lacks = None
+        try:
+            self.spares[lo] = self.make_namespace(lo)
+        except Refused:
+            return  # at a limit, for example: the next request will say so, or meet better times
+
+    def bind(self, key: int, name: str) -> tuple[bytes, list[int]]:
+        self.put_on_record(key, name)  # before it is there
+        self.enter(key)
+        try:
+            with Step(f"bind the name {name}", _causes.FILE_OF_NAME):
+                holder = bind_if_not_locked(name)
+        except BaseException:
+            self.put_on_record(key, None)
+            raise
+        finally:
+            self.go_home()
+        self.namespaces[key].name = None if holder else name
+        return OK + marshal.dumps((holder, self.record.trouble.encode(errors="replace"))), []
+
+    def own_names(self) -> tuple[bytes, list[int]]:
+        """Move, once, into a mount namespace with a directory of names of our own, and pass that."""
+        if not self.has_own_names:
+            with Step("make a mount namespace for names, without privilege over /run/netns", _causes.MOUNTS):
+                syscalls.unshare(syscalls.CLONE_NEWNS)
+            with Step("make a directory of names, without privilege over /run/netns", _causes.FILE_OF_NAME):
+                run_netns.make_own_directory()
+            self.has_own_names = True
+        with Step("open the mount namespace"):
+            return OK, [os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)]
+
+    def signal(self, key: int, number: int, roots: list[int], spared: list[int]) -> tuple[bytes, list[int]]:
+        """Signal what runs in a namespace, and what these commands of the parent have started; tell what there is."""
+        with Step("look for the processes in the namespace"):
+            reaper = self.reapers.get(key)
+            if reaper is None:
+                inhabited = {syscalls.namespace_id(self.namespaces[key].fd)}
+                reaper = self.reapers[key] = Reaper(inhabited, self.original)
+            left = reaper.signal(number, roots, self.parent, spared)
+            return OK + marshal.dumps((left, reaper.strays())), []
+
+    def forget(self, key: int) -> tuple[bytes, list[int]]:
+        namespace = self.namespaces.get(key)  # None where it could not be made
+        if namespace is not None:
+            with Step(f"remove the name {namespace.name}"):
+                namespace.remove_name()
+            self.watch(key, namespace.fd)
+            del self.namespaces[key]
+            namespace.close()
+        else:
+            self.forgotten.add(key)
+        if key in self.reapers:
+            self.reapers.pop(key).close()
+        if self.record is not None:
+            self.record.remove(key)
+        return OK, []
+
+    def watch(self, key: int, fd: int) -> None:
+        """See to it that a namespace can go, and that it can be told whether it has."""
+        if self.home < 0:
+            return  # there would be no way back
+        try:
+            syscalls.setns(fd)
+            try:
+                hasten_the_end()
+            finally:
+                self.go_home()
+            if self.observer is None:
+                self.observer = Observer(self.home)
+            self.observer.watch(key, fd)
+        except OSError:
+            return  # at a limit, for example: then it goes unseen, as it does where this child is killed
+
+    def still_there(self, keys: list[int]) -> tuple[bytes, list[int]]:
+        with Step("ask which namespaces are gone"):
+            # What was to be forgotten before this was asked may wait: the control socket is another one.
+            self.hear()
+            return OK + marshal.dumps([key for key in keys if self.is_there(key)]), []
+
+    def is_there(self, key: int) -> bool:
+        return key in self.namespaces or (self.observer is not None and self.observer.there(key))
+
+    def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
+        fds: list[int] = []
+        self.enter(key)
+        try:
+            with CREATING_SOCKET:
+                for family, kind, protocol in specs:
+                    fds.append(socket.SocketType(family, kind, protocol).detach())
+        except BaseException:
+            syscalls.close_all(fds)
+            raise
+        finally:
+            self.go_home()
+        return OK, fds
+
+    def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step(f"read the sysctl {key_of(path)}", _causes.SYSCTL), open(f"/proc/sys/{path}", "rb") as file:
+                return OK + file.read(), []
+        finally:
+            self.go_home()
+
+    def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step(f"set the sysctl {key_of(path)}", _causes.SYSCTL):
+                write_sysctl(path, value)
+        finally:
+            self.go_home()
+        return OK, []
+
+    def list_sysctl(self, key: int) -> tuple[bytes, list[int]]:
+        self.enter(key)
+        try:
+            with Step("list the sysctls"):
+                paths = [f"{folder}/{file}" for folder, _, files in os.walk("/proc/sys/net") for file in files]
+        finally:
+            self.go_home()
+        return OK + "\0".join(path.removeprefix("/proc/sys/") for path in paths).encode(), []
+
+    def refuse_if_it_must(self, why: Refused | None) -> None:
+        """Say why nothing can be done; if that may pass, end then, for another child to try it anew."""
+        if why is not None:
+            self.is_to_be_replaced = isinstance(why.__cause__, OSError) and why.__cause__.errno in PASSING
+            raise why
+
+    def enter(self, key: int) -> None:
+        with ENTERING:
+            self.refuse_if_it_must(self.refused if self.home < 0 else None)
+            syscalls.setns(self.namespaces[key].fd)
+
+    def go_home(self) -> None:
+        try:
+            syscalls.setns(self.home)
+        except OSError:
+            os._exit(1)  # in the wrong namespace it must not serve on; the parent starts another
+
+    def clean_up(self) -> None:
+        """Undo what the dead parent can no longer undo, or nothing where it closed its namespaces."""
+        is_undone = True
+        inhabited = {syscalls.namespace_id(namespace.fd) for namespace in self.namespaces.values()}
+        try:
+            kill_processes(inhabited, self.original, lambda pid: pid != self.parent)
+        except Failed:
+            is_undone = False
+        for namespace in self.namespaces.values():
+            try:
+                namespace.remove_name()
+            except OSError:
+                is_undone = False  # nobody is left to tell; the others are still to be undone
+        if self.record is not None and is_undone:
+            self.record.close()
+
+
+def write_sysctl(path: str, value: str) -> None:
+    with open(f"/proc/sys/{path}", "wb", buffering=0) as file:
+        # With the end of the line, as sysctl(8): without it, a value that is empty would be nothing to write.
+        file.write(value.removesuffix("\n").encode() + b"\n")
+
+
+def bind_if_not_locked(name: str) -> str:
+    """Bind a name, or say who has the directory locked; the parent tries again, as others must not wait for that."""
+    try:
+        run_netns.bind(name)
+    except run_netns.Locked as locked:
+        return locked.holder
+    return ""
