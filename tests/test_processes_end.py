@@ -12,7 +12,7 @@ from helpers import is_running, needs_privilege
 from test_processes import child_states, has_ended, sh
 
 from pytest_netns import MakeNetNS, NetNS, NetNSOSError
-from pytest_netns._netns import commands
+from pytest_netns._netns import commands, outputs
 from pytest_netns._plugin.keys import session_key
 
 
@@ -186,7 +186,7 @@ def test_what_is_taken_of_a_pipe(make_netns: MakeNetNS, session_outputs: list[tu
     ns.close()
     assert [title.split("`")[1] for title, _ in session_outputs] == ["sh -c 'yes x'", "printf '\\377'"]
     assert set(session_outputs[0][1]) == {"x", "\n"}
-    assert len(session_outputs[0][1]) <= commands.OUTPUT_LIMIT
+    assert len(session_outputs[0][1]) <= outputs.OUTPUT_LIMIT
     assert session_outputs[1][1] == "\N{REPLACEMENT CHARACTER}"
 
 

@@ -5,38 +5,30 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import os
 import posix
-import queue
 import select
-import shlex
 import signal
 import subprocess
-import textwrap
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from subprocess import Popen  # kept from the start, since a test may replace that of the module
 from typing import Any, Protocol
 
-from .._child.background import Background
-from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, how_it_ended
+from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError
 from .._handle import Handle
 from .._leaks.references import command_of
 from .._leaks.state import helpers
 from .._linux import entering, proc, syscalls
 from .nsenter import Through
+from .outputs import READ_TIMEOUT, unread
+from .starter import Command, Starter
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
-READ_TIMEOUT = 1.0  # seconds for the rest of a pipe, which another thread may be reading
 FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05  # seconds between two looks at processes
 STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
-PIPE_LIMIT = 1 << 20  # bytes: what a pipe can hold (pipe(7), /proc/sys/fs/pipe-max-size)
-TITLE_LENGTH = 60  # characters of a command in the title of its output
-OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
 
 
 class Others(Protocol):
@@ -50,95 +42,6 @@ class Others(Protocol):
         self, handle: Handle, number: int, commands: list[int], spared: list[int]
     ) -> tuple[list[int], list[int]]:
         """Signal what is in a namespace, and what these commands have started; return what there is of it."""
-
-
-class Command:
-    """A command that was started, and a descriptor by which it is signalled, and no other that got its pid.
-
-    :param process: what ``subprocess.Popen`` has given. A test may have put something else in its place, whose pid is
-        made up: then there is nothing to signal.
-    :param is_child: whether it is a child of the thread that has started it.
-    """
-
-    def __init__(self, process: subprocess.Popen[Any], is_child: bool) -> None:
-        self.process = process
-        self.is_child = is_child
-        self.pidfd: int | None = None
-
-    def watch(self) -> None:
-        """Open the descriptor; without one, it is signalled by its pid, which is its own until it is reaped."""
-        if self.is_running():
-            with contextlib.suppress(OSError):
-                self.pidfd = syscalls.open_pidfd(self.process.pid)
-
-    def is_running(self) -> bool:
-        return self.is_child and self.process.poll() is None
-
-    def signal(self, number: int) -> None:
-        if self.is_running():
-            with contextlib.suppress(ProcessLookupError):  # it has ended, and somebody else has reaped it
-                if self.pidfd is None:
-                    posix.kill(self.process.pid, number)  # ours, and not reaped: its pid is that of no other
-                else:
-                    signal.pidfd_send_signal(self.pidfd, number)
-
-    def close(self) -> None:
-        pidfd, self.pidfd = self.pidfd, None
-        if pidfd is not None:
-            posix.close(pidfd)
-
-
-class Starter:
-    """A thread that starts commands, inside a namespace.
-
-    A child process inherits the namespace of the thread that starts it, so nothing has to run after the fork. The
-    thread lives as long as this object: a command that is to die with its parent (prctl(2), PR_SET_PDEATHSIG) dies with
-    the thread that has started it. And no signal handler interrupts the start.
-
-    :param begin: what the thread does first.
-    """
-
-    def __init__(self, begin: Callable[[], object]) -> None:
-        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._thread = Background(self._run)
-        self._thread.wait(0)
-        try:
-            self.call(begin)
-        except BaseException:
-            self._tasks.put(None)
-            raise
-
-    def call(self, task: Callable[[], Any]) -> Any:
-        future: Future[Any] = Future()
-        self._tasks.put((future, task))
-        return future.result()
-
-    def _run(self) -> None:
-        while (item := self._tasks.get()) is not None:
-            future, task = item
-            try:
-                future.set_result(task())
-            except BaseException as error:
-                future.set_exception(error)
-            del item, future, task  # what a task has made is not to be held until the next comes
-
-    @property
-    def native_id(self) -> int | None:
-        return self._thread.native_id
-
-    def is_child(self, pid: object) -> bool:
-        """Whether a pid is that of a child which the calling thread, this one, has started and nobody has reaped."""
-        if type(pid) is not int or pid <= 0:
-            return False
-        try:
-            return pid in map(int, proc.read("/proc/thread-self/children").split())
-        except OSError:  # no descriptor to spare, or a kernel without CONFIG_PROC_CHILDREN
-            return syscalls.is_own_child(pid)
-
-    def close(self, timeout: float) -> bool:
-        """Let the thread end; return whether it has, within a timeout in seconds."""
-        self._tasks.put(None)
-        return self._thread.wait(timeout)
 
 
 class Processes:
@@ -271,7 +174,8 @@ class Processes:
             raise
         for command in self._commands:
             if isinstance(command.process, Popen):  # and not what a test has put in its place
-                self._take_output(command.process)
+                for title, text in unread(command.process, self._handle):
+                    self._on_output(title, text)
         if self._unseen is not None:
             raise self._unseen
         if self._starter is not None and not self._starter.close(READ_TIMEOUT):
@@ -350,17 +254,6 @@ class Processes:
         self._strays = strays or self._strays
         return running, others
 
-    def _take_output(self, process: subprocess.Popen[Any]) -> None:
-        for name in ("stdin", "stdout", "stderr"):
-            stream = getattr(process, name)
-            if stream is None or stream.closed:
-                continue
-            text = _finish(stream, is_read=name != "stdin")
-            if text:
-                how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
-                title = f"{name} of `{_command_line(process.args)}` in {self._handle}, {how},"
-                self._on_output(title, text[-OUTPUT_LIMIT:])
-
 
 def _wait(commands: list[Command], timeout: float) -> None:
     """Wait until one of these has ended, or for a time in seconds."""
@@ -375,62 +268,8 @@ def _named(pids: list[int]) -> str:
     return ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
 
 
-def _command_line(args: Any) -> str:
-    is_one = isinstance(args, (str, bytes, os.PathLike))
-    line = os.fsdecode(args) if is_one else shlex.join(map(os.fsdecode, args))
-    return textwrap.shorten(line, TITLE_LENGTH, placeholder=" ...")
-
-
 def _command(pid: int) -> str:
     try:
         return command_of(pid)
     except (FileNotFoundError, ProcessLookupError):
         return "it has ended just now"
-
-
-def _finish(stream: Any, *, is_read: bool) -> str:
-    """Close a stream; return what is in its pipe and was not read, as far as that comes without waiting for more.
-
-    A thread does it, which is left behind if it takes too long: another one may be reading, and has the stream locked.
-    """
-    texts: list[str] = []
-
-    def finish() -> None:
-        try:
-            if is_read:
-                texts.append(_rest_of(stream))
-        finally:
-            with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
-                stream.close()
-
-    finishing = Background(finish)
-    try:
-        if not finishing.wait(READ_TIMEOUT):
-            return "(another thread is reading it)"
-        finishing.result()
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there can be no more threads
-        texts.append(f"(the rest of it cannot be read: {error})")
-    return "".join(texts)
-
-
-def _rest_of(stream: Any) -> str:
-    """Return what is in a pipe and was not read, without waiting for more."""
-    fd = stream.fileno()
-    posix.set_blocking(fd, False)
-    unread = b""
-    with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
-        while len(unread) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
-            unread += chunk
-    # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
-    ended = posix.memfd_create("rest-of-a-pipe", posix.MFD_CLOEXEC)
-    try:
-        posix.write(ended, unread)
-        posix.lseek(ended, 0, os.SEEK_SET)
-        posix.dup2(ended, fd, inheritable=False)
-    finally:
-        posix.close(ended)
-    try:
-        rest: Any = stream.read()
-    except UnicodeDecodeError as error:
-        rest = error.object
-    return rest.decode(errors="replace") if isinstance(rest, bytes) else rest

@@ -1,0 +1,89 @@
+"""What a command wrote to a pipe that nobody has read, when it is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posix
+import shlex
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from .._child.background import Background
+from .._errors import how_it_ended
+
+READ_TIMEOUT = 1.0  # seconds for the rest of a pipe, which another thread may be reading
+PIPE_LIMIT = 1 << 20  # bytes: what a pipe can hold (pipe(7), /proc/sys/fs/pipe-max-size)
+TITLE_LENGTH = 60  # characters of a command in the title of its output
+OUTPUT_LIMIT = 1 << 16  # characters of a command's output that are kept: the last ones
+
+
+def unread(process: subprocess.Popen[Any], where: object) -> Iterator[tuple[str, str]]:
+    """Close the pipes of a command; yield a title and a text for each in which something was left.
+
+    :param where: the namespace, for the title.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(process, name)
+        if stream is None or stream.closed:
+            continue
+        text = _finish(stream, is_read=name != "stdin")
+        if text:
+            how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
+            yield f"{name} of `{_command_line(process.args)}` in {where}, {how},", text[-OUTPUT_LIMIT:]
+
+
+def _command_line(args: Any) -> str:
+    is_one = isinstance(args, (str, bytes, os.PathLike))
+    line = os.fsdecode(args) if is_one else shlex.join(map(os.fsdecode, args))
+    return textwrap.shorten(line, TITLE_LENGTH, placeholder=" ...")
+
+
+def _finish(stream: Any, *, is_read: bool) -> str:
+    """Close a stream; return what is in its pipe and was not read, as far as that comes without waiting for more.
+
+    A thread does it, which is left behind if it takes too long: another one may be reading, and has the stream locked.
+    """
+    texts: list[str] = []
+
+    def finish() -> None:
+        try:
+            if is_read:
+                texts.append(_rest_of(stream))
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # what the command has not read is lost with it
+                stream.close()
+
+    finishing = Background(finish)
+    try:
+        if not finishing.wait(READ_TIMEOUT):
+            return "(another thread is reading it)"
+        finishing.result()
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there can be no more threads
+        texts.append(f"(the rest of it cannot be read: {error})")
+    return "".join(texts)
+
+
+def _rest_of(stream: Any) -> str:
+    """Return what is in a pipe and was not read, without waiting for more."""
+    fd = stream.fileno()
+    posix.set_blocking(fd, False)
+    unread = b""
+    with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
+        while len(unread) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
+            unread += chunk
+    # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
+    ended = posix.memfd_create("rest-of-a-pipe", posix.MFD_CLOEXEC)
+    try:
+        posix.write(ended, unread)
+        posix.lseek(ended, 0, os.SEEK_SET)
+        posix.dup2(ended, fd, inheritable=False)
+    finally:
+        posix.close(ended)
+    try:
+        rest: Any = stream.read()
+    except UnicodeDecodeError as error:
+        rest = error.object
+    return rest.decode(errors="replace") if isinstance(rest, bytes) else rest
