@@ -68,7 +68,7 @@ def _says_no_thread(error: BaseException | None) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "start" in getattr(item, "fixturenames", ()):  # of tests/ordinary_user.py
+        if "start" in getattr(item, "fixturenames", ()):  # of tests/support/ordinary_user.py
             item.add_marker("ordinary_user")
 
 
