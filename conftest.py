@@ -16,7 +16,7 @@ import pytest
 from pytest_netns import NetNSPermissionError, _causes
 from pytest_netns._linux import syscalls
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.time_limit"]
 
 ELSEWHERE = _causes.NEXT_STEP[_causes.ENTERING][errno.EPERM]
 
