@@ -47,19 +47,20 @@ else
 endif
 
 # The core: what namespaces and sockets can do. A test that needs a thread inside is expected to be told that none can be.
-CORE_TESTS := kernel_features pair netlink namespace sysctl servers sockets sockets_async socket_lifetime processes \
-	processes_end values fdpass rootless call
+CORE_TESTS := $(addprefix netns/test_,kernel_features pair netlink namespace sysctl servers sockets sockets_async \
+	socket_lifetime commands commands_end rootless) child/test_pickling linux/test_fdpass child/test_call
 
 test-resident: .venv/dev
-	$(BIN)/python -m pytest -n 2 --netns-userns=resident $(CORE_TESTS:%=tests/test_%.py)
+	$(BIN)/python -m pytest -n 2 --netns-userns=resident $(CORE_TESTS:%=tests/%.py)
 
 # The first are what the second kernel is for; the others are the core, on another version of Linux. It is slow to start
 # processes and to move data, so what is about these is left out.
-UML_TESTS := kernel_features pair netlink namespace sysctl servers threads call isolation
+UML_TESTS := $(addprefix netns/test_,kernel_features pair netlink namespace sysctl servers threads) child/test_call \
+	isolation/test_isolation
 UML_LEFT_OUT := not spawn and not forkserver and not worker and not collide and not big_value
 
 test-uml: .venv/dev
-	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/test_%.py)
+	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/%.py)
 
 # Debian's sid, in a folder of the user's cache. SID_TESTS="-m smoke" runs the heart of them.
 SID_PYTHONS := 3.14 3.14t 3.15
@@ -79,7 +80,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m pytest -q tests/project/test_layers.py
 
 format: .venv/dev
 	$(BIN)/ruff format .

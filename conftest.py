@@ -17,7 +17,7 @@ from pytest_netns import NetNSPermissionError, _causes
 from pytest_netns._linux import proc, syscalls
 from pytest_netns._plugin.keys import session_key
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.time_limit"]
 
 ELSEWHERE = _causes.NEXT_STEP[_causes.ENTERING][errno.EPERM]
 
@@ -69,7 +69,7 @@ def _says_no_thread(error: BaseException | None) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "start" in getattr(item, "fixturenames", ()):  # of tests/ordinary_user.py
+        if "start" in getattr(item, "fixturenames", ()):  # of tests/support/ordinary_user.py
             item.add_marker("ordinary_user")
 
 

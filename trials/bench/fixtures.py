@@ -28,7 +28,7 @@ PLUGINS = {
     "nsname": "pyroute2.fixtures.iproute",
 }
 LARGE = 300  # MB: a test suite with a few libraries
-FILL = f"from benchmarks.large import fill\nheap = fill({LARGE})\n"
+FILL = f"from trials.bench.large import fill\nheap = fill({LARGE})\n"
 TURN = "def test_empty_{0}(): pass\ndef test_{1}_{0}({1}): pass\n"
 
 LABELS = {

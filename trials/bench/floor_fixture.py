@@ -1,4 +1,4 @@
-"""A pytest plugin with the least that a fixture for a namespace can do, for fixtures.py."""
+"""A pytest plugin with the least that a fixture for a namespace can do, for trials/bench/fixtures.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pytest plugin that times the set-up and the tear-down of each test, for fixtures.py.
+"""A pytest plugin that times the set-up and the tear-down of each test, for trials/bench/fixtures.py.
 
 What is timed of a test is all of ``pytest_runtest_setup`` and all of ``pytest_runtest_teardown``: the wrappers here
 are the outermost, so every other plugin's part of these hooks is inside. In them, pytest makes the test's fixtures and

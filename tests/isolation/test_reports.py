@@ -1,0 +1,183 @@
+"""What the report of a failed test says about where the test was."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.isolation.test_isolation import run
+
+
+def sections(result: pytest.RunResult) -> list[str]:
+    return [line for line in result.outlines if line.startswith(("this test ran", "a new namespace has", "threads "))]
+
+
+def test_each_address_that_was_tried(pytester: pytest.Pytester) -> None:
+    suite = """
+        import errno
+        import urllib.request
+
+        def test_several():
+            for host in ("192.0.2.1", "192.0.2.2"):
+                with socket.socket() as sock:
+                    error = sock.connect_ex((host, 80))
+            assert not error, os.strerror(error)
+
+        def test_the_last_ones():
+            for number in range(1, 9):
+                try:
+                    socket.create_connection((f"192.0.2.{number}", 80))
+                except OSError as error:
+                    last = error
+            raise last
+
+        def test_loopback_is_not_wanted():
+            with socket.create_server(("127.0.0.1", 80)):
+                socket.create_connection(("127.0.0.1", 80)).close()
+                socket.create_connection(("localhost", 80)).close()
+                socket.create_connection(("192.0.2.1", 80))
+
+        def test_of_a_thread():
+            found = []
+            def work():
+                try:
+                    urllib.request.urlopen("http://host.example/")
+                except OSError as error:
+                    found.append(error)
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            raise found[0]
+
+        def test_fresh():
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+    """
+    for isolate in ("test", "worker"):
+        result = run(pytester, suite, f"--netns-isolate={isolate}")
+        result.assert_outcomes(failed=5)
+        wanted = [section.partition("can be reached; ")[2] for section in sections(result)]
+        assert wanted == [
+            "it wanted 192.0.2.1 port 80, 192.0.2.2 port 80",
+            "it wanted 192.0.2.6 port 80, 192.0.2.7 port 80, 192.0.2.8 port 80",
+            "it wanted 192.0.2.1 port 80",
+            "it wanted the name host.example",
+            "see above for what it wanted",
+        ]
+
+
+REFUSED = """
+    import asyncio, http.client, http.server
+
+    @pytest.fixture(scope="{scope}")
+    def server():
+        with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+            yield server.server_port
+
+    class TestIt:
+        {mark}
+        def test_plain(self, server):
+            socket.create_connection(("127.0.0.1", server))
+
+        {mark}
+        def test_asyncio(self, server):
+            asyncio.run(asyncio.open_connection("127.0.0.1", server))
+
+        {mark}
+        def test_wrapped(self, server):
+            http.client.HTTPConnection("localhost", server).connect()
+
+        {mark}
+        def test_nobody_listens(self):
+            socket.create_connection(("127.0.0.1", 1))
+
+        {mark}
+        def test_another_reason(self, server):
+            try:
+                socket.create_connection(("127.0.0.1", server))
+            except ConnectionRefusedError:
+                pass
+            assert not server
+"""
+
+
+@pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
+def test_a_fixture_that_listens_outside(pytester: pytest.Pytester, scope: str) -> None:
+    wider = "session" if scope == "package" else scope
+    result = run(pytester, REFUSED.format(scope=scope, mark=""), "--netns-isolate=test")
+    result.assert_outcomes(failed=5)
+    found = sections(result)
+    assert len(found) == 3
+    for section in found:
+        assert section.startswith(
+            "this test ran inside its own network namespace, as --netns-isolate=test has it, and was refused by "
+        )
+        assert section.endswith(
+            f": there the fixture 'server' of {scope} scope listens, outside; let them share a namespace: "
+            f"--netns-isolate={wider}, or @pytest.mark.netns_isolate(scope='{wider}')"
+        )
+    result = run(pytester, REFUSED.format(scope=scope, mark=""), f"--netns-isolate={wider}")
+    result.assert_outcomes(passed=3, failed=2)
+    assert not sections(result)
+
+
+def test_a_fixture_that_another_test_has_set_up_outside(pytester: pytest.Pytester) -> None:
+    suite = REFUSED.format(scope="module", mark="@pytest.mark.netns_isolate(scope='module')").replace(
+        "class TestIt:", "def test_first(server):\n        pass\n\n    class TestIt:"
+    )
+    result = run(pytester, suite)
+    result.assert_outcomes(passed=1, failed=5)
+    assert [section.partition("; ")[2] for section in sections(result)] == [
+        "a test that is not isolated was the first to use it: isolate that, too"
+    ] * 3
+
+
+def test_another_process_that_listens_outside(pytester: pytest.Pytester) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        suite = f"""
+            def test_it():
+                socket.create_connection(("127.0.0.1", {port}))
+        """
+        result = run(pytester, suite, "--netns-isolate=test")
+    result.assert_outcomes(failed=1)
+    (section,) = sections(result)
+    assert f"was refused by 127.0.0.1 port {port}, on which somebody listens outside; start it inside" in section
+
+
+def test_multicast_without_a_route(pytester: pytest.Pytester) -> None:
+    suite = """
+        def test_join(netns):
+            with netns.socket(type=socket.SOCK_DGRAM) as sock:
+                group = socket.inet_aton("239.0.0.1") + bytes(4)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+
+        def test_send(netns):
+            netns.socket(type=socket.SOCK_DGRAM).sendto(b"", ("239.0.0.1", 5353))
+
+        def test_broadcast(netns):
+            sock = netns.socket(type=socket.SOCK_DGRAM)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.sendto(b"", ("255.255.255.255", 5353))
+
+        def test_another_reason(netns):
+            netns.create_connection(("192.0.2.1", 80))
+
+        def test_outside():
+            raise OSError("No such device: IP_ADD_MEMBERSHIP")
+    """
+    result = run(pytester, suite)
+    result.assert_outcomes(failed=5)
+    assert len(sections(result)) == 3
+    remedies = sections(result)[0].partition(": ")[2].split(", ")
+    commands = "".join(f"        netns.run({command.split()!r}, check=True)\n" for command in remedies)
+    pytester.makepyfile(
+        "import socket\n"
+        "def test_it(netns):\n"
+        f"    if True:\n{commands}"
+        "    for group in ('239.0.0.1', '255.255.255.255'):\n"
+        "        sock = netns.socket(type=socket.SOCK_DGRAM)\n"
+        "        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n"
+        "        sock.sendto(b'', (group, 5353))\n"
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
