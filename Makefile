@@ -79,6 +79,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/types
 
 format: .venv/dev
