@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import get_args
 import pytest
 
 import pytest_netns
-from pytest_netns import _child, _errors
+from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
 
@@ -21,7 +23,21 @@ def test_each_class_is_there_and_is_its_own(name: str) -> None:
     value = getattr(pytest_netns, name)
     assert isinstance(value, type)
     assert value.__qualname__ == name
-    assert value.__module__ in ("pytest_netns._errors", "pytest_netns._netns.namespace")
+    assert value.__module__ == "pytest_netns"
+
+
+def test_a_traceback_names_an_error_as_it_is_imported() -> None:
+    code = "from pytest_netns._errors import from_errno; raise from_errno(1, 'no')"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("pytest_netns.NetNSPermissionError: [Errno 1] no")
+
+
+def test_a_pickle_names_an_error_as_it_is_imported() -> None:
+    pickled = pickle.dumps(NetNSTimeoutError(errno.ETIMEDOUT, "no answer"))
+    assert b"_errors" not in pickled
+    code = f"import pickle, sys; error = pickle.loads({pickled!r}); print(type(error), error)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "<class 'pytest_netns.NetNSTimeoutError'> [Errno 110] no answer\n"
 
 
 def test_the_types_of_child_modes_name_them_all() -> None:

@@ -67,12 +67,17 @@ class MakeNetNS(Protocol):
         """
 
 
+MakeNetNS.__module__ = "pytest_netns"  # not in its body, where it would be a part of the protocol
+
+
 class NetNS:
     """A network namespace that this process holds by a descriptor, and everything that was opened in it.
 
     It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
     identity raises ``NetNSClosedError``.
     """
+
+    __module__ = "pytest_netns"
 
     def __new__(cls, modes: object = None, *_: object, **__: object) -> Self:
         if not isinstance(modes, Modes):
