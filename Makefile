@@ -80,7 +80,8 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/project/test_layers.py
+	$(BIN)/mypy --python-version 3.10
+	$(BIN)/python -m pytest -q tests/project/test_layers.py tests/types
 
 format: .venv/dev
 	$(BIN)/ruff format .

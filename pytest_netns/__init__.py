@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._child.mode_names import CallModeName, ChildModeName
     from ._errors import (
         ChildCallError,
         ChildDiedError,
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from ._netns.namespace import MakeNetNS, NetNS
 
 __all__ = [
+    "CallModeName",
     "ChildCallError",
     "ChildDiedError",
     "ChildModeError",
+    "ChildModeName",
     "ChildProtocolError",
     "MakeNetNS",
     "NetNS",
@@ -42,16 +45,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Imported on first use (PEP 562): the plugin is loaded into every run of pytest, also those that never use it, and
-    # the resident child imports this package as well.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # to a type checker, a module with this function has every name
 
-    module = import_module("._netns.namespace" if name in ("MakeNetNS", "NetNS") else "._errors", __name__)
-    value: object = getattr(module, name)
-    return value
+    def __getattr__(name: str) -> object:
+        # Imported on first use (PEP 562): the plugin is loaded into every run of pytest, also those that never use it,
+        # and the resident child imports this package as well.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        where = {
+            "CallModeName": "_child.mode_names",
+            "ChildModeName": "_child.mode_names",
+            "MakeNetNS": "_netns.namespace",
+            "NetNS": "_netns.namespace",
+        }
+        return getattr(import_module(f"{__name__}.{where.get(name, '_errors')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -88,6 +88,11 @@ class ChildCallError(NetNSError, RuntimeError):
     """A function raised, in a child, something that cannot be passed back as itself."""
 
 
+for _kind in (NetNSError, *NetNSError.__subclasses__()):
+    _kind.__module__ = "pytest_netns"  # where they are imported from, as tracebacks and pickles name them
+del _kind
+
+
 _BY_ERRNO: dict[int, type[NetNSError]] = {
     **dict.fromkeys((errno.EPERM, errno.EACCES), NetNSPermissionError),
     errno.EEXIST: NetNSExistsError,

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS
+from pytest_netns import CallModeName, ChildModeName, MakeNetNS, NetNS
 from pytest_netns._netns.factory import Session
 
 SECONDS = "is a number of seconds above 0 and up to 1000000, not"
@@ -99,7 +99,9 @@ def test_a_namespace_is_not_made_by_its_class(arguments: Any) -> None:
 
 @pytest.mark.parametrize(("value", "error"), NO_NUMBERS + NO_SECONDS)
 @pytest.mark.parametrize("child_mode", [None, "fork"])
-def test_a_wrong_timeout_of_a_call(netns: NetNS, value: Any, error: type[Exception], child_mode: str | None) -> None:
+def test_a_wrong_timeout_of_a_call(
+    netns: NetNS, value: Any, error: type[Exception], child_mode: CallModeName | None
+) -> None:
     if value is None:
         assert netns.call(len, "ab", timeout=value, child_mode=child_mode) == 2
         return
@@ -118,7 +120,7 @@ def test_a_wrong_timeout_of_a_session(what: str, value: Any, error: type[Excepti
 
 @pytest.mark.parametrize("seconds", [1e-3, 1, 1_000_000])
 @pytest.mark.parametrize("child_mode", ["resident", "fork"])
-def test_a_timeout_at_the_border(make_netns: MakeNetNS, seconds: float, child_mode: str) -> None:
+def test_a_timeout_at_the_border(make_netns: MakeNetNS, seconds: float, child_mode: ChildModeName) -> None:
     ns = make_netns(child_timeout=1_000_000, child_mode=child_mode)
     ns.socket().close()
     assert ns.call(len, "ab", timeout=max(seconds, 1)) == 2
@@ -139,7 +141,9 @@ NUMBERS = "its family, type and protocol are integers, such as (socket.AF_INET, 
         ((2, 1, -(2**63)), ValueError, "its numbers are at most 2147483647"),
     ],
 )
-def test_what_is_no_socket(netns: NetNS, arguments: Any, error: type[Exception], text: str, child_mode: str) -> None:
+def test_what_is_no_socket(
+    netns: NetNS, arguments: Any, error: type[Exception], text: str, child_mode: ChildModeName
+) -> None:
     given = (*arguments, socket.SOCK_STREAM, 0)[:3] if len(arguments) == 1 else (*arguments, 0)[:3]
     with pytest.raises(error) as info:
         netns.socket(*arguments, child_mode=child_mode)

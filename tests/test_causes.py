@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNS, NetNSLimitError, _causes
+from pytest_netns import ChildModeName, NetNS, NetNSLimitError, _causes
 
 PROGRAM = """
 import sys
@@ -124,7 +124,7 @@ def test_a_sysctl_that_cannot_be_set(netns: NetNS, key: str, value: str | int, n
 
 
 @pytest.mark.parametrize("mode", ["resident", "fork"])
-def test_a_socket_that_there_is_not(netns: NetNS, mode: str) -> None:
+def test_a_socket_that_there_is_not(netns: NetNS, mode: ChildModeName) -> None:
     error = refused(lambda: netns.socket(2, 1, 17, child_mode=mode))
     assert str(error).endswith("; check the protocol number, or load the module that provides it")
     error = refused(lambda: netns.socket(2, 99, child_mode=mode))

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from .._errors import ChildModeError
 
-MODES = ("resident", "fork", "mp", "mp:fork", "mp:forkserver", "mp:spawn")
-CALL_MODES = MODES[1:]
-DEFAULT = MODES[0]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .mode_names import CallModeName, ChildModeName
+
+CALL_MODES: tuple[CallModeName, ...] = ("fork", "mp", "mp:fork", "mp:forkserver", "mp:spawn")
+DEFAULT: ChildModeName = "resident"
+MODES: tuple[ChildModeName, ...] = (DEFAULT, *CALL_MODES)
 
 
 def check_mode(name: object, *, valid: tuple[str, ...] = MODES, what: str = "child mode") -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from .._arguments import check_callable, check_command, check_timeout
 from .._child import CALL_MODES, check_mode
@@ -28,12 +28,15 @@ from .threads import Threads
 
 if TYPE_CHECKING:
     import pyroute2
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from .._child.mode_names import CallModeName, ChildModeName
+    from . import command_types as types
     from .netlink import Netlink
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -47,7 +50,7 @@ class MakeNetNS(Protocol):
         name: str | None = None,
         lo: bool = True,
         sysctl: Mapping[str, str | int] | None = None,
-        child_mode: str | None = None,
+        child_mode: ChildModeName | None = None,
         child_timeout: float | None = None,
     ) -> NetNS:
         """Make a namespace.
@@ -64,12 +67,17 @@ class MakeNetNS(Protocol):
         """
 
 
+MakeNetNS.__module__ = "pytest_netns"  # not in its body, where it would be a part of the protocol
+
+
 class NetNS:
     """A network namespace that this process holds by a descriptor, and everything that was opened in it.
 
     It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
     identity raises ``NetNSClosedError``.
     """
+
+    __module__ = "pytest_netns"
 
     def __new__(cls, modes: object = None, *_: object, **__: object) -> Self:
         if not isinstance(modes, Modes):
@@ -156,9 +164,9 @@ class NetNS:
         self._handle.child_timeout = seconds
 
     @property
-    def child_mode(self) -> str:
+    def child_mode(self) -> ChildModeName:
         """The child mode that makes this namespace's sockets where none is named."""
-        return self._child_mode or self._modes.current()
+        return cast("ChildModeName", self._child_mode or self._modes.current())
 
     def __str__(self) -> str:
         return str(self._handle)
@@ -178,7 +186,7 @@ class NetNS:
         type: int = stdlib.SOCK_STREAM,
         proto: int = 0,
         *,
-        child_mode: str | None = None,
+        child_mode: ChildModeName | None = None,
     ) -> stdlib.socket:
         """Make a socket in the namespace, with the arguments of ``socket.socket``.
 
@@ -189,7 +197,9 @@ class NetNS:
         """
         return self.sockets(((family, type, proto),), child_mode=child_mode)[0]
 
-    def sockets(self, specs: Iterable[tuple[int, ...]], *, child_mode: str | None = None) -> list[stdlib.socket]:
+    def sockets(
+        self, specs: Iterable[tuple[int, ...]], *, child_mode: ChildModeName | None = None
+    ) -> list[stdlib.socket]:
         """Make many sockets with one child.
 
         :param specs: for each socket a tuple of up to three, the first arguments of :meth:`socket`.
@@ -266,12 +276,36 @@ class NetNS:
         self._expect_processes()
         return self._threads.enter()
 
+    # The function's arguments are checked only where no option of ours is given: a ParamSpec leaves no room for them
+    # (PEP 612).
+    @overload
     def call(
         self,
         func: Callable[..., T],
         /,
         *args: Any,
-        child_mode: str | None = None,
+        child_mode: CallModeName | None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> T: ...
+    @overload
+    def call(
+        self,
+        func: Callable[..., T],
+        /,
+        *args: Any,
+        child_mode: CallModeName | None = None,
+        timeout: float | None,
+        **kwargs: Any,
+    ) -> T: ...
+    @overload
+    def call(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def call(  # type: ignore[misc]  # the function may have arguments of these names too, which it does not get
+        self,
+        func: Callable[..., T],
+        /,
+        *args: Any,
+        child_mode: CallModeName | None = None,
         timeout: float | None = None,
         **kwargs: Any,
     ) -> T:
@@ -338,6 +372,20 @@ class NetNS:
 
     # Commands
 
+    @overload
+    def run(self, args: types.Command, **kwargs: Unpack[types.RunText]) -> subprocess.CompletedProcess[str]: ...
+    @overload
+    def run(
+        self, args: types.Command, **kwargs: Unpack[types.RunUniversalNewlines]
+    ) -> subprocess.CompletedProcess[str]: ...
+    @overload
+    def run(self, args: types.Command, **kwargs: Unpack[types.RunEncoding]) -> subprocess.CompletedProcess[str]: ...
+    @overload
+    def run(self, args: types.Command, **kwargs: Unpack[types.RunErrors]) -> subprocess.CompletedProcess[str]: ...
+    @overload
+    def run(self, args: types.Command, **kwargs: Unpack[types.RunBytes]) -> subprocess.CompletedProcess[bytes]: ...
+    @overload
+    def run(self, args: types.Command, **kwargs: Unpack[types.RunEither]) -> subprocess.CompletedProcess[Any]: ...
     def run(self, args: Any, **kwargs: Any) -> subprocess.CompletedProcess[Any]:
         """Run a command in the namespace and wait for it, with the arguments of ``subprocess.run``.
 
@@ -348,6 +396,18 @@ class NetNS:
         check_command(args)
         return self._processes.run(args, **kwargs)
 
+    @overload
+    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenText]) -> subprocess.Popen[str]: ...
+    @overload
+    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenUniversalNewlines]) -> subprocess.Popen[str]: ...
+    @overload
+    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenEncoding]) -> subprocess.Popen[str]: ...
+    @overload
+    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenErrors]) -> subprocess.Popen[str]: ...
+    @overload
+    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenBytes]) -> subprocess.Popen[bytes]: ...
+    @overload
+    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenEither]) -> subprocess.Popen[Any]: ...
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         """Start a command in the namespace, with the arguments of ``subprocess.Popen``.
 

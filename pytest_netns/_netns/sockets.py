@@ -242,9 +242,9 @@ def create_connection(
     try:
         if not all_errors:
             raise errors[-1]
-        if sys.version_info < (3, 11):
-            raise ValueError("all_errors needs the exception groups of Python 3.11") from errors[-1]
-        raise ExceptionGroup("create_connection failed", errors)  # noqa: F821
+        if sys.version_info >= (3, 11):
+            raise ExceptionGroup("create_connection failed", errors)  # noqa: F821 - F821 looks at 3.10 only
+        raise ValueError("all_errors needs the exception groups of Python 3.11") from errors[-1]
     finally:
         errors = []  # else it and the traceback refer to each other
 

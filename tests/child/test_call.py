@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_netns import ChildCallError, ChildModeError, NetNS, UnpicklableError
+from pytest_netns import CallModeName, ChildCallError, ChildModeError, NetNS, UnpicklableError
 from pytest_netns._child import CALL_MODES
 from pytest_netns._child.task import ChildTraceback
 
@@ -107,7 +107,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @everywhere
-def test_it_runs_inside_and_returns_the_value(netns: NetNS, mode: str | None) -> None:
+def test_it_runs_inside_and_returns_the_value(netns: NetNS, mode: CallModeName | None) -> None:
     home = os.stat("/proc/thread-self/ns/net").st_ino
     pid, inode = netns.call(where, child_mode=mode)
     assert inode == netns.inode != home
@@ -116,7 +116,7 @@ def test_it_runs_inside_and_returns_the_value(netns: NetNS, mode: str | None) ->
 
 
 @everywhere
-def test_it_passes_the_arguments_on(netns: NetNS, mode: str | None) -> None:
+def test_it_passes_the_arguments_on(netns: NetNS, mode: CallModeName | None) -> None:
     assert netns.call(arguments, 1, "two", child_mode=mode, func=3, ns=None) == ((1, "two"), {"func": 3, "ns": None})
 
 
@@ -126,7 +126,7 @@ def test_it_passes_the_arguments_on(netns: NetNS, mode: str | None) -> None:
     [ValueError("bad", 7), OSError(errno.ENOENT, "gone", "file"), KeyboardInterrupt("^C"), ChildModeError("ours")],
     ids=lambda error: type(error).__name__,
 )
-def test_what_the_function_raises_is_raised_here(netns: NetNS, mode: str | None, error: BaseException) -> None:
+def test_what_the_function_raises_is_raised_here(netns: NetNS, mode: CallModeName | None, error: BaseException) -> None:
     with pytest.raises(type(error)) as info:
         netns.call(raises, error, child_mode=mode)
     assert type(info.value) is type(error)
@@ -143,7 +143,7 @@ def test_what_the_function_raises_is_raised_here(netns: NetNS, mode: str | None,
 
 
 @everywhere
-def test_an_exit_is_raised_here_and_ends_nobody(netns: NetNS, mode: str | None) -> None:
+def test_an_exit_is_raised_here_and_ends_nobody(netns: NetNS, mode: CallModeName | None) -> None:
     with pytest.raises(SystemExit) as info:
         netns.call(leave, 3, child_mode=mode)
     assert info.value.code == 3
@@ -164,7 +164,7 @@ def test_an_exit_is_raised_here_and_ends_nobody(netns: NetNS, mode: str | None) 
     ],
     ids=["unpicklable", "odd-init"],
 )
-def test_an_exception_that_cannot_cross_is_described(netns: NetNS, mode: str, kind: str, text: str) -> None:
+def test_an_exception_that_cannot_cross_is_described(netns: NetNS, mode: CallModeName, kind: str, text: str) -> None:
     with pytest.raises(ChildCallError) as info:
         netns.call(raise_odd, kind, child_mode=mode)
     assert str(info.value) == text
@@ -178,7 +178,7 @@ def test_any_exception_crosses_from_a_thread(netns: NetNS, kind: type[Exception]
 
 
 @in_children
-def test_a_value_that_cannot_cross_is_unpicklable(netns: NetNS, mode: str) -> None:
+def test_a_value_that_cannot_cross_is_unpicklable(netns: NetNS, mode: CallModeName) -> None:
     with pytest.raises(UnpicklableError) as info:
         netns.call(make_lock, child_mode=mode)
     text = re.sub(r"0x[0-9a-f]+", "0x", str(info.value))
@@ -189,7 +189,7 @@ def test_a_value_that_cannot_cross_is_unpicklable(netns: NetNS, mode: str) -> No
 
 
 @in_children
-def test_a_value_that_cannot_be_unpickled_here_is_unpicklable(netns: NetNS, mode: str) -> None:
+def test_a_value_that_cannot_be_unpickled_here_is_unpicklable(netns: NetNS, mode: CallModeName) -> None:
     with pytest.raises(UnpicklableError) as info:
         netns.call(Bomb, child_mode=mode)
     assert str(info.value) == f"namespace 'netns': what the {mode} child passed back cannot be unpickled: bomb"
@@ -197,7 +197,7 @@ def test_a_value_that_cannot_be_unpickled_here_is_unpicklable(netns: NetNS, mode
 
 
 @everywhere
-def test_sockets_in_the_value_come_back_open(netns: NetNS, mode: str | None) -> None:
+def test_sockets_in_the_value_come_back_open(netns: NetNS, mode: CallModeName | None) -> None:
     servers = unboxed(netns.call(boxes, 5, child_mode=mode))
     for number, server in enumerate(servers):
         with server, netns.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
@@ -210,7 +210,7 @@ def test_sockets_in_the_value_come_back_open(netns: NetNS, mode: str | None) -> 
 
 @everywhere
 def test_sockets_in_the_arguments_are_open_there(
-    netns: NetNS, mode: str | None, pair: tuple[socket.socket, socket.socket]
+    netns: NetNS, mode: CallModeName | None, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     left, right = pair
     assert netns.call(greet, [Box(right)], child_mode=mode, through=right) >= 0
@@ -220,7 +220,7 @@ def test_sockets_in_the_arguments_are_open_there(
 
 
 @in_heirs
-def test_a_lambda_works_where_it_is_inherited(netns: NetNS, mode: str | None) -> None:
+def test_a_lambda_works_where_it_is_inherited(netns: NetNS, mode: CallModeName | None) -> None:
     lock = threading.Lock()
     assert netns.call(lambda _: netns.inode, lock, child_mode=mode) == netns.inode
 
@@ -239,6 +239,6 @@ def test_a_thread_sees_the_context_and_keeps_its_changes(netns: NetNS) -> None:
 
 
 @everywhere
-def test_a_big_value_comes_back(netns: NetNS, mode: str | None) -> None:
+def test_a_big_value_comes_back(netns: NetNS, mode: CallModeName | None) -> None:
     size = 50_000_000
     assert netns.call(zeros, size, child_mode=mode) == bytes(size)

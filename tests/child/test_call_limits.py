@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import ChildModeError, MakeNetNS, NetNS, NetNSError, NetNSTimeoutError, UnpicklableError
+from pytest_netns import CallModeName, ChildModeError, MakeNetNS, NetNS, NetNSError, NetNSTimeoutError, UnpicklableError
 from pytest_netns._child import CALL_MODES
 from tests.support.helpers import children_of
 
@@ -77,7 +77,7 @@ def descendants(pid: int | str = "self") -> dict[str, int]:
 
 @in_strangers
 def test_a_function_that_the_child_cannot_import_is_named(
-    netns: NetNS, mode: str, monkeypatch: pytest.MonkeyPatch
+    netns: NetNS, mode: CallModeName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = types.ModuleType("only_here")
     monkeypatch.setitem(sys.modules, "only_here", module)
@@ -90,7 +90,7 @@ def test_a_function_that_the_child_cannot_import_is_named(
 
 
 @in_strangers
-def test_a_lambda_is_refused_elsewhere_before_any_process_starts(netns: NetNS, mode: str) -> None:
+def test_a_lambda_is_refused_elsewhere_before_any_process_starts(netns: NetNS, mode: CallModeName) -> None:
     before = descendants()
     func = lambda: None  # noqa: E731
     with pytest.raises(UnpicklableError) as info:
@@ -102,7 +102,7 @@ def test_a_lambda_is_refused_elsewhere_before_any_process_starts(netns: NetNS, m
 
 
 @in_children
-def test_no_process_is_left(netns: NetNS, mode: str) -> None:
+def test_no_process_is_left(netns: NetNS, mode: CallModeName) -> None:
     netns.call(where, child_mode=mode)  # the helpers of multiprocessing start with the first
     before = descendants()
     netns.call(where, child_mode=mode)
@@ -144,7 +144,7 @@ def test_the_helpers_of_multiprocessing_stay_at_home(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["fork", "mp:fork"])
-def test_a_signal_handler_of_the_test_is_not_one_of_the_child(netns: NetNS, mode: str) -> None:
+def test_a_signal_handler_of_the_test_is_not_one_of_the_child(netns: NetNS, mode: CallModeName) -> None:
     saved = signal.signal(signal.SIGUSR1, lambda *_: None)
     try:
         assert netns.call(signal.getsignal, signal.SIGUSR1, child_mode=mode) is signal.SIG_DFL
@@ -153,7 +153,7 @@ def test_a_signal_handler_of_the_test_is_not_one_of_the_child(netns: NetNS, mode
 
 
 @pytest.mark.parametrize("mode", ["resident", "frok", "mp:thread", ""])
-def test_a_mode_that_cannot_call_is_refused(netns: NetNS, mode: str) -> None:
+def test_a_mode_that_cannot_call_is_refused(netns: NetNS, mode: CallModeName) -> None:
     with pytest.raises(ChildModeError) as info:
         netns.call(where, child_mode=mode)
     assert str(info.value) == (
@@ -162,7 +162,9 @@ def test_a_mode_that_cannot_call_is_refused(netns: NetNS, mode: str) -> None:
 
 
 @in_children
-def test_a_timeout_ends_a_child_that_hangs(netns: NetNS, mode: str, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_timeout_ends_a_child_that_hangs(
+    netns: NetNS, mode: CallModeName, pair: tuple[socket.socket, socket.socket]
+) -> None:
     left, right = pair
     netns.call(where, child_mode=mode)  # the helpers of multiprocessing start with the first
     before = set(descendants())
@@ -200,7 +202,7 @@ def test_without_a_timeout_there_is_no_limit(make_netns: MakeNetNS) -> None:
 
 
 @pytest.mark.parametrize(("mode", "timeout"), [*((mode, 0.0) for mode in CALL_MODES), ("mp:spawn", 5.0)])
-def test_a_default_timeout_of_sockets_changes_nothing(netns: NetNS, mode: str, timeout: float) -> None:
+def test_a_default_timeout_of_sockets_changes_nothing(netns: NetNS, mode: CallModeName, timeout: float) -> None:
     socket.setdefaulttimeout(timeout)
     try:
         value = netns.call(zeros, 5_000_000, child_mode=mode)

@@ -19,6 +19,7 @@ import pytest
 import pytest_netns
 from pytest_netns import (
     ChildDiedError,
+    ChildModeName,
     ChildProtocolError,
     NetNS,
     NetNSError,
@@ -36,8 +37,8 @@ from tests.support import sabotage
 from tests.support.helpers import descriptors, end_resident, is_running
 from tests.support.sabotaging import Sabotage, sabotaging  # noqa: F401 (a fixture)
 
-FORKING = ["fork", "mp:fork", "mp:forkserver"]
-MODES = ["resident", *FORKING, "mp:spawn"]
+FORKING: list[ChildModeName] = ["fork", "mp:fork", "mp:forkserver"]
+MODES: list[ChildModeName] = ["resident", *FORKING, "mp:spawn"]
 NOT_LONG = 0.5  # seconds to wait for a child that is certain not to answer
 
 os.register_at_fork(after_in_child=lambda: sabotage.apply("forked"))
@@ -75,7 +76,9 @@ FAULTS = [
 
 @pytest.mark.parametrize(("step", "action"), FAULTS)
 @pytest.mark.parametrize("mode", MODES)
-def test_a_child_that_fails(session: Session, sabotaging: Sabotage, mode: str, step: str, action: str) -> None:
+def test_a_child_that_fails(
+    session: Session, sabotaging: Sabotage, mode: ChildModeName, step: str, action: str
+) -> None:
     ns = session.namespace("lab", child_mode=mode, child_timeout=NOT_LONG if action == "hang" else 60)
     if mode == "resident" and step == "start":
         end_resident(session)
@@ -107,7 +110,9 @@ JUNK = [b"", b"\0", b"\0?", b"\0-no", b"\0-x\0y\0z", b"\7" * 10, b"\0" + b"x" * 
 
 @pytest.mark.parametrize("junk", JUNK)
 @pytest.mark.parametrize("mode", ["fork", "mp:fork"])
-def test_a_child_that_answers_garbage(netns: NetNS, monkeypatch: pytest.MonkeyPatch, mode: str, junk: bytes) -> None:
+def test_a_child_that_answers_garbage(
+    netns: NetNS, monkeypatch: pytest.MonkeyPatch, mode: ChildModeName, junk: bytes
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(task, "reply", lambda channel, payload, fds: channel.send(junk))  # inherited by the child
         with pytest.raises(NetNSError) as raised:
@@ -162,7 +167,7 @@ def test_a_child_that_passes_the_wrong_descriptors(netns: NetNS, monkeypatch: py
 
 
 @pytest.mark.parametrize("mode", ["resident", "fork"])
-def test_out_of_descriptors_at_every_step(session: Session, mode: str) -> None:
+def test_out_of_descriptors_at_every_step(session: Session, mode: ChildModeName) -> None:
     """With no descriptor to spare, then one, then two: an error each time, until there are enough."""
     netns = session.namespace()
     netns.socket(child_mode=mode).close()
@@ -327,7 +332,7 @@ def test_a_stopped_fork_server_is_replaced(session: Session) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_program_that_ignores_its_children(make_netns: Callable[..., NetNS], mode: str) -> None:
+def test_a_program_that_ignores_its_children(make_netns: Callable[..., NetNS], mode: ChildModeName) -> None:
     """Then the kernel reaps them, and wait(2) knows of none."""
     ns = make_netns(child_mode=mode)
     ns.socket().close()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import NetNS
+from pytest_netns import ChildModeName, NetNS
 from pytest_netns._child.resident.reaper import command_of
 from pytest_netns._netns.factory import Session
 from tests.support.helpers import descriptors, eventually, is_gone
@@ -108,7 +108,7 @@ def children_of_this_process() -> dict[int, str]:
 
 
 @pytest.mark.parametrize("mode", ["resident", "fork"])
-def test_a_socket(session: Session, interrupted: Interrupted, mode: str) -> None:
+def test_a_socket(session: Session, interrupted: Interrupted, mode: ChildModeName) -> None:
     ns = session.namespace()
     with nothing_lost(session):
         assert interrupted(lambda: ns.socket(child_mode=mode).close()) == COUNT

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyroute2
 import pytest
 
-from pytest_netns import NetNS, NetNSClosedError, NetNSError
+from pytest_netns import ChildModeName, NetNS, NetNSClosedError, NetNSError
 from tests.support.helpers import eventually, is_gone, named_namespaces, names_mounted, needs_privilege, output
 
 MakeNetNS = Callable[..., NetNS]
@@ -162,7 +162,7 @@ def test_what_starts_inside_is_inside(netns: NetNS) -> None:
 
 
 @pytest.mark.parametrize("mode", ["mp:spawn", "mp:forkserver"])
-def test_a_child_started_from_inside_starts_at_home(netns: NetNS, make_netns: MakeNetNS, mode: str) -> None:
+def test_a_child_started_from_inside_starts_at_home(netns: NetNS, make_netns: MakeNetNS, mode: ChildModeName) -> None:
     from multiprocessing import forkserver, resource_tracker
 
     forkserver._forkserver._stop()  # type: ignore[attr-defined]

@@ -199,7 +199,7 @@ def test_with_the_fixtures_no_child_escapes(netns: NetNS, monkeypatch: pytest.Mo
     try:
         netns.socket().close()
         with pytest.raises(ChildProcessError):  # the signal's default ends it after it has begun
-            netns.call(os.getpid, child_mode=netns.child_mode)
+            netns.call(os.getpid, child_mode=netns.child_mode)  # type: ignore[arg-type]  # not resident
     finally:
         if os.getpid() != parent:
             os.write(write, b"a child has escaped")

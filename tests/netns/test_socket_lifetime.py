@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSError
+from pytest_netns import ChildModeName, MakeNetNS, NetNS, NetNSClosedError, NetNSError
 from pytest_netns._netns.factory import Session
 
 
@@ -43,7 +43,7 @@ def many_descriptors() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_descriptors")
 @pytest.mark.parametrize("mode", ["resident", "fork", "mp:spawn"])
-def test_a_thousand_sockets_at_once(make_netns: MakeNetNS, mode: str) -> None:
+def test_a_thousand_sockets_at_once(make_netns: MakeNetNS, mode: ChildModeName) -> None:
     ns = make_netns()
     made = ns.sockets([(socket.AF_INET, socket.SOCK_DGRAM)] * 1000, child_mode=mode)
     assert len({sock.fileno() for sock in made}) == 1000

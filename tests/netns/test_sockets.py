@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import ChildModeError, NetNS, NetNSError
+from pytest_netns import ChildModeError, ChildModeName, NetNS, NetNSError
 from pytest_netns._child import MODES
 from pytest_netns._netns.factory import Session
 from tests.support.helpers import eventually
@@ -83,7 +83,7 @@ def open_sockets(pid: int | str = "self") -> set[str]:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("timeout", [None, 3.5, 0.0])
-def test_a_socket_is_what_socket_socket_makes(netns: NetNS, mode: str, timeout: float | None) -> None:
+def test_a_socket_is_what_socket_socket_makes(netns: NetNS, mode: ChildModeName, timeout: float | None) -> None:
     with default_timeout(timeout):
         made = netns.sockets(SPECS, child_mode=mode)
         with netns.enter():
@@ -140,7 +140,7 @@ def test_minus_one_stands_for_the_default(netns: NetNS, spec: tuple[int, ...]) -
     ids=["family", "type-of-the-family", "type", "protocol"],
 )
 def test_what_the_kernel_refuses_is_named(
-    netns: NetNS, mode: str, spec: tuple[int, ...], number: int, text: str
+    netns: NetNS, mode: ChildModeName, spec: tuple[int, ...], number: int, text: str
 ) -> None:
     with pytest.raises(NetNSError) as info:
         netns.socket(*spec, child_mode=mode)
@@ -165,12 +165,12 @@ def test_a_spec_that_is_too_long_is_named(netns: NetNS) -> None:
 
 def test_a_child_mode_that_is_none_is_refused(netns: NetNS) -> None:
     with pytest.raises(ChildModeError) as info:
-        netns.socket(child_mode="frok")
+        netns.socket(child_mode="frok")  # type: ignore[arg-type]
     assert str(info.value) == f"'frok' is not a child mode; valid are: {', '.join(MODES)}"
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_many_sockets_come_in_order_or_not_at_all(netns: NetNS, mode: str) -> None:
+def test_many_sockets_come_in_order_or_not_at_all(netns: NetNS, mode: ChildModeName) -> None:
     good = (socket.AF_INET, socket.SOCK_DGRAM)
     assert netns.sockets([], child_mode=mode) == []
     resident = netns._modes.resident.pid

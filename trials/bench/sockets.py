@@ -124,7 +124,8 @@ def section(quick: bool) -> report.Section:
         with pyroute2_children("fork"):
             measured = interleave(of_fork_cases(ns, "socket"), 5 if quick else 300)
         for method in METHODS:
-            mode, peer = f"mp:{method}", f"pyroute2:mp:{method}"
+            mode: Any = f"mp:{method}"
+            peer = f"pyroute2:mp:{method}"
             labels |= {mode: mode, peer: f"pyroute2, mp, {method}"}
             faster |= {mode: peer}
             cases = [

@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS
+from pytest_netns import ChildModeName, MakeNetNS, NetNS
 from pytest_netns._linux import syscalls
 
 from .telling import FOLDER, tell
 
 PREFIX = os.environ["CHAOS_TOKEN"]
-MODES = ["resident", "fork", "mp:fork", "resident", "mp:forkserver", "mp:spawn"]
+MODES: list[ChildModeName] = ["resident", "fork", "mp:fork", "resident", "mp:forkserver", "mp:spawn"]
 SLEEP = "import signal; signal.pause()"
 STUBBORN = "trap '' TERM; sleep 1000"
 PATIENCE = 30.0  # seconds for a trouble to pass

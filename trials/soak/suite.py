@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS
+from pytest_netns import CallModeName, ChildModeName, MakeNetNS, NetNS
 
-MODES = ["resident", "fork", "mp", "mp:fork", "mp:forkserver", "mp:spawn"]
+MODES: list[ChildModeName] = ["resident", "fork", "mp", "mp:fork", "mp:forkserver", "mp:spawn"]
 
 
 def bind(ns: NetNS, bound: threading.Event) -> None:
@@ -119,7 +119,7 @@ def test_commands(netns: NetNS) -> None:
 
 @pytest.mark.soak(90)
 @pytest.mark.netns_child_mode("fork", "mp:fork")
-def test_modes(netns: NetNS, netns_child_mode: str) -> None:
+def test_modes(netns: NetNS, netns_child_mode: CallModeName) -> None:
     netns.socket()
     netns.call(netns.fileno, child_mode=netns_child_mode)
     list(netns.ipr.get_links())
@@ -127,7 +127,7 @@ def test_modes(netns: NetNS, netns_child_mode: str) -> None:
 
 @pytest.mark.soak(20)
 @pytest.mark.netns_child_mode("mp", "mp:forkserver")
-def test_slower_modes(netns: NetNS, netns_child_mode: str) -> None:
+def test_slower_modes(netns: NetNS, netns_child_mode: CallModeName) -> None:
     netns.socket()
     assert netns.call(os.getpid, child_mode=netns_child_mode) != os.getpid()
 

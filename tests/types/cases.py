@@ -1,0 +1,87 @@
+"""What type checkers see of the public names. They check this file; nothing runs it.
+
+Each line that is to be an error has a comment which ignores it; test_types.py takes these away.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import subprocess
+from typing import Any
+
+from typing_extensions import assert_type
+
+from pytest_netns import CallModeName, ChildModeName, MakeNetNS, NetNS
+
+TEXT_OR_NOT = bool(os.environ.get("TEXT"))
+
+
+def connect(host: str, port: int = 80, *, tries: int = 1) -> float:
+    raise NotImplementedError
+
+
+def names() -> None:
+    from pytest_netns import NetNz  # type: ignore[attr-defined]  # noqa: F401
+
+
+def sockets(ns: NetNS, mode: ChildModeName, name: str) -> None:
+    assert_type(ns.socket(), socket.socket)
+    ns.socket(socket.AF_INET, socket.SOCK_DGRAM, child_mode="mp:spawn")
+    ns.socket(child_mode=mode)
+    ns.socket(child_mode=ns.child_mode)
+    ns.sockets([(), (socket.AF_INET6,), (socket.AF_INET, socket.SOCK_DGRAM, 0)], child_mode="resident")
+    ns.socket(child_mode="spwan")  # type: ignore[arg-type]
+    ns.socket(child_mode=name)  # type: ignore[arg-type]
+    ns.sockets([], child_mode="spwan")  # type: ignore[arg-type]
+
+
+def namespaces(make_netns: MakeNetNS) -> None:
+    assert_type(make_netns("client", name="lab", sysctl={"net.ipv4.ip_forward": 1}, child_mode="fork"), NetNS)
+    make_netns(child_mode="spwan")  # type: ignore[arg-type]
+    make_netns(nmae="lab")  # type: ignore[call-arg]
+
+
+def calls(ns: NetNS, mode: ChildModeName, call_mode: CallModeName) -> None:
+    assert_type(ns.call(connect, "192.0.2.1", tries=3), float)
+    assert_type(ns.call(functools.partial(connect, "192.0.2.1")), float)
+    assert_type(ns.call(os.getpid), int)
+    assert_type(ns.call(lambda: "text"), str)
+    ns.call(connect)  # type: ignore[call-overload]
+    ns.call(connect, 1)  # type: ignore[call-overload]
+    ns.call(connect, "192.0.2.1", tires=3)  # type: ignore[call-arg]
+    ns.call(None)  # type: ignore[call-overload]
+
+    # With an option of call itself, the function's arguments are not checked; its value is.
+    assert_type(ns.call(connect, "192.0.2.1", timeout=1), float)
+    assert_type(ns.call(connect, "192.0.2.1", child_mode="fork"), float)
+    assert_type(ns.call(connect, "192.0.2.1", child_mode=call_mode, timeout=None), float)
+    ns.call(connect, "192.0.2.1", child_mode=mode)  # type: ignore[arg-type]
+    ns.call(connect, "192.0.2.1", child_mode="resident", timeout=1)  # type: ignore[call-arg]
+    ns.call(connect, "192.0.2.1", timeout="1")  # type: ignore[call-arg]
+
+
+def commands_that_end(ns: NetNS) -> None:
+    assert_type(ns.run(["ip", "link"], capture_output=True), subprocess.CompletedProcess[bytes])
+    assert_type(ns.run("ip link", shell=True, text=True), subprocess.CompletedProcess[str])
+    assert_type(ns.run(["cat"], input="text", universal_newlines=True), subprocess.CompletedProcess[str])
+    assert_type(ns.run(["cat"], encoding="utf-8", timeout=1), subprocess.CompletedProcess[str])
+    assert_type(ns.run(["cat"], errors="replace", check=True), subprocess.CompletedProcess[str])
+    assert_type(ns.run(["cat"], input=b"bytes", text=False), subprocess.CompletedProcess[bytes])
+    assert_type(ns.run(["cat"], text=TEXT_OR_NOT), subprocess.CompletedProcess[Any])
+    ns.run(["ip", "link"], capture_outptu=True)  # type: ignore[call-overload]
+    ns.run(["ip", "link"], capture_output="yes")  # type: ignore[call-overload]
+    ns.run(["sleep", 1])  # type: ignore[list-item]
+
+
+def commands_that_go_on(ns: NetNS) -> None:
+    assert_type(ns.popen(["cat"], stdin=subprocess.PIPE), subprocess.Popen[bytes])
+    assert_type(ns.popen(["cat"], stdin=ns.socket()), subprocess.Popen[bytes])
+    assert_type(ns.popen(["cat"], text=True), subprocess.Popen[str])
+    assert_type(ns.popen(["cat"], universal_newlines=True), subprocess.Popen[str])
+    assert_type(ns.popen(["cat"], encoding="utf-8"), subprocess.Popen[str])
+    assert_type(ns.popen(["cat"], errors="replace"), subprocess.Popen[str])
+    assert_type(ns.popen(["cat"], text=TEXT_OR_NOT), subprocess.Popen[Any])
+    ns.popen(["cat"], txet=True)  # type: ignore[call-overload]
+    ns.popen(["cat"], check=True)  # type: ignore[call-overload]
