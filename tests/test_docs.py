@@ -111,20 +111,6 @@ def test_collected_as_shown(run_snippet: Callable[..., pytest.RunResult]) -> Non
     assert re.findall(r"^test_modes\.py::.*", page("how-to/child-modes"), re.MULTILINE) == collected
 
 
-def test_all_snippets_are_shown() -> None:
-    shown = {
-        (path.parent / target).resolve()
-        for path in PAGES
-        for target in re.findall(r"^```\{literalinclude\} (\S+)", path.read_text(), re.MULTILINE)
-    }
-    assert shown == {path for path in SNIPPETS.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-
-
-@pytest.mark.parametrize("path", PAGES, ids=NAMES)
-def test_python_in_pages_is_included_from_files_that_run(path: Path) -> None:
-    assert not re.search(r"^```(python|py|pycon)\b", path.read_text(), re.MULTILINE)
-
-
 # The reference, compared with what pytest has because of the plugin
 
 
