@@ -238,10 +238,3 @@ def test_names_in_pages_exist(path: Path, netns: NetNS) -> None:
     assert found(r"\b(?<!pytest_)(netns_\w+)", text) <= documented
     assert found(r"(--netns-[a-z-]+)", text) <= found(r"^:::\{option\} (--[\w-]+)", page("reference/options"))
     assert found(r"(?<![./\w])(?:ns|netns|left|right)\.(\w+)", text) <= public_names_of(netns)
-
-
-def test_the_example_of_the_readme(pytester: pytest.Pytester) -> None:
-    pytest.importorskip("pytest_asyncio")
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    pytester.makepyfile(readme.split("```python\n")[1].split("```")[0])
-    pytester.runpytest_subprocess("-o", "asyncio_mode=auto").assert_outcomes(passed=3)

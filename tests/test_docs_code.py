@@ -75,6 +75,29 @@ def test_pages_can_be_read_in_any_viewer_of_markdown(page: Path) -> None:
     assert not re.search(r"^ *<!-- figure", text, re.MULTILINE)
 
 
+def test_the_example_of_the_readme_passes_as_pasted(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(python_of_the_readme())
+    pytester.makefile(".ini", pytest="[pytest]\n")  # not that of this project
+    plugins = ("-p", "no:asyncio", "-p", "no:anyio")  # it is to need none but this one
+    pytester.runpytest_subprocess("-W", "error", *plugins).assert_outcomes(passed=4)
+
+
+def python_of_the_readme() -> str:
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", (PROJECT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert isinstance(shown, str)
+    return shown
+
+
+def test_one_story_about_root() -> None:
+    """Three pages tell it, in the same words."""
+    pages = (PROJECT / "README.md", DOCS / "index.md", DOCS / "how-to" / "rootless.md")
+    stories = {
+        re.findall(r"^<!-- root -->\n(.*?)<!-- end root -->$", page.read_text(), re.MULTILINE | re.DOTALL)[0]
+        for page in pages
+    }
+    assert len(stories) == 1
+
+
 # Pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
