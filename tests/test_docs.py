@@ -222,7 +222,7 @@ def test_layers() -> None:
     text = page("explanation/how-it-works")
     layers = text[text.index("## Layers") :].split("```")[1]
     modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+    folders = {f"{path.parent.name}/" for path in PACKAGE.rglob("*/__init__.py")}
     assert found(r"(\w+(?:\.py|/))(?=\s)", layers) == modules | folders
     for module in found(r"`([\w/]+\.py)`", text):
         assert (PACKAGE / module).exists()
