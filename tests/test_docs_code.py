@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
+
+from trials.bench.report import LABEL, heading, value
+from trials.bench.timing import Sample
 
 PROJECT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").exists())
 DOCS = PROJECT / "docs"
@@ -96,6 +100,40 @@ def test_one_story_about_root() -> None:
         for page in pages
     }
     assert len(stories) == 1
+
+
+# Figures
+
+# What is no figure of ours: what the kernel does, limits of a trial, and how large the measured process was.
+NOT_MEASURED_BY_THE_BENCHMARKS = {"20 ms", "4 KB", "2 MB", "44 MB"}
+
+
+@every_page
+def test_figures_are_those_of_one_run(page: Path) -> None:
+    """What is written by hand grows old: a socket took 0.051, 0.09 and 0.03 ms, each on a page of its own."""
+    prose = fill.CODE.sub("", fill.FIGURE.sub("", page.read_text()))
+    prose = re.sub(r"^```.*?^```$", "", prose, flags=re.MULTILINE | re.DOTALL)
+    by_hand = set(re.findall(r"\d+(?:\.\d+)? (?:ns|µs|us|ms|KB|MB|milliseconds|microseconds|times)\b", prose))
+    assert by_hand <= NOT_MEASURED_BY_THE_BENCHMARKS
+
+
+def test_the_shown_run_is_the_one_with_the_figures() -> None:
+    shown = (DOCS / "figures.txt").read_text()
+    measured = json.loads((DOCS / "figures.json").read_text())
+    assert shown.startswith(heading(measured["machine"], measured["quick"]))
+    for section in measured["sections"]:
+        for row in section["rows"]:
+            sample = Sample(**{name: row[name] for name in ("median", "low", "high", "count", "unit")})
+            assert f"\n{row['label']:{LABEL}}{value(sample):>11}" in shown
+    assert not measured["quick"]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.03345, "0.033"), (0.5969, "0.6"), (3.8657, "3.9"), (9.96, "10"), (42.7, "43"), (1289.0, "1300")],
+)
+def test_two_digits(number: float, text: str) -> None:
+    assert fill.two_digits(number) == text
 
 
 # Pictures
