@@ -38,7 +38,7 @@ help:
 	@touch $@ .venv/examples
 
 demo: .venv/examples
-	$(BIN)/python -m pytest examples -rPs --no-header $(USERNS)
+	PYTHONPATH=examples $(BIN)/python -m pytest -p show_examples examples -v -s -rs --no-header $(USERNS)
 
 test: smoke
 ifdef USERNS

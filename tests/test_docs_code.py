@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
@@ -100,6 +101,17 @@ def test_one_story_about_root() -> None:
         for page in pages
     }
     assert len(stories) == 1
+
+
+EXAMPLES = sorted((PROJECT / "examples").glob("test_*.py"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_show_their_network(example: Path) -> None:
+    about = ast.get_docstring(ast.parse(example.read_text()))
+    assert about is not None
+    assert re.search(r"\n\n(    .*\n)*    .*--", about)  # a picture in text, which make demo prints
+    assert example.name in (PROJECT / "examples" / "README.md").read_text()
 
 
 # Figures
