@@ -11,7 +11,7 @@ USERNS := --netns-userns=process
 ROOT := sudo
 endif
 
-.PHONY: help demo test test-resident test-uml test-sid foreign smoke lint format docs bench soak chaos clean
+.PHONY: help demo test test-resident test-uml test-sid foreign smoke lint format docs pages figures bench soak chaos clean
 help:
 	@echo "make demo           run the examples and show what they do"
 	@echo "make test           run the tests here, and a part of them on each other Python there is"
@@ -24,6 +24,8 @@ help:
 	@echo "make soak           run 10,000 tests and see whether anything grows"
 	@echo "make chaos          kill, interrupt or starve a run at random, 200 times, and see whether anything is left"
 	@echo "make docs           build the documentation into docs/_build/html"
+	@echo "make pages          write the code of docs/snippets and the figures of docs/figures.json into the pages"
+	@echo "make figures        measure these figures anew, and write them into the pages"
 
 .venv/examples: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -36,7 +38,7 @@ help:
 	@touch $@ .venv/examples
 
 demo: .venv/examples
-	$(BIN)/python -m pytest examples -rPs --no-header $(USERNS)
+	PYTHONPATH=examples $(BIN)/python -m pytest -p show_examples examples -v -s -rs --no-header $(USERNS)
 
 test: smoke
 ifdef USERNS
@@ -89,6 +91,13 @@ format: .venv/dev
 
 docs: .venv/dev
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+
+pages: .venv/dev
+	$(BIN)/python docs/fill.py
+
+figures: .venv/dev
+	$(ROOT) $(BIN)/python -m trials.bench --json docs/figures.json > docs/figures.txt
+	$(BIN)/python docs/fill.py
 
 bench: .venv/dev
 	$(ROOT) $(BIN)/python -m trials.bench

@@ -1,4 +1,4 @@
-"""An ordinary program on top of pyroute2: it knows of network namespaces by their path, and of no test.
+"""An ordinary program that uses pyroute2: it takes the path of a network namespace, and knows nothing of tests.
 
 Usage: python route_program.py /run/netns/NAME 198.51.100.0/24 192.0.2.2
 """

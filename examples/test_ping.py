@@ -1,7 +1,17 @@
-"""Ping and traceroute: ICMP packets made by hand, sent from the test process by raw sockets of a namespace.
+"""Ping and traceroute: the tests build ICMP packets by hand and send them by raw sockets of a namespace.
 
-The first tests ping the other end of ``netns_pair``. The last one puts a third namespace behind it, so that they are
-``client -- router -- server``, and finds the router by its answer to a packet whose time to live is over.
+The first tests ping the other end of a pair:
+
+    left                                  right
+    192.0.2.1     eth0 ---------- eth0    192.0.2.2
+    2001:db8::1                           2001:db8::2
+
+The last one adds a third namespace, so that the second becomes a router, and finds the router by its answer to a packet
+whose time to live is over:
+
+    client                     router                               server
+    192.0.2.1  eth0 ---- eth0  192.0.2.2
+                               198.51.100.254  eth1 ---- eth0       198.51.100.1
 """
 
 from __future__ import annotations

@@ -1,6 +1,12 @@
 """The same fixed port many times at once: twenty web servers, each on port 80 of a namespace of its own.
 
-And many sockets at once: a hundred clients of one server, with sockets that ``sockets()`` has made by one child.
+    test process  ----+-- host1    127.0.0.1 port 80
+                      +-- host2    127.0.0.1 port 80
+                      :
+                      +-- host20   127.0.0.1 port 80
+
+The second test is about many sockets at once: it connects a hundred clients to one server, with sockets that one call
+of ``sockets()`` has made.
 """
 
 from __future__ import annotations

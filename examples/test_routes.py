@@ -1,7 +1,11 @@
-"""A program built on pyroute2, ``route_program.py``, tested as it is: it is given the path of a namespace.
+"""A program that uses pyroute2, ``route_program.py``, tested without any change: it gets the path of a namespace.
 
-To open a socket in there pyroute2 starts a child process. The marker runs a test once in each of several ways to do
-that, with ``config.child_process_mode`` of pyroute2 and the start method of multiprocessing set to match.
+    left, whose routes the program changes     right
+    192.0.2.1             eth0 ---------- eth0 192.0.2.2
+    198.51.100.0/24 via 192.0.2.2
+
+pyroute2 starts a child process to open a socket in a namespace. The marker runs a test once in each of several child
+modes, with ``config.child_process_mode`` of pyroute2 and the start method of multiprocessing set to match.
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ def test_runs_as_a_command(netns_pair: tuple[NetNS, NetNS]) -> None:
 
 
 @pytest.mark.netns_child_mode("fork", "mp:spawn")
-def test_what_the_marker_has_set(netns_child_mode: str) -> None:
+def test_what_the_marker_sets(netns_child_mode: str) -> None:
     kind, _, start_method = netns_child_mode.partition(":")
     assert pyroute2.config.child_process_mode == kind
     if start_method:

@@ -1,7 +1,11 @@
 """A web server, Python's own ``http.server``, on port 80 of a namespace, and four clients in the test process.
 
-asyncio, trio and http.client take a socket that belongs to the namespace. A client that will only use a socket of its
-own makes it inside ``netns.enter()``.
+    test process                        netns, which has loopback only
+    asyncio, trio, http.client          http.server
+    a socket of the namespace  ------>  127.0.0.1 port 80
+
+asyncio, trio and http.client take a socket that belongs to the namespace. A client that takes none makes its own inside
+``netns.enter()``.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ OF_OS = {
     *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor"),
     *("_plugin.fixtures", "_plugin.startup"),
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
-    *("_netns.factory", "_netns.commands", "_netns.nsenter", "_child.launch"),
+    *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_child.launch"),
     *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs"),
     "_linux.proc",

@@ -3,15 +3,6 @@ import subprocess
 import sys
 
 
-def get(path):
-    connection = http.client.HTTPConnection("127.0.0.1", timeout=5)
-    connection.request("GET", path)
-    try:
-        return connection.getresponse().read()
-    finally:
-        connection.close()
-
-
 def test_program(netns, tmp_path):
     (tmp_path / "hello.txt").write_text("hello")
     server = netns.popen(
@@ -21,4 +12,7 @@ def test_program(netns, tmp_path):
         text=True,
     )
     assert "Serving HTTP" in server.stdout.readline()  # it is ready
-    assert netns.call(get, "/hello.txt") == b"hello"
+    client = http.client.HTTPConnection("127.0.0.1", 80)
+    client.sock = netns.create_connection(("127.0.0.1", 80), timeout=5)
+    client.request("GET", "/hello.txt")
+    assert client.getresponse().read() == b"hello"

@@ -1,0 +1,21 @@
+"""What a new user is told to do passes for an ordinary user as it is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ordinary_user import Start, place, start  # noqa: F401 - fixtures
+from test_docs_code import PROJECT, SNIPPETS, python_of_the_readme
+
+TUTORIAL = sorted((SNIPPETS / "tutorial").glob("test_*.py"))
+
+
+@pytest.mark.ordinary_user
+@pytest.mark.parametrize("file", [*TUTORIAL, PROJECT / "README.md"], ids=lambda path: path.stem)
+def test_passes_for_an_ordinary_user(start: Start, file: Path) -> None:
+    shown = python_of_the_readme() if file.suffix == ".md" else file.read_text()
+    with start(shown, "-W", "error") as run:
+        report, _ = run.communicate()
+    assert run.returncode == 0, report
+    assert "skipped" not in report
