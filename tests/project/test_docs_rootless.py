@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ordinary_user import Start, place, start  # noqa: F401 - fixtures
-from test_docs_code import PROJECT, SNIPPETS, python_of_the_readme
+
+from tests.project.test_docs_code import PROJECT, SNIPPETS, python_of_the_readme
+from tests.support.ordinary_user import Start, place, start  # noqa: F401 - fixtures
 
 TUTORIAL = sorted((SNIPPETS / "tutorial").glob("test_*.py"))
 
