@@ -1,43 +1,28 @@
-"""A network namespace: what identifies it, how long it lives, and what can be done in it."""
+"""A network namespace, as tests have it: its sockets, netlink objects and sysctls; see also the classes beneath it."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import functools
-import posix as os  # see syscalls.py
 import socket as stdlib
-import subprocess
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .._arguments import check_callable, check_command, check_timeout
-from .._child import CALL_MODES, check_mode
+from .._child import check_mode
 from .._child.modes import Modes
-from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, from_errno
-from .._handle import Handle
-from .._linux import entering, fdpass, syscalls
+from .._errors import NetNSError, from_errno
+from .._linux import entering, fdpass
 from . import sockets as handed_out
-from .commands import Processes
+from .running import Running
 from .sysctl import Sysctl
-from .threads import Threads
 
 if TYPE_CHECKING:
     import pyroute2
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Self
 
-    from .._child.mode_names import CallModeName, ChildModeName
-    from . import command_types as types
+    from .._child.mode_names import ChildModeName
     from .netlink import Netlink
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class MakeNetNS(Protocol):
@@ -70,7 +55,7 @@ class MakeNetNS(Protocol):
 MakeNetNS.__module__ = "pytest_netns"  # not in its body, where it would be a part of the protocol
 
 
-class NetNS:
+class NetNS(Running):
     """A network namespace that this process holds by a descriptor, and everything that was opened in it.
 
     It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
@@ -86,97 +71,6 @@ class NetNS:
                 "fixture of a wider scope asks for netns_factory"
             )
         return super().__new__(cls)
-
-    def __init__(
-        self,
-        modes: Modes,
-        handle: Handle,
-        *,
-        child_mode: str | None,
-        thread_timeout: float | None,
-        on_closed: Callable[[], object],
-        on_output: Callable[[str, str], object],
-        make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
-    ) -> None:
-        self.label = handle.label
-        self.name: str | None = None
-        self._handle = handle
-        self._modes = modes
-        self._child_mode = child_mode
-        self._pid = os.getpid()
-        self._lock = threading.RLock()
-        self._netlink_lock = threading.Lock()
-        self._is_closing = False
-        self._make_netlink = make_netlink
-        self._netlink: Netlink | None = None
-        self._sysctl = Sysctl(self._ask_sysctl)
-        self._sockets = handed_out.Sockets()
-        self._threads = Threads(self._copy_fd, handle, thread_timeout)
-        self._processes = Processes(handle, modes.resident, on_output)
-        self._is_leak_checked = thread_timeout is not None
-        self._callbacks: list[Callable[[], object]] = []
-        self._to_undo: list[Callable[[], object]] = [
-            on_closed,
-            self._close_fd,
-            self._let_go,
-            self._sockets.close,
-            self._end_threads_and_netlink,
-            self._processes.check_strays,
-            self._processes.close,
-            self._threads.leave,
-            self._call_back,
-            self._threads.cancel,
-        ]
-        """What ``close`` has to do still; the last comes first."""
-        self._last_steps = self._to_undo[:3]
-
-    # Identity
-
-    def fileno(self) -> int:
-        """Return the descriptor of the namespace, which it goes on to own; after ``close()`` -1, as of a socket."""
-        self._expect_processes()
-        return -1 if self._is_closing else self._handle.fd
-
-    @property
-    def path(self) -> Path:
-        """A path to the namespace, good for ``ip``, ``nsenter`` and ``pyroute2.IPRoute(netns=str(ns.path))``."""
-        fd = self._checked_fd()
-        self._expect_processes()
-        return Path(f"/proc/{self._pid}/fd/{fd}")
-
-    @property
-    def inode(self) -> int:
-        """The inode that identifies the namespace, as ``readlink /proc/PID/ns/net`` shows it."""
-        return self._handle.identity[1]
-
-    @property
-    def closed(self) -> bool:
-        """Whether ``close()`` was called."""
-        return self._is_closing
-
-    @property
-    def child_timeout(self) -> float:
-        """How long a child may take over one step in it, in seconds."""
-        return self._handle.child_timeout
-
-    @child_timeout.setter
-    def child_timeout(self, seconds: float) -> None:
-        self._handle.child_timeout = seconds
-
-    @property
-    def child_mode(self) -> ChildModeName:
-        """The child mode that makes this namespace's sockets where none is named."""
-        return cast("ChildModeName", self._child_mode or self._modes.current())
-
-    def __str__(self) -> str:
-        return str(self._handle)
-
-    def __repr__(self) -> str:
-        state = "closed" if self.closed else f"inode={self.inode}"
-        return f"<NetNS {self.label!r} {state}>"
-
-    def __reduce__(self) -> Any:
-        raise TypeError(f"{self} belongs to this process; pass its sockets, or str(ns.path), instead")
 
     # Sockets
 
@@ -262,164 +156,6 @@ class NetNS:
             self._maker(), address, timeout=timeout, source_address=source_address, all_errors=all_errors
         )
 
-    # Code
-
-    def enter(self) -> AbstractContextManager[None]:
-        """Move the calling thread into the namespace for the length of a ``with`` block.
-
-        Threads and processes that are started in the block begin, and stay, in the namespace. In a coroutine, let the
-        block contain no ``await``: what runs meanwhile in this thread would be inside too.
-
-        :raises NetNSPermissionError: the process may not.
-        """
-        self._checked_fd()
-        self._expect_processes()
-        return self._threads.enter()
-
-    # The function's arguments are checked only where no option of ours is given: a ParamSpec leaves no room for them
-    # (PEP 612).
-    @overload
-    def call(
-        self,
-        func: Callable[..., T],
-        /,
-        *args: Any,
-        child_mode: CallModeName | None,
-        timeout: float | None = None,
-        **kwargs: Any,
-    ) -> T: ...
-    @overload
-    def call(
-        self,
-        func: Callable[..., T],
-        /,
-        *args: Any,
-        child_mode: CallModeName | None = None,
-        timeout: float | None,
-        **kwargs: Any,
-    ) -> T: ...
-    @overload
-    def call(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    def call(  # type: ignore[misc]  # the function may have arguments of these names too, which it does not get
-        self,
-        func: Callable[..., T],
-        /,
-        *args: Any,
-        child_mode: CallModeName | None = None,
-        timeout: float | None = None,
-        **kwargs: Any,
-    ) -> T:
-        """Run a function inside the namespace and return its value.
-
-        :param child_mode: run it in a child of this mode (``fork``, ``mp`` or ``mp:<start method>``), with its value
-            pickled and the sockets in it passed as descriptors; by default in a thread that ends with it.
-        :param timeout: how long it may take, in seconds; by default there is no limit. A child is then killed, a thread
-            left alone.
-        :return: what the function returns, which the caller owns.
-        :raises BaseException: what the function raises; from a child, with the traceback there as its cause.
-        :raises UnpicklableError: the function, an argument or the value cannot cross.
-        :raises NetNSTimeoutError: the function took too long.
-        """
-        self._checked_fd()
-        check_callable(func, "what to call")
-        if timeout is not None:
-            check_timeout(timeout, "timeout")
-        self._expect_processes()
-        if child_mode is not None:
-            self._checked_fd()
-            check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
-            return cast("T", self._modes[child_mode].call(self._handle, func, args, kwargs, timeout))
-        return entering.call(self._copy_fd, self._handle, functools.partial(func, *args, **kwargs), timeout)
-
-    def thread(
-        self,
-        group: None = None,
-        target: Callable[..., object] | None = None,
-        name: str | None = None,
-        args: Iterable[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        daemon: bool | None = None,
-    ) -> threading.Thread:
-        """Make a thread that runs inside the namespace, with the arguments of ``threading.Thread``.
-
-        :return: the thread, which the caller starts. Closing the namespace waits for it, up to ``netns_thread_timeout``
-            seconds, and fails if it still runs then. What it has used of pyroute2 is closed as it ends.
-        """
-        entering.check(self._copy_fd, self._handle)
-        if target is not None:
-            check_callable(target, "target")
-        self._expect_processes()
-        return self._threads.thread(group=group, target=target, name=name, args=args, kwargs=kwargs, daemon=daemon)
-
-    def executor(
-        self,
-        max_workers: int | None = None,
-        thread_name_prefix: str = "",
-        initializer: Callable[..., object] | None = None,
-        initargs: tuple[Any, ...] = (),
-    ) -> ThreadPoolExecutor:
-        """Make a pool of threads that run inside the namespace, with the arguments of ``ThreadPoolExecutor``.
-
-        :return: the pool, owned by the caller. Closing the namespace shuts it down: what has not begun is cancelled,
-            and its threads are waited for as :meth:`thread` has it.
-        """
-        entering.check(self._copy_fd, self._handle)
-        if initializer is not None:
-            check_callable(initializer, "initializer")
-        self._expect_processes()
-        return self._threads.executor(max_workers, thread_name_prefix or f"{self.label}-pool", initializer, initargs)
-
-    # Commands
-
-    @overload
-    def run(self, args: types.Command, **kwargs: Unpack[types.RunText]) -> subprocess.CompletedProcess[str]: ...
-    @overload
-    def run(
-        self, args: types.Command, **kwargs: Unpack[types.RunUniversalNewlines]
-    ) -> subprocess.CompletedProcess[str]: ...
-    @overload
-    def run(self, args: types.Command, **kwargs: Unpack[types.RunEncoding]) -> subprocess.CompletedProcess[str]: ...
-    @overload
-    def run(self, args: types.Command, **kwargs: Unpack[types.RunErrors]) -> subprocess.CompletedProcess[str]: ...
-    @overload
-    def run(self, args: types.Command, **kwargs: Unpack[types.RunBytes]) -> subprocess.CompletedProcess[bytes]: ...
-    @overload
-    def run(self, args: types.Command, **kwargs: Unpack[types.RunEither]) -> subprocess.CompletedProcess[Any]: ...
-    def run(self, args: Any, **kwargs: Any) -> subprocess.CompletedProcess[Any]:
-        """Run a command in the namespace and wait for it, with the arguments of ``subprocess.run``.
-
-        :raises OSError: as ``subprocess.run``.
-        :raises subprocess.SubprocessError: likewise.
-        """
-        self._checked_fd()
-        check_command(args)
-        return self._processes.run(args, **kwargs)
-
-    @overload
-    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenText]) -> subprocess.Popen[str]: ...
-    @overload
-    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenUniversalNewlines]) -> subprocess.Popen[str]: ...
-    @overload
-    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenEncoding]) -> subprocess.Popen[str]: ...
-    @overload
-    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenErrors]) -> subprocess.Popen[str]: ...
-    @overload
-    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenBytes]) -> subprocess.Popen[bytes]: ...
-    @overload
-    def popen(self, args: types.Command, **kwargs: Unpack[types.PopenEither]) -> subprocess.Popen[Any]: ...
-    def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
-        """Start a command in the namespace, with the arguments of ``subprocess.Popen``.
-
-        :return: the process, owned by the caller; one that still runs when the namespace is closed gets SIGTERM, and
-            two seconds later SIGKILL, with what it has started. What it wrote to a pipe and nobody has read is in the
-            report of a failed test.
-        :raises OSError: as ``subprocess.Popen``.
-        """
-        self._checked_fd()
-        check_command(args)
-        return self._processes.popen(args, **kwargs)
-
     # Netlink
 
     @property
@@ -452,98 +188,12 @@ class NetNS:
     def sysctl(self) -> Sysctl:
         """The sysctls of the namespace: ``ns.sysctl["net.ipv4.ip_forward"] = 1``."""
         self._checked_fd()
-        return self._sysctl
+        return Sysctl(self._ask_sysctl)
 
-    # Lifetime
-
-    def close(self) -> None:
-        """End the namespace's processes, close what was opened in it, remove its name and let go of it.
-
-        Closing it again does nothing, but for what an earlier call did not come to, or could not do: that is tried
-        again. In a forked child, it closes the child's own copies only.
-
-        :raises NetNSError: something could not be undone; the rest was.
-        """
-        with self._lock:
-            self._is_closing = True
-            if os.getpid() != self._pid:
-                del self._to_undo[:]  # it is the parent's
-                self._sockets.close()
-                self._close_fd()
-                return
-            with contextlib.ExitStack() as stack:
-                for step in self._to_undo:
-                    stack.callback(self._undo, step)
-
-    @property
-    def _is_gone(self) -> bool:
-        """Whether nothing is left to be closed."""
-        return not self._to_undo
-
-    def _undo(self, step: Callable[[], object]) -> None:
-        if step in self._last_steps and step is not self._to_undo[-1]:
-            return  # the resident child and its journal are to know the namespace until all else is done
-        try:
-            step()
-        except NetNSLeakError:
-            self._to_undo.remove(step)  # who leaks is named once
-            raise
-        self._to_undo.remove(step)
-
-    def _let_go(self) -> None:
-        self._modes.resident.forget(self._handle)
-
-    def _close_fd(self) -> None:
-        fd, self._handle.fd = self._handle.fd, -1  # forgotten before it is closed
-        if fd >= 0:
-            os.close(fd)
-
-    def _descriptors(self) -> set[int]:
-        """Return the descriptors of the namespace, and of what is open in it and will be closed with it."""
-        netlink = set() if self._netlink is None else self._netlink.descriptors()
-        return {self._handle.fd, *self._sockets.descriptors(), *netlink, *self._processes.descriptors()}
-
-    def _on_close(self, func: Callable[..., object], *args: Any) -> None:
-        """Have a function called when the namespace is closed, before what has been opened in it so far is closed."""
-        self._callbacks.append(functools.partial(func, *args))
-
-    def _call_back(self) -> None:
-        with contextlib.ExitStack() as stack:
-            while self._callbacks:
-                stack.callback(self._callbacks.pop(0))
-
-    def _expect_processes(self) -> None:
-        """Have processes looked for inside when the namespace is closed, since there may be some."""
-        if self._is_leak_checked:
-            self._processes.may_be_there = True
-
-    def _is_entered(self) -> None:
-        """Have threads that are inside looked for when the namespace is closed, whoever has started them."""
-        self._threads.was_entered = True
-
-    def __enter__(self) -> Self:
-        self._checked_fd()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _checked_fd(self) -> int:
-        if self._is_closing:
-            raise NetNSClosedError(errno.EBADF, f"{self} is closed; a namespace ends with the fixture that made it")
-        return self._handle.fd
+    # What these need
 
     def _maker(self) -> handed_out.Maker:
         return handed_out.Maker(self.socket, self._look_up, str(self))
-
-    def _copy_fd(self, fds: list[int]) -> None:
-        """Add a new descriptor of the namespace to a list, one that no other thread can close with the namespace."""
-        try:
-            syscalls.keep(fds, os.dup, self._checked_fd())
-        except OSError as error:
-            self._checked_fd()  # it was closed meanwhile
-            raise from_errno(error.errno or 0, f"{self}: cannot copy its descriptor") from error
-        self._checked_fd()  # else the number may have been that of another file when it was copied
 
     def _look_up(self, *arguments: Any) -> list[Any]:
         if entering.is_below(self._checked_fd(), self):
@@ -551,17 +201,6 @@ class NetNS:
 
             return by_program(self.run, *arguments)
         return self.call(stdlib.getaddrinfo, *arguments)
-
-    def _end_threads_and_netlink(self) -> None:
-        netlink = self._netlink
-        holders = set() if netlink is None else netlink.holders()
-        alive = self._threads.wait(holders)
-        try:
-            if netlink is not None:
-                netlink.close()
-        finally:
-            if alive:
-                raise self._threads.blame(alive, holders)
 
     def _get_netlink(self) -> Netlink:
         with self._netlink_lock:  # not that which close() holds as it waits for threads such as this

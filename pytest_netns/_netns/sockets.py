@@ -90,7 +90,22 @@ class Sockets:
             raise ChildProtocolError(
                 errno.EPROTO, f"{what}: the child passed {len(received.fds)} descriptors instead of {len(specs)}"
             )
-        made = [_adopt(received, fd, spec, what) for fd, spec in zip(received.fds, specs, strict=True)]
+        made = []
+        for fd, (family, kind, proto) in zip(received.fds, specs, strict=True):
+            try:
+                # Family and type are asked of the kernel; the protocol is as given, as socket.socket() has it.
+                sock = take_socket(received, fd, proto)
+            except OSError:
+                text = f"{what}: the child passed something that is no socket"
+                raise ChildProtocolError(errno.EPROTO, text) from None
+            # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
+            raw: Any = super(Socket, sock)
+            if (raw.family, raw.type) != (family, kind & ~_FLAGS):
+                text = f"{what}: the child passed another socket than asked for: {sock}"
+                raise ChildProtocolError(errno.EPROTO, text)
+            if kind & _NONBLOCK:
+                sock.setblocking(False)
+            made.append(sock)
         with self._lock:
             self._open += made
             del received.fds[:]
@@ -123,22 +138,6 @@ def _do_not_linger(sock: socket.socket) -> None:
         with contextlib.suppress(OSError):  # a kind of socket that has no such option does not linger
             if struct.unpack("ii", sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))[1]:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
-
-
-def _adopt(received: fdpass.Received, fd: int, spec: Spec, what: object) -> socket.socket:
-    family, kind, proto = spec
-    try:
-        # Family and type are asked of the kernel; the protocol is as given, as socket.socket() has it.
-        sock = take_socket(received, fd, proto)
-    except OSError:
-        raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed something that is no socket") from None
-    # Asked of the base class, which gives numbers: to compare enumerations takes longer than a system call.
-    raw: Any = super(Socket, sock)
-    if (raw.family, raw.type) != (family, kind & ~_FLAGS):
-        raise ChildProtocolError(errno.EPROTO, f"{what}: the child passed another socket than asked for: {sock}")
-    if kind & _NONBLOCK:
-        sock.setblocking(False)
-    return sock
 
 
 @dataclass(frozen=True)
