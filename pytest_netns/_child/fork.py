@@ -12,12 +12,14 @@ from typing import Any
 
 from .._handle import Handle
 from .._linux import syscalls
-from . import task
+from .job import Job, flush_standard_streams, run
+from .one_per_call import OneChildPerCall
+from .process import Child
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
 
-class Forked(task.Child):
+class Forked(Child):
     """A child of ``os.fork``."""
 
     def __init__(self, handle: Handle) -> None:
@@ -72,7 +74,7 @@ class ReadyToFork:
             pthread_sigmask(signal.SIG_SETMASK, self._masks[0])
 
 
-class Fork(task.OneChildPerCall):
+class Fork(OneChildPerCall):
     """One ``os.fork`` for each call."""
 
     name = "fork"
@@ -80,16 +82,16 @@ class Fork(task.OneChildPerCall):
     def _child(self, handle: Handle) -> Forked:
         return Forked(handle)
 
-    def _start(self, child: Forked, handle: Handle, job: task.Job) -> None:
+    def _start(self, child: Forked, handle: Handle, job: Job) -> None:
         if job.runs_code_of_others:
-            task.flush_standard_streams()
+            flush_standard_streams()
         parent = os.getpid()
         ready = ReadyToFork()
         try:
             ready.begin()
             syscalls.keep(child.pids, os.fork)
             if child.pids == [0]:
-                task.run(child.ends[1], handle.fd, job, parent, ready.handled)
+                run(child.ends[1], handle.fd, job, parent, ready.handled)
             ready.end()
         except BaseException:
             ready.end()

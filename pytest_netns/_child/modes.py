@@ -11,7 +11,7 @@ from .._linux import syscalls
 from .._originals import Originals
 from . import check_mode
 from .protocol import ChildMode
-from .resident.client import Resident
+from .resident.client import ResidentMode
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
@@ -21,7 +21,7 @@ class Modes:
 
     :param current: returns the mode where none is named.
     :param timeout: how long a child may take over one step, in seconds.
-    :param userns: as of :class:`Resident`.
+    :param userns: as of :class:`ResidentMode`.
     :param originals: what the modules of the modes are imported with.
     """
 
@@ -39,7 +39,7 @@ class Modes:
             raise from_errno(error.errno or 0, text) from error
         self._undo.callback(syscalls.close_all, self._homes)
         self._home = self._homes[0]
-        self.resident = Resident(self._home, timeout, userns)
+        self.resident = ResidentMode(self._home, timeout, userns)
         self._undo.callback(self.resident.close)
         self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
 

@@ -16,9 +16,12 @@ from typing import Any, NoReturn
 from .._errors import NetNSTimeoutError
 from .._handle import Handle
 from .._linux import entering, fdpass, syscalls
-from . import pickling, task
+from . import pickling
 from .background import Background
 from .fork import ReadyToFork
+from .job import Job, run
+from .one_per_call import OneChildPerCall
+from .process import Child
 from .reply import Step, failure, reply
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
@@ -36,7 +39,7 @@ def run_received(channel: fdpass.Channel) -> NoReturn:
         except BaseException as error:
             reply(channel, failure(error), ())
         else:
-            task.run(channel, ns, job)
+            run(channel, ns, job)
     finally:
         os._exit(1)
 
@@ -55,7 +58,7 @@ def _open_passed(passed: Any) -> fdpass.Channel:
     return fdpass.Channel(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, passed.detach())
 
 
-class Started(task.Child):
+class Started(Child):
     """A child of ``multiprocessing``.
 
     :param is_ours: whether it is a child of this process, and not of the fork server.
@@ -97,7 +100,7 @@ class Started(task.Child):
         return self._exitcode
 
 
-class Multiprocessing(task.OneChildPerCall):
+class Multiprocessing(OneChildPerCall):
     """One ``multiprocessing.Process`` for each call.
 
     :param method: the start method; ``None`` for the one that the program has set.
@@ -126,13 +129,13 @@ class Multiprocessing(task.OneChildPerCall):
     def _child(self, handle: Handle) -> Started:
         return Started(handle, is_ours=self._start_method() != "forkserver")
 
-    def _start(self, child: Started, handle: Handle, job: task.Job) -> None:
+    def _start(self, child: Started, handle: Handle, job: Job) -> None:
         if self._start_method() == "fork":
             ready = ReadyToFork()
             try:
                 ready.begin()
                 arguments = child.ends[1], handle.fd, job, os.getpid(), ready.handled
-                child.process = self._process(task.run, *arguments)
+                child.process = self._process(run, *arguments)
                 child.process.start()
                 ready.end()
             except BaseException:
@@ -154,7 +157,7 @@ class Multiprocessing(task.OneChildPerCall):
         process: BaseProcess = context.Process(target=target, args=args, name=f"netns-{self.name}-child")
         return process
 
-    def _spawn(self, child: Started, handle: Handle, job: task.Job) -> None:
+    def _spawn(self, child: Started, handle: Handle, job: Job) -> None:
         pickled, sockets = pickling.dump(job)
         ours, theirs = child.ends
         child.process = self._process(run_received, _Passed(theirs))

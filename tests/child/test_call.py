@@ -16,7 +16,7 @@ import pytest
 
 from pytest_netns import CallModeName, ChildCallError, ChildModeError, NetNS, UnpicklableError
 from pytest_netns._child import CALL_MODES
-from pytest_netns._child.task import ChildTraceback
+from pytest_netns._child.one_per_call import ChildTraceback
 
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 THREAD = None

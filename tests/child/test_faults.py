@@ -28,7 +28,7 @@ from pytest_netns import (
     NetNSTimeoutError,
     NetNSUnsupportedError,
 )
-from pytest_netns._child import task
+from pytest_netns._child import job
 from pytest_netns._child.reply import OK
 from pytest_netns._child.resident import process
 from pytest_netns._linux import run_netns
@@ -114,7 +114,7 @@ def test_a_child_that_answers_garbage(
     netns: NetNS, monkeypatch: pytest.MonkeyPatch, mode: ChildModeName, junk: bytes
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(task, "reply", lambda channel, payload, fds: channel.send(junk))  # inherited by the child
+        patch.setattr(job, "reply", lambda channel, payload, fds: channel.send(junk))  # inherited by the child
         with pytest.raises(NetNSError) as raised:
             netns.socket(child_mode=mode)
     assert isinstance(raised.value, ChildProtocolError if junk else ChildDiedError)
@@ -152,7 +152,7 @@ channel.recv(1)
 
 @pytest.mark.parametrize("passed", ["nothing", "file", "two", "other"])
 def test_a_child_that_passes_the_wrong_descriptors(netns: NetNS, monkeypatch: pytest.MonkeyPatch, passed: str) -> None:
-    def wrong(self: task.MakeSockets, channel: socket.socket) -> object:
+    def wrong(self: job.MakeSockets, channel: socket.socket) -> object:
         fds = {"nothing": 0, "file": 1, "two": 2, "other": 1}[passed]
         made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(fds)]
         if passed == "file":
@@ -160,7 +160,7 @@ def test_a_child_that_passes_the_wrong_descriptors(netns: NetNS, monkeypatch: py
         return OK, made
 
     with monkeypatch.context() as patch:
-        patch.setattr(task.MakeSockets, "__call__", wrong)
+        patch.setattr(job.MakeSockets, "__call__", wrong)
         with pytest.raises(ChildProtocolError, match="namespace 'netns': the child passed"):
             netns.socket(child_mode="fork")
     netns.socket(child_mode="fork").close()

@@ -1,88 +1,37 @@
-"""The parent's side of the resident child: it starts on first use, serves all threads, and is replaced if it dies."""
+"""The child mode ``resident``: one child for the session, which makes the namespaces of the other modes too."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import marshal
-import posix as os  # see syscalls.py
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ... import _causes
 from ..._errors import (
     ChildDiedError,
     ChildModeError,
     ChildProtocolError,
-    NetNSClosedError,
     NetNSError,
     NetNSTimeoutError,
-    from_errno,
 )
 from ..._handle import Handle
 from ..._linux import fdpass, run_netns, syscalls
 from .. import CALL_MODES
-from ..background import Background
 from ..protocol import Spec
-from ..reply import checked
 from . import requests
 from .process import Gone, Process
+from .supervisor import Supervisor
 
 __tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
 
-PATIENCE = 5.0  # seconds for which a child that starts waits for others, and half the time-out at most
 LOCK_PAUSE = 0.02  # seconds between two tries to bind a name
 
 
-class Resident:
-    """The child mode ``resident``, which also makes the namespaces that the other modes enter.
-
-    :param home: a descriptor of the namespace in which the child waits; the caller keeps it open.
-    :param timeout: how long the child may take over one request, in seconds.
-    :param userns: whether it makes a user namespace for itself: ``off``, ``auto`` (as it must) or ``resident``.
-    """
+class ResidentMode(Supervisor):
+    """The child mode ``resident``, which also makes the namespaces that the other modes enter."""
 
     name = "resident"
-
-    def __init__(self, home: int, timeout: float, userns: str = "auto") -> None:
-        self._home = home
-        self._userns = {"off": requests.NEVER, "auto": requests.IF_NEEDED, "resident": requests.ALWAYS}[userns]
-        self._mounts = -1
-        self.without_journal = ""
-        """Why not all namespaces are written down, for the case that this process and the child are both killed."""
-        self._timeout = timeout
-        self._record_number = int.from_bytes(os.urandom(4), "little")
-        self._pid = os.getpid()
-        self._process: Process | None = None
-        self._start: Background | None = None
-        self._dying: list[Process] = []  # that were killed, and had not ended soon after
-        self._lock = threading.Lock()
-        self._closed = False
-        self._generation = 0  # of the children: each takes over from the one before
-        self._namespaces: dict[int, Handle] = {}
-
-    @property
-    def mounts(self) -> int | None:
-        """A descriptor, not to be closed, of the mount namespace in which names are seen, if not in that of all."""
-        return None if self._mounts < 0 else self._mounts
-
-    @property
-    def pid(self) -> int | None:
-        """The pid of the child, or ``None`` where none runs."""
-        process = self._process
-        return None if process is None else process.pid
-
-    def descriptors(self) -> set[int]:
-        """Return the descriptors that belong to the child that runs."""
-        process = self._process
-        own = set(self._of_namespaces())
-        return own if process is None else own | process.descriptors()
-
-    def _of_namespaces(self) -> list[int]:
-        return [fd for fd in (self._userns, self._mounts) if fd >= 0]
-
-    # Namespaces
 
     def create(self, handle: Handle, *, lo: int, sysctl: Mapping[str, str]) -> None:
         """Make a namespace, which the handle holds then; it is known by it until :meth:`forget`, also if this fails.
@@ -243,121 +192,3 @@ class Resident:
     def sysctl(self, handle: Handle, verb: bytes, *arguments: str) -> str:
         """Read, write or list sysctls of a namespace."""
         return self._tell_and_wait(requests.request(verb, handle.key, *arguments), handle).decode(errors="replace")
-
-    # The child
-
-    def _tell_and_wait(self, request: bytes, handle: Handle) -> bytes:
-        return self._ask_text(request, handle.child_timeout, handle)
-
-    def _ask_text(self, request: bytes, timeout: float, what: object) -> bytes:
-        """Ask what is answered without descriptors; any that come all the same are closed."""
-        received = fdpass.Received()
-        try:
-            answer = self._ask(request, received, timeout, what)
-            received.close()
-        except BaseException:
-            received.close()
-            raise
-        return answer
-
-    def _ask(self, request: bytes, received: fdpass.Received, timeout: float, what: object) -> bytes:
-        process = self._running(what)
-        try:
-            try:
-                answer = process.ask(request, received, timeout)
-            except Gone:
-                self._discard(process)
-                process = self._running(what)
-                answer = process.ask(request, received, timeout)
-        except (Gone, fdpass.Closed):
-            ended = self._discard(process)
-            raise ChildDiedError(
-                errno.ECHILD, f"{what}: the resident child ended before it answered, {ended}"
-            ) from None
-        except fdpass.Garbage as garbage:
-            self._discard(process)
-            raise ChildProtocolError(errno.EPROTO, f"{what}: the resident child answered garbage: {garbage}") from None
-        except (TimeoutError, BlockingIOError):
-            self._discard(process)
-            raise NetNSTimeoutError(
-                errno.ETIMEDOUT,
-                f"{what}: the resident child did not answer within {timeout:g} s and was killed; "
-                "if the machine is just slow, raise --netns-child-timeout",
-            ) from None
-        except NetNSError:
-            raise
-        except OSError as error:
-            raise from_errno(error.errno or 0, f"{what}: cannot ask the resident child") from error
-        try:
-            return checked(answer, what)
-        except ChildProtocolError:
-            self._discard(process)
-            raise
-
-    def _running(self, what: object) -> Process:
-        if os.getpid() != self._pid:
-            raise NetNSError(
-                f"{what}: its resident child serves process {self._pid}, and this is a forked child of it; "
-                "make the socket before the fork, or give child_mode='fork'"
-            )
-        process = self._process
-        return self._started(what) if process is None else process
-
-    def _started(self, what: object) -> Process:
-        with self._lock:
-            if self._closed:  # by another thread: nobody would end a child that is started now
-                raise NetNSClosedError(errno.EBADF, f"{what}: the session has ended")
-            if self._process is None:
-                if self._start is None:  # else somebody was interrupted as he waited for it
-                    self._start = Background(self._make)
-                try:
-                    if not self._start.wait(self._timeout):
-                        text = f"{what}: the resident child did not start within {self._timeout:g} s"
-                        raise NetNSTimeoutError(errno.ETIMEDOUT, text)
-                    self._process, self._start = self._start.result(), None
-                except NetNSTimeoutError:
-                    raise
-                except OSError as error:
-                    self._start = None
-                    text = f"{what}: cannot start the resident child"
-                    raise from_errno(error.errno or 0, text, step=_causes.STARTING) from error
-            return self._process
-
-    def _make(self) -> Process:
-        patience = min(self._timeout / 2, PATIENCE)
-        self._generation += 1
-        process = Process(self._home, self._timeout, self._record_number, self._userns, self._mounts, patience)
-        for handle in list(self._namespaces.values()):
-            if handle.fd >= 0:
-                with contextlib.suppress(Gone):  # told by the first request
-                    process.tell(requests.ADOPT, handle.key, handle.name, fd=handle.fd)
-        return process
-
-    def _discard(self, process: Process) -> str:
-        with self._lock:
-            if self._process is process:
-                self._process = None
-        how = process.kill()
-        if not process.has_ended:
-            self._dying.append(process)
-        return how
-
-    def close(self) -> None:
-        """End the child, if one runs; in a forked child of the test process, leave it to the parent."""
-        if os.getpid() != self._pid:
-            return
-        with self._lock:
-            self._closed = True
-            if self._start is not None:
-                with contextlib.suppress(OSError):  # there is none to end
-                    self._process = self._start.result() if self._start.wait(self._timeout) else None
-                self._start = None
-            if self._process is not None:
-                self._process.close(self._timeout)
-                self._process = None
-            while self._dying:
-                self._dying[-1].kill()
-                del self._dying[-1]
-            fds = self._of_namespaces()
-            self._userns, self._mounts = requests.NEVER, -1
-            syscalls.close_all(fds)

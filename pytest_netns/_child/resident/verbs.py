@@ -12,9 +12,9 @@ from ..._linux import loopback, run_netns, syscalls
 from ..reply import CREATING_SOCKET, ENTERING, OK, Refused, Step
 from . import requests
 from .journal import Journal
+from .namespaces import Namespace, bind_if_not_locked, write_sysctl
 from .nsid_watch import Observer, hasten_the_end
 from .reaper import Failed, Reaper, kill_processes
-from .record import Entry
 from .requests import key_of
 
 TYPE_CHECKING = False
@@ -25,28 +25,6 @@ if TYPE_CHECKING:
 
 # What may pass: limits, and a lack of memory.
 PASSING = frozenset({errno.ENOSPC, errno.EUSERS, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO})
-
-
-class Namespace:
-    """A namespace of the parent's: its cookie, the descriptor that keeps its number from being used again, its name."""
-
-    def __init__(self, fd: int, cookie: int, name: str | None = None) -> None:
-        self.fd = fd
-        self.cookie = cookie
-        self.name = name
-
-    def entry(self, key: int, name: str | None) -> Entry:
-        return Entry(key, syscalls.namespace_id(self.fd), self.cookie, name)
-
-    def remove_name(self) -> None:
-        if self.name is not None:
-            run_netns.remove(self.name, lambda path: syscalls.namespace_id(path) == syscalls.namespace_id(self.fd))
-            self.name = None
-
-    def close(self) -> None:
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
 
 
 class Verbs:
@@ -307,18 +285,3 @@ class Verbs:
                 is_undone = False  # nobody is left to tell; the others are still to be undone
         if self.record is not None and is_undone:
             self.record.close()
-
-
-def write_sysctl(path: str, value: str) -> None:
-    with open(f"/proc/sys/{path}", "wb", buffering=0) as file:
-        # With the end of the line, as sysctl(8): without it, a value that is empty would be nothing to write.
-        file.write(value.removesuffix("\n").encode() + b"\n")
-
-
-def bind_if_not_locked(name: str) -> str:
-    """Bind a name, or say who has the directory locked; the parent tries again, as others must not wait for that."""
-    try:
-        run_netns.bind(name)
-    except run_netns.Locked as locked:
-        return locked.holder
-    return ""

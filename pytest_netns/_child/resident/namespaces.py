@@ -1,0 +1,45 @@
+"""A namespace of the parent's, and what is written in one."""
+
+from __future__ import annotations
+
+import os
+
+from ..._linux import run_netns, syscalls
+from .record import Entry
+
+
+class Namespace:
+    """A namespace of the parent's: its cookie, the descriptor that keeps its number from being used again, its name."""
+
+    def __init__(self, fd: int, cookie: int, name: str | None = None) -> None:
+        self.fd = fd
+        self.cookie = cookie
+        self.name = name
+
+    def entry(self, key: int, name: str | None) -> Entry:
+        return Entry(key, syscalls.namespace_id(self.fd), self.cookie, name)
+
+    def remove_name(self) -> None:
+        if self.name is not None:
+            run_netns.remove(self.name, lambda path: syscalls.namespace_id(path) == syscalls.namespace_id(self.fd))
+            self.name = None
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def write_sysctl(path: str, value: str) -> None:
+    with open(f"/proc/sys/{path}", "wb", buffering=0) as file:
+        # With the end of the line, as sysctl(8): without it, a value that is empty would be nothing to write.
+        file.write(value.removesuffix("\n").encode() + b"\n")
+
+
+def bind_if_not_locked(name: str) -> str:
+    """Bind a name, or say who has the directory locked; the parent tries again, as others must not wait for that."""
+    try:
+        run_netns.bind(name)
+    except run_netns.Locked as locked:
+        return locked.holder
+    return ""

@@ -1,0 +1,110 @@
+"""The probes of what a network is made of: links, tun and tap, qdiscs and nftables."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from . import remedies
+from .steps import TIME_LIMIT, enter_net, step
+
+LINKS: dict[str, dict[str, Any]] = {
+    "veth": {"peer": "probe1"},
+    "bridge": {},
+    "dummy": {},
+    "vlan": {"link": True, "vlan_id": 2},
+    "vrf": {"vrf_table": 42},
+    "macvlan": {"link": True},
+    "ipvlan": {"link": True},
+    "vxlan": {"vxlan_id": 42, "vxlan_port": 4789},
+    "ifb": {},
+    "bond": {},
+    "gre": {"gre_local": "192.0.2.1", "gre_remote": "192.0.2.2"},
+    "wireguard": {},
+}
+QDISCS: dict[str, dict[str, Any]] = {
+    "netem": {"delay": 1000},
+    "tbf": {"rate": 1_000_000, "burst": 10_000, "latency": 10_000},
+    "htb": {},
+    "ingress": {"parent": 0xFFFF_FFF1, "handle": 0xFFFF_0000},
+    "fq": {},
+}
+MODULES = {"ingress": "sch_ingress", "gre": "ip_gre", "bond": "bonding", "vlan": "8021q"}
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000  # <linux/if_tun.h>
+NETLINK_NETFILTER, NFT_MSG_GETGEN = 12, 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
+
+
+def _load(kind: str) -> Callable[[int], str]:
+    module = MODULES.get(kind, f"sch_{kind}" if kind in QDISCS else kind)
+
+    def remedy(number: int) -> str:
+        return (
+            remedies.for_refusal(number)
+            if number in (errno.EPERM, errno.EACCES)
+            else f"modprobe {module} (as root, outside)"
+        )
+
+    return remedy
+
+
+def _iproute() -> Any:
+    from .._netns.netlink import Netlink
+
+    return Netlink(lambda family: socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, family)).iproute()
+
+
+def link(kind: str) -> str:
+    enter_net()
+    options = dict(LINKS[kind])
+    ipr = _iproute()
+    if options.pop("link", False):
+        options["link"] = _lower(ipr)
+    with step(f"adding a link of kind {kind}", _load(kind)):
+        ipr.link("add", ifname="probe0", kind=kind, **options)
+    return ""
+
+
+def _lower(ipr: Any) -> int:
+    """Return the index of a link of some kind that this kernel has, for another to stand on."""
+    with step("adding a bridge or a veth to stand on", _load("veth")):
+        try:
+            ipr.link("add", ifname="lower", kind="veth", peer="lower1")
+        except Exception:  # any of the two will do
+            ipr.link("add", ifname="lower", kind="bridge")
+    index: int = ipr.link_lookup(ifname="lower")[0]
+    return index
+
+
+def tuntap(flag: int) -> str:
+    enter_net()
+    with step("opening /dev/net/tun", remedies.for_tun):
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    with step("adding a link (TUNSETIFF)", remedies.for_refusal):
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"probe0", flag | IFF_NO_PI))
+    return ""
+
+
+def qdisc(kind: str) -> str:
+    enter_net()
+    with step(f"adding a qdisc of kind {kind}", _load(kind)):
+        _iproute().tc("add", kind, index=1, **QDISCS[kind])
+    return ""
+
+
+def nft() -> str:
+    """Ask for the generation of the rules, as ``nft`` does first."""
+    enter_net()
+    with step("asking nftables (NFT_MSG_GETGEN)", _load("nf_tables")):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+            sock.settimeout(TIME_LIMIT / 2)
+            sock.send(struct.pack("IHHII", 20, NFT_MSG_GETGEN, 1, 1, 0) + bytes(4))
+            answer = sock.recv(4096)
+            if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR
+                number = -struct.unpack_from("i", answer, 16)[0]
+                raise OSError(number, os.strerror(number))
+    return ""
