@@ -182,8 +182,7 @@ def call(ns: Copy, what: object, func: Callable[[], T], timeout: float | None = 
     """
     returned: list[T] = []
     raised: list[BaseException] = []
-    context = contextvars.copy_context()
-    starter = syscalls.thread_id()
+    starter, context = syscalls.thread_id(), contextvars.copy_context()
     fds: list[int] = []
 
     def body() -> None:
@@ -212,11 +211,12 @@ def call(ns: Copy, what: object, func: Callable[[], T], timeout: float | None = 
         finally:
             raised.clear()  # the exception's frames refer to this list
     if not returned:
-        inner = getattr(func, "func", func)  # of a functools.partial
-        name = getattr(inner, "__qualname__", repr(inner))
-        raise NetNSTimeoutError(
-            errno.ETIMEDOUT,
-            f"{what}: {name} did not return within {timeout:g} s and goes on in thread {thread.name!r}; "
-            "a child, unlike a thread, can be killed: give a child_mode",
-        )
+        raise _too_late(func, f"{what}: {{}} did not return within {timeout:g} s and goes on in thread {thread.name!r}")
     return returned[0]
+
+
+def _too_late(func: Callable[[], object], text: str) -> NetNSTimeoutError:
+    inner = getattr(func, "func", func)  # of a functools.partial
+    name = getattr(inner, "__qualname__", repr(inner))
+    remedy = "a child, unlike a thread, can be killed: give a child_mode"
+    return NetNSTimeoutError(errno.ETIMEDOUT, f"{text.format(name)}; {remedy}")

@@ -131,28 +131,19 @@ class Session:
         :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
             returns.
         """
-        modes, key = self.modes, next(self._keys)
+        key = next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
-        timeout = modes.timeout if given.child_timeout is None else given.child_timeout
+        timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
         handle = Handle(key, given.label or name or f"netns{key}", timeout)
-        ns = NetNS(
-            modes,
-            handle,
-            child_mode=given.child_mode,
-            thread_timeout=self._thread_timeout if leak_checked else None,
-            on_output=lambda title, text: self.outputs.append((title, text)),
-            on_closed=functools.partial(self._closed, handle, leak_checked),
-            make_netlink=self._netlink,
-        )
-        self._open[key] = ns
+        self._open[key] = ns = self._new(handle, given.child_mode, leak_checked)
         own(ns.close)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
-            modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+            self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
             self._names[handle.identity] = handle.label
             if name is not None:
                 ns.name = name
-                modes.resident.bind(handle, name)
+                self.modes.resident.bind(handle, name)
             if ns.closed:  # by another thread that ends the session, perhaps before there was anything to close
                 raise NetNSClosedError(errno.EBADF, f"{handle}: the session has ended")
         except BaseException:
@@ -161,6 +152,18 @@ class Session:
             ns._close_fd()
             raise
         return ns
+
+    def _new(self, handle: Handle, child_mode: str | None, leak_checked: bool) -> NetNS:
+        """Return the object for a namespace that is not made yet."""
+        return NetNS(
+            self.modes,
+            handle,
+            child_mode=child_mode,
+            thread_timeout=self._thread_timeout if leak_checked else None,
+            on_output=lambda title, text: self.outputs.append((title, text)),
+            on_closed=functools.partial(self._closed, handle, leak_checked),
+            make_netlink=self._netlink,
+        )
 
     def _closed(self, handle: Handle, leak_checked: bool) -> None:
         if leak_checked and handle.identity in self._names:

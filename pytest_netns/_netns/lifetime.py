@@ -68,10 +68,9 @@ class Lifetime:
         self._processes = Processes(handle, modes.resident, on_output)
         self._is_leak_checked = thread_timeout is not None
         self._callbacks: list[Callable[[], object]] = []
+        self._last_steps: list[Callable[[], object]] = [on_closed, self._close_fd, self._let_go]
         self._to_undo: list[Callable[[], object]] = [
-            on_closed,
-            self._close_fd,
-            self._let_go,
+            *self._last_steps,
             self._sockets.close,
             self._end_threads_and_netlink,
             self._processes.check_strays,
@@ -81,7 +80,6 @@ class Lifetime:
             self._threads.cancel,
         ]
         """What ``close`` has to do still; the last comes first."""
-        self._last_steps = self._to_undo[:3]
 
     # Identity
 

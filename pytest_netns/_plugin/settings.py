@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,75 +27,72 @@ ISOLATE = "netns_isolate"  # a marker, too
 ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
 
 
+STRICT_HELP = "fail a test, rather than skip it, where the machine lacks what it requires"
+DOCTOR_HELP = "report what works on this machine, what does not, and how to mend it, as a table or as JSON; then exit"
+
+
+class Option(NamedTuple):
+    """An option with a value, and its ini twin."""
+
+    name: str
+    default: str
+    metavar: str
+    help: str
+
+
+OPTIONS = (
+    Option(
+        CHILD_MODE,
+        DEFAULT,
+        "MODE[,MODE...]",
+        "child mode of tests without the marker netns_child_mode: how the child that creates sockets in a namespace is "
+        f"started; with several modes, each test runs once in each: {', '.join(MODES)}",
+    ),
+    Option(
+        CHILD_TIMEOUT,
+        "10",
+        "SECONDS",
+        "how long a child may take for one step before it is killed and the test fails",
+    ),
+    Option(
+        THREAD_TIMEOUT,
+        "5",
+        "SECONDS",
+        "how long a thread that used a namespace may go on after the test before the test fails",
+    ),
+    Option(
+        LEAKS,
+        LEAKS_CHOICES[0],
+        "{error,warn,ignore}",
+        "what to do when a test that used a namespace leaks a file descriptor, a thread or a child process, or leaves "
+        "its thread inside a namespace",
+    ),
+    Option(
+        USERNS,
+        USERNS_CHOICES[0],
+        "{auto,off,resident,process}",
+        "which process enters a user namespace so that no root is needed: auto (only without privileges: pytest itself "
+        "with --netns-isolate, otherwise the resident child), off, resident, process",
+    ),
+    Option(
+        ISOLATE,
+        ISOLATE_CHOICES[0],
+        "{off,test,class,module,session,worker}",
+        "run each test inside a network namespace of its own, or the tests of each class or module, of the session, or "
+        "of each pytest-xdist worker together in one",
+    ),
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("netns", "network namespaces")
-    _add(
-        parser,
-        group,
-        CHILD_MODE,
-        default=DEFAULT,
-        metavar="MODE[,MODE...]",
-        help="how the child is started that makes a namespace's sockets, in tests without the marker netns_child_mode; "
-        f"with several, tests run once in each: {', '.join(MODES)}",
-    )
-    _add(
-        parser,
-        group,
-        CHILD_TIMEOUT,
-        default="10",
-        metavar="SECONDS",
-        help="how long a child may take over one step before it is killed and the test gets an error",
-    )
-    _add(
-        parser,
-        group,
-        THREAD_TIMEOUT,
-        default="5",
-        metavar="SECONDS",
-        help="how long a thread that used a namespace may take to end after the test, before the test gets an error",
-    )
-    _add(
-        parser,
-        group,
-        LEAKS,
-        default=LEAKS_CHOICES[0],
-        metavar="{error,warn,ignore}",
-        help="what becomes of a test that used a namespace and leaves a descriptor, a thread or a child behind, or its "
-        "thread inside",
-    )
-    group.addoption(
-        "--netns-doctor",
-        nargs="?",
-        const="table",
-        choices=("table", "json"),
-        help="say what works on this machine, what does not and the one remedy, as a table or as JSON, and stop",
-    )
-    strict = "let a test fail that would be skipped because the machine lacks what it requires"
-    group.addoption("--netns-strict", action="store_true", default=None, help=strict)
-    parser.addini(STRICT, type="bool", default=False, help=f"{strict} (twin of --netns-strict)")
-    _add(
-        parser,
-        group,
-        USERNS,
-        default=USERNS_CHOICES[0],
-        metavar="{auto,off,resident,process}",
-        help="who enters a user namespace, in which namespaces take no privilege: where that lacks, the resident child "
-        "or, with --netns-isolate, pytest itself; nobody; always the one or the other",
-    )
-    _add(
-        parser,
-        group,
-        ISOLATE,
-        default=ISOLATE_CHOICES[0],
-        metavar="{off,test,class,module,session,worker}",
-        help="run each test, the tests of each class, of each module or of the session, or each process of "
-        "pytest-xdist, inside a network namespace of their own",
-    )
-
-
-def _add(parser: pytest.Parser, group: pytest.OptionGroup, name: str, *, default: str, metavar: str, help: str) -> None:
-    group.addoption(f"--{name.replace('_', '-')}", metavar=metavar, help=f"{help} (default: {default})")
-    parser.addini(name, default=default, help=f"{help} (twin of --{name.replace('_', '-')})")
+    for option in OPTIONS:
+        flag = f"--{option.name.replace('_', '-')}"
+        group.addoption(flag, metavar=option.metavar, help=f"{option.help} (default: {option.default})")
+        parser.addini(option.name, default=option.default, help=f"{option.help} (same as {flag})")
+    group.addoption("--netns-doctor", nargs="?", const="table", choices=("table", "json"), help=DOCTOR_HELP)
+    group.addoption("--netns-strict", action="store_true", default=None, help=STRICT_HELP)
+    parser.addini(STRICT, type="bool", default=False, help=f"{STRICT_HELP} (same as --netns-strict)")
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ OF_OS = {
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
     *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_child.launch"),
     *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
-    *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs"),
+    *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
     "_linux.proc",
 }
 
@@ -184,3 +184,17 @@ def test_the_system_is_called_by_what_no_test_replaces(name: str) -> None:
             assert is_in(name, OF_OS) or "os" not in {alias.name for alias in node.names}
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "socket.socket":
             assert name in program or name.startswith("_doctor.")
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_modules_and_functions_are_short(name: str) -> None:
+    tree = MODULES[name]
+    path = PACKAGE.joinpath(*name.split("."))
+    text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    assert text.count("\n") <= 300
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    assert [one.name for one in functions if (one.end_lineno or 0) - one.lineno >= 40] == []
+
+
+def test_the_plugin_only_registers_its_features() -> None:
+    assert (PACKAGE / "plugin.py").read_text().count("\n") < 80
