@@ -58,7 +58,7 @@ test-resident: .venv/dev
 # The second kernel is slow to start processes and to move data, so what is about these is left out.
 test-uml: .venv/dev
 	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict \
-		-m "second_kernel and not new_interpreter and not slow" tests
+		-m "second_kernel and not heavy" tests
 
 # Debian's sid, in a folder of the user's cache. SID_TESTS="-m smoke" runs the heart of them.
 SID_PYTHONS := 3.14 3.14t 3.15

@@ -19,7 +19,7 @@ from pytest_netns._linux import syscalls
 
 pytest_plugins = ["pytester", "tests.support.time_limit"]
 
-NEW_INTERPRETER = {"mp:spawn", "mp:forkserver", "spawn", "forkserver"}  # parameters of tests
+START_METHODS = {"mp:spawn", "mp:forkserver", "spawn", "forkserver"}  # parameters of tests that start a Python
 
 
 def _descriptors() -> dict[str, str]:
@@ -55,8 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "start" in getattr(item, "fixturenames", ()):  # of tests/support/ordinary_user.py
             item.add_marker("ordinary_user")
-        if NEW_INTERPRETER.intersection(_strings_of(item)):
-            item.add_marker("new_interpreter")
+        if START_METHODS.intersection(_strings_of(item)):
+            item.add_marker("heavy")
         if item.get_closest_marker("needs_thread_inside") and not syscalls.has_capability(syscalls.CAP_SYS_ADMIN):
             item.add_marker(_told_that_no_thread_can_be_inside())
 

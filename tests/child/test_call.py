@@ -243,7 +243,7 @@ def test_a_thread_sees_the_context_and_keeps_its_changes(netns: NetNS) -> None:
     context.reset(token)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @everywhere
 def test_a_big_value_comes_back(netns: NetNS, mode: str | None) -> None:
     size = 50_000_000

@@ -242,7 +242,7 @@ COLLIDING = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("isolate", ["off", "test", "worker"])
 def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> None:
     pytest.importorskip("xdist")
@@ -255,7 +255,7 @@ def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> 
         assert outcomes == {"passed": 8}
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_worker(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     outside = socket.create_server(("127.0.0.1", 0))
@@ -286,7 +286,7 @@ def test_worker(pytester: pytest.Pytester) -> None:
         run(pytester, suite, "--netns-isolate=worker", "-n2").assert_outcomes(passed=9)
 
 
-@pytest.mark.parametrize("isolate", ["test", pytest.param("worker", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("isolate", ["test", pytest.param("worker", marks=pytest.mark.heavy)])
 def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
     suite = """
         import asyncio
