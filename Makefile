@@ -11,9 +11,10 @@ USERNS := --netns-userns=process
 ROOT := sudo
 endif
 
-.PHONY: help demo test test-resident test-uml test-sid foreign smoke lint format docs pages figures bench soak chaos clean
+.PHONY: help demo quick test test-resident test-uml test-sid foreign smoke lint format docs pages figures bench soak chaos clean
 help:
 	@echo "make demo           run the examples and show what they do"
+	@echo "make quick          run most of the tests here, in two minutes on two processors"
 	@echo "make test           run the tests here, and a part of them on each other Python there is"
 	@echo "make test-resident  run a part of them where only the resident child is in a user namespace"
 	@echo "make test-uml       run a part of them on a second kernel, which has links that this one may lack"
@@ -40,6 +41,10 @@ help:
 demo: .venv/examples
 	PYTHONPATH=examples $(BIN)/python -m pytest -p show_examples examples -v -s -rs --no-header $(USERNS)
 
+# An ordinary user's own runs of pytest as an ordinary user are none in a user namespace.
+quick: .venv/dev
+	$(BIN)/python -m pytest -n 2 -m "not slow$(if $(USERNS), and not ordinary_user)" $(USERNS) tests
+
 test: smoke
 ifdef USERNS
 	$(BIN)/python -m pytest -m ordinary_user tests
@@ -48,21 +53,14 @@ else
 	$(BIN)/python -m pytest -n 2
 endif
 
-# The core: what namespaces and sockets can do. A test that needs a thread inside is expected to be told that none can be.
-CORE_TESTS := $(addprefix netns/test_,kernel_features pair netlink namespace sysctl servers sockets sockets_async \
-	socket_lifetime commands commands_end rootless) child/test_pickling linux/test_fdpass child/test_call
-
+# A test that needs a thread inside a namespace has to be told here that there can be none.
 test-resident: .venv/dev
-	$(BIN)/python -m pytest -n 2 --netns-userns=resident $(CORE_TESTS:%=tests/%.py)
+	$(BIN)/python -m pytest -n 2 --netns-userns=resident -m core tests
 
-# The first are what the second kernel is for; the others are the core, on another version of Linux. It is slow to start
-# processes and to move data, so what is about these is left out.
-UML_TESTS := $(addprefix netns/test_,kernel_features pair netlink namespace sysctl servers threads) child/test_call \
-	isolation/test_isolation
-UML_LEFT_OUT := not spawn and not forkserver and not worker and not collide and not big_value
-
+# The second kernel is slow to start processes and to move data, so what is about these is left out.
 test-uml: .venv/dev
-	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict -k "$(UML_LEFT_OUT)" $(UML_TESTS:%=tests/%.py)
+	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict \
+		-m "second_kernel and not heavy" tests
 
 # Debian's sid, in a folder of the user's cache. SID_TESTS="-m smoke" runs the heart of them.
 SID_PYTHONS := 3.14 3.14t 3.15

@@ -6,8 +6,9 @@ import contextlib
 import errno
 import gc
 import os
+import re
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pytest_netns._plugin.keys import session_key
 
 pytest_plugins = ["pytester", "tests.support.time_limit"]
 
-ELSEWHERE = _causes.NEXT_STEP[_causes.ENTERING][errno.EPERM]
+START_METHODS = {"mp:spawn", "mp:forkserver", "spawn", "forkserver"}  # parameters of tests that start a Python
 
 
 def _descriptors() -> dict[str, str]:
@@ -51,26 +52,27 @@ def _children() -> set[str]:
     return found - helpers
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Expect it of a test that needs a thread inside a namespace, where none can be, that it fails by being told so."""
-    report = yield
-    if call.excinfo and _says_no_thread(call.excinfo.value) and not proc.has_capability(syscalls.CAP_SYS_ADMIN):
-        report.outcome = "skipped"
-        report.wasxfail = "a thread cannot be inside here, and that was said"
-    return report
-
-
-def _says_no_thread(error: BaseException | None) -> bool:
-    while error is not None and not (isinstance(error, NetNSPermissionError) and ELSEWHERE in str(error)):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "start" in getattr(item, "fixturenames", ()):  # of tests/support/ordinary_user.py
             item.add_marker("ordinary_user")
+        if START_METHODS.intersection(_strings_of(item)):
+            item.add_marker("heavy")
+        if item.get_closest_marker("needs_thread_inside") and not proc.has_capability(syscalls.CAP_SYS_ADMIN):
+            item.add_marker(_told_that_no_thread_can_be_inside())
+
+
+def _strings_of(item: pytest.Item) -> set[str]:
+    """Return the parameters of a test that are strings."""
+    parameters = (
+        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    )
+    return {value for value in parameters if isinstance(value, str)}
+
+
+def _told_that_no_thread_can_be_inside() -> pytest.MarkDecorator:
+    told = pytest.RaisesExc(NetNSPermissionError, match=re.escape(_causes.NEXT_STEP[_causes.ENTERING][errno.EPERM]))
+    return pytest.mark.xfail(raises=told, strict=True, reason="a thread cannot be inside here, and that was said")
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ class Lifetime:
         on_output: Callable[[str, str], object],
         make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
     ) -> None:
-        self.label = handle.label
+        self.label: str = handle.label
         self.name: str | None = None
         self._handle = handle
         self._modes = modes

@@ -18,13 +18,16 @@ from pytest_netns import CallModeName, ChildCallError, ChildModeError, NetNS, Un
 from pytest_netns._child import CALL_MODES
 from pytest_netns._child.one_per_call import ChildTraceback
 
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 THREAD = None
 ODD_INIT = "OddInit.__init__() missing 1 required positional argument: 'number'"
 
-everywhere = pytest.mark.parametrize("mode", [THREAD, *CALL_MODES], ids=str)
+in_a_thread = pytest.param(THREAD, marks=pytest.mark.needs_thread_inside)
+everywhere = pytest.mark.parametrize("mode", [in_a_thread, *CALL_MODES], ids=str)
 in_children = pytest.mark.parametrize("mode", CALL_MODES)
-in_heirs = pytest.mark.parametrize("mode", [THREAD, "fork", "mp:fork"], ids=str)
+in_heirs = pytest.mark.parametrize("mode", [in_a_thread, "fork", "mp:fork"], ids=str)
 in_strangers = pytest.mark.parametrize("mode", ["mp:spawn", "mp:forkserver"])
 
 context: contextvars.ContextVar[str] = contextvars.ContextVar("context")
@@ -120,7 +123,7 @@ def test_it_passes_the_arguments_on(netns: NetNS, mode: CallModeName | None) -> 
     assert netns.call(arguments, 1, "two", child_mode=mode, func=3, ns=None) == ((1, "two"), {"func": 3, "ns": None})
 
 
-@pytest.mark.parametrize("mode", [THREAD, "fork", "mp:fork", "mp:spawn"], ids=str)
+@pytest.mark.parametrize("mode", [in_a_thread, "fork", "mp:fork", "mp:spawn"], ids=str)
 @pytest.mark.parametrize(
     "error",
     [ValueError("bad", 7), OSError(errno.ENOENT, "gone", "file"), KeyboardInterrupt("^C"), ChildModeError("ours")],
@@ -171,6 +174,7 @@ def test_an_exception_that_cannot_cross_is_described(netns: NetNS, mode: CallMod
     assert "in raise_odd\n" in str(info.value.__cause__)
 
 
+@pytest.mark.needs_thread_inside
 @pytest.mark.parametrize("kind", [Unpicklable, OddInit])
 def test_any_exception_crosses_from_a_thread(netns: NetNS, kind: type[Exception]) -> None:
     with pytest.raises(kind):
@@ -225,6 +229,7 @@ def test_a_lambda_works_where_it_is_inherited(netns: NetNS, mode: CallModeName |
     assert netns.call(lambda _: netns.inode, lock, child_mode=mode) == netns.inode
 
 
+@pytest.mark.needs_thread_inside
 def test_a_thread_sees_the_context_and_keeps_its_changes(netns: NetNS) -> None:
     token = context.set("of the test")
 
@@ -238,6 +243,7 @@ def test_a_thread_sees_the_context_and_keeps_its_changes(netns: NetNS) -> None:
     context.reset(token)
 
 
+@pytest.mark.heavy
 @everywhere
 def test_a_big_value_comes_back(netns: NetNS, mode: CallModeName | None) -> None:
     size = 50_000_000

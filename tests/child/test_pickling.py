@@ -20,6 +20,8 @@ from pytest_netns import UnpicklableError
 from pytest_netns._child import pickling
 from pytest_netns._linux import fdpass
 
+pytestmark = pytest.mark.core
+
 WAY_OUT = (
     "define it at the top level of a module that the child can import, or let a child inherit it "
     "(child_mode='fork' or 'mp:fork'), or give no child_mode and run in a thread"

@@ -13,6 +13,8 @@ import pytest
 
 from pytest_netns._linux import proc
 
+pytestmark = pytest.mark.second_kernel
+
 HEAD = """
     import os, socket, subprocess, threading
     import pytest
@@ -240,6 +242,7 @@ COLLIDING = """
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("isolate", ["off", "test", "worker"])
 def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> None:
     pytest.importorskip("xdist")
@@ -252,6 +255,7 @@ def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> 
         assert outcomes == {"passed": 8}
 
 
+@pytest.mark.heavy
 def test_worker(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     outside = socket.create_server(("127.0.0.1", 0))
@@ -282,7 +286,7 @@ def test_worker(pytester: pytest.Pytester) -> None:
         run(pytester, suite, "--netns-isolate=worker", "-n2").assert_outcomes(passed=9)
 
 
-@pytest.mark.parametrize("isolate", ["test", "worker"])
+@pytest.mark.parametrize("isolate", ["test", pytest.param("worker", marks=pytest.mark.heavy)])
 def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
     suite = """
         import asyncio

@@ -19,6 +19,8 @@ import pytest
 from pytest_netns._linux import fdpass, syscalls
 from pytest_netns._linux.syscalls import SCM_MAX_FD
 
+pytestmark = pytest.mark.core
+
 Ends = tuple[fdpass.Channel, fdpass.Channel]
 
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it

@@ -24,6 +24,8 @@ from pytest_netns._linux import syscalls
 from pytest_netns._netns import commands
 from tests.support.helpers import children_of, needs_another_user, needs_privilege
 
+pytestmark = pytest.mark.core
+
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 IN_WHICH = ["readlink", "/proc/self/ns/net"]
 

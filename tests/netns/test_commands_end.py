@@ -15,6 +15,8 @@ from pytest_netns._plugin.keys import session_key
 from tests.netns.test_commands import child_states, has_ended, sh
 from tests.support.helpers import is_running, needs_privilege
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def term_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from pytest_netns import NetNS
 
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+
 MTU = 1500
 TC_H_ROOT = 0xFFFF_FFFF  # <linux/pkt_sched.h>
 
@@ -147,6 +149,7 @@ def test_netem_loses(netns_pair: tuple[NetNS, NetNS]) -> None:
         assert server.recv(1) == b"y"
 
 
+@pytest.mark.needs_thread_inside
 @pytest.mark.netns_requires("tun")
 def test_tun_hands_over_the_packets(netns: NetNS) -> None:
     def open_tun() -> int:

@@ -16,6 +16,8 @@ import pytest
 from pytest_netns import ChildModeName, NetNS, NetNSClosedError, NetNSError
 from tests.support.helpers import eventually, is_gone, named_namespaces, names_mounted, needs_privilege, output
 
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+
 MakeNetNS = Callable[..., NetNS]
 
 
@@ -124,6 +126,7 @@ def test_a_namespace_does_not_cross_to_another_process(netns: NetNS) -> None:
         pickle.dumps(netns)
 
 
+@pytest.mark.needs_thread_inside
 def test_enter_moves_the_thread_and_back(netns: NetNS, make_netns: MakeNetNS) -> None:
     home, other = here(), make_netns()
     with netns.enter():
@@ -156,11 +159,13 @@ def test_enter_moves_the_calling_thread_only(netns: NetNS) -> None:
     assert seen == [home]
 
 
+@pytest.mark.needs_thread_inside
 def test_what_starts_inside_is_inside(netns: NetNS) -> None:
     with netns.enter():
         assert output("readlink", "/proc/self/ns/net") == f"net:[{netns.inode}]\n"
 
 
+@pytest.mark.needs_thread_inside
 @pytest.mark.parametrize("mode", ["mp:spawn", "mp:forkserver"])
 def test_a_child_started_from_inside_starts_at_home(netns: NetNS, make_netns: MakeNetNS, mode: ChildModeName) -> None:
     from multiprocessing import forkserver, resource_tracker

@@ -16,6 +16,8 @@ import trio
 from pytest_netns import NetNS, NetNSClosedError, NetNSOSError
 from tests.support.helpers import descriptors
 
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+
 MODES = ["resident", "fork", "mp", "mp:fork", "mp:forkserver", "mp:spawn"]
 
 

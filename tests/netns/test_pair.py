@@ -13,6 +13,8 @@ from pytest_netns import MakeNetNS, NetNS, NetNSTimeoutError, NetNSUnsupportedEr
 from pytest_netns._netns.pair import join, wait_until_up
 from tests.support.helpers import links
 
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+
 FAMILIES = {
     socket.AF_INET: ("192.0.2.1", "192.0.2.2"),
     socket.AF_INET6: ("2001:db8::1", "2001:db8::2"),

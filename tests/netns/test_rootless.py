@@ -23,6 +23,8 @@ from tests.support.ordinary_user import LAB, Start, denied, place, start
 
 __all__ = ["place", "start"]  # fixtures
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def session() -> Iterator[Session]:
@@ -162,9 +164,7 @@ def test_another_resident_child_knows_the_names(session: Session, ns: NetNS) -> 
 
 
 def test_the_cookie_is_asked_by_way_of_the_user_namespace(ns: NetNS) -> None:
-    with ns.enter():
-        cookie = syscalls.namespace_cookie()
-    assert record.cookie_of(ns.fileno()) == cookie
+    assert record.cookie_of(ns.fileno()) == ns.call(syscalls.namespace_cookie, child_mode="fork")
 
 
 SUITE = """

@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSPermissionError, NetNSUnsupportedError, _causes
+from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSUnsupportedError, _causes
 from pytest_netns._netns import sockets
+
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
 ANY = ("127.0.0.1", 0)
 NOBODY = ("127.0.0.1", 9)
@@ -41,7 +43,8 @@ def create_connection(ns: NetNS, whose: str) -> Callable[..., socket.socket]:
 
 
 def inside(ns: NetNS, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return ns.call(functools.partial(getattr(socket, name), *args, **kwargs))  # call has a timeout of its own
+    made = functools.partial(getattr(socket, name), *args, **kwargs)  # call has a timeout of its own
+    return ns.call(made, child_mode="fork")
 
 
 def backlog_of(server: socket.socket) -> int:
@@ -54,8 +57,6 @@ def outcome(func: Callable[..., socket.socket], *args: Any, **kwargs: Any) -> tu
     """Return what is to be the same of a call that fails."""
     with pytest.raises((OSError, ValueError)) as info:
         func(*args, **kwargs).close()
-    if isinstance(info.value, NetNSPermissionError):
-        raise info.value  # the standard library's can be tried in a thread inside only
     return type(info.value), str(info.value)
 
 
@@ -152,11 +153,10 @@ def test_a_server_that_cannot_be_made_leaves_no_socket(netns: NetNS) -> None:
         assert [sock.fileno() for sock in netns._sockets._open[before:]] == [-1] * 3
 
 
-@both_sides
 @pytest.mark.parametrize("timeout", [None, 2.5])
-def test_a_connection_keeps_its_timeout(netns: NetNS, whose: str, timeout: float | None) -> None:
+def test_a_connection_keeps_its_timeout(netns: NetNS, timeout: float | None) -> None:
     with netns.create_server(ANY) as server:
-        with create_connection(netns, whose)(server.getsockname(), timeout=timeout) as client:
+        with netns.create_connection(server.getsockname(), timeout=timeout) as client:
             assert client.gettimeout() == timeout
 
 
@@ -198,12 +198,12 @@ def test_a_connection_that_fails_is_the_same_error(netns: NetNS, address: Any, k
 def two_ways(netns: NetNS) -> tuple[str | None, int]:
     """Return an address that is ::1, where nobody listens, and then 127.0.0.1, which is not there."""
     netns.ipr.addr("del", index=1, address="127.0.0.1", prefixlen=8)
-    with netns.enter():
-        found = [each[4][0] for each in socket.getaddrinfo(None, 9, 0, socket.SOCK_STREAM)]
-    assert found == list(HOSTS)
+    found = netns.call(socket.getaddrinfo, None, 9, 0, socket.SOCK_STREAM, child_mode="fork")
+    assert [each[4][0] for each in found] == list(HOSTS)
     return None, 9
 
 
+@pytest.mark.needs_thread_inside
 def test_of_several_errors_it_is_the_same_one(netns: NetNS) -> None:
     address: Any = two_ways(netns)
     with netns.enter():  # the order of addresses depends on the namespace in which they are looked up
@@ -213,6 +213,7 @@ def test_of_several_errors_it_is_the_same_one(netns: NetNS) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with Python 3.11")
+@pytest.mark.needs_thread_inside
 @both_sides
 def test_all_errors_come_in_a_group(netns: NetNS, whose: str) -> None:
     address: Any = two_ways(netns)
@@ -324,6 +325,7 @@ def named(make_netns: MakeNetNS) -> Iterator[NetNS]:
     thread.join()
 
 
+@pytest.mark.needs_thread_inside
 def test_names_are_looked_up_inside(named: NetNS) -> None:
     with named.create_server(("server.test", 0)) as server:
         assert server.getsockname()[0] == "127.0.0.3"
@@ -344,11 +346,12 @@ def with_scoped_address(make_netns: MakeNetNS) -> tuple[NetNS, NetNS, str]:
     return outside, ns, "fe80::1%link"
 
 
+@pytest.mark.needs_thread_inside
 def test_the_link_of_an_address_to_connect_to_is_looked_up_inside(make_netns: MakeNetNS) -> None:
     outside, ns, host = with_scoped_address(make_netns)
     with ns.create_server(("::", 0), family=socket.AF_INET6) as server:
         address = (host, server.getsockname()[1])
-        ns.call(socket.create_connection, address).close()
+        ns.call(socket.create_connection, address, child_mode="fork").close()
         with outside.enter(), ns.create_connection(address) as client:
             assert client.getpeername()[0] == "fe80::1"
 

@@ -22,6 +22,8 @@ import pytest
 from pytest_netns import ChildModeName, MakeNetNS, NetNS, NetNSClosedError, NetNSError
 from pytest_netns._netns.factory import Session
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def session() -> Iterator[Session]:

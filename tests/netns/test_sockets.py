@@ -17,6 +17,8 @@ from pytest_netns._child import MODES
 from pytest_netns._netns.factory import Session
 from tests.support.helpers import eventually
 
+pytestmark = pytest.mark.core
+
 SIOCGSKNS = 0x894C  # <linux/sockios.h>
 ETH_P_ALL = socket.htons(3)
 
@@ -82,6 +84,17 @@ def open_sockets(pid: int | str = "self") -> set[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_sockets_of_every_kind_are_those_of_the_namespace(netns: NetNS, mode: ChildModeName) -> None:
+    made = netns.sockets(SPECS, child_mode=mode)
+    assert [sock.get_inheritable() for sock in made] == [False] * len(SPECS)
+    assert {namespace_of(sock) for sock in made} == {identity(netns.fileno())}
+    flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    kinds = [(sock.family, sock.type, sock.proto)[: len(spec)] for sock, spec in zip(made, SPECS, strict=True)]
+    assert kinds == [tuple(number & ~flags if i == 1 else number for i, number in enumerate(spec)) for spec in SPECS]
+
+
+@pytest.mark.needs_thread_inside
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("timeout", [None, 3.5, 0.0])
 def test_a_socket_is_what_socket_socket_makes(netns: NetNS, mode: ChildModeName, timeout: float | None) -> None:
     with default_timeout(timeout):
@@ -89,8 +102,6 @@ def test_a_socket_is_what_socket_socket_makes(netns: NetNS, mode: ChildModeName,
         with netns.enter():
             own = [socket.socket(*spec) for spec in SPECS]
     assert [traits(sock) for sock in made] == [traits(sock) for sock in own]
-    assert [sock.get_inheritable() for sock in made] == [False] * len(SPECS)
-    assert {namespace_of(sock) for sock in made} == {identity(netns.fileno())}
     for sock in own:
         sock.close()
 

@@ -14,6 +14,8 @@ import trio
 
 from pytest_netns import NetNS
 
+pytestmark = pytest.mark.core
+
 ANY = ("127.0.0.1", 0)
 LONG = 60.0  # seconds: how long a test may hang before it fails; none waits for it
 

@@ -10,6 +10,8 @@ import pytest
 
 from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSError, NetNSOSError
 
+pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+
 FORWARD = "net.ipv4.ip_forward"
 TTL = "net.ipv4.ip_default_ttl"
 PORTS = "net.ipv4.ip_local_port_range"
@@ -37,8 +39,8 @@ def test_what_is_set_is_read_back(netns: NetNS, key: str, value: Any, text: str)
 def test_what_is_set_is_set_in_that_namespace_only(make_netns: MakeNetNS) -> None:
     one, other = make_netns(), make_netns()
     one.sysctl[TTL], other.sysctl[TTL] = "33", "44"
-    assert one.call(read, "ipv4/ip_default_ttl") == "33\n"
-    assert other.call(read, "ipv4/ip_default_ttl") == "44\n"
+    assert one.call(read, "ipv4/ip_default_ttl", child_mode="fork") == "33\n"
+    assert other.call(read, "ipv4/ip_default_ttl", child_mode="fork") == "44\n"
     assert read("ipv4/ip_default_ttl") not in ("33\n", "44\n")
 
 
@@ -127,7 +129,7 @@ def test_a_slash_lets_a_dot_be_part_of_a_name(netns: NetNS) -> None:
     key = "net/ipv4/conf/br.7/forwarding"
     netns.sysctl[key] = "1"
     assert netns.sysctl[key] == "1"
-    assert netns.call(read, "ipv4/conf/br.7/forwarding") == "1\n"
+    assert netns.call(read, "ipv4/conf/br.7/forwarding", child_mode="fork") == "1\n"
     assert "net.ipv4.conf.br.7.forwarding" not in netns.sysctl
 
 

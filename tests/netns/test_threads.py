@@ -16,6 +16,8 @@ from pytest_netns._linux import syscalls
 from pytest_netns._netns.factory import Session
 from tests.support.helpers import descriptors, eventually, is_gone
 
+pytestmark = pytest.mark.second_kernel
+
 MakeNetNS = Callable[..., NetNS]
 NOT_LONG = 0.2  # seconds to wait for a thread that is certain not to end
 

@@ -33,7 +33,7 @@ class Supervisor:
         self._home = home
         self._userns = {"off": requests.NEVER, "auto": requests.IF_NEEDED, "resident": requests.ALWAYS}[userns]
         self._mounts = -1
-        self.without_journal = ""
+        self.without_journal: str = ""
         """Why not all namespaces are written down, for the case that this process and the child are both killed."""
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")

@@ -343,5 +343,5 @@ def test_byte_code_is_written_where_it_is_wanted(tmp_path: Path, install: Callab
     prefix = tmp_path / "cache"
     run(STARTS, str(tmp_path / "copy"), PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(prefix))
     assert install() == []
-    assert list(prefix.rglob("program.*.pyc"))  # which only the resident child imports
+    assert list(prefix.rglob("server.*.pyc"))  # which only the resident child imports
     assert list(prefix.rglob("probes.*.pyc"))  # which only the doctor's program imports
