@@ -36,6 +36,11 @@ def sockets(ns: NetNS, mode: ChildModeName, name: str) -> None:
     ns.socket(child_mode="spwan")  # type: ignore[arg-type]
     ns.socket(child_mode=name)  # type: ignore[arg-type]
     ns.sockets([], child_mode="spwan")  # type: ignore[arg-type]
+    assert_type(ns.create_server(("", 80)), socket.socket)
+    assert_type(ns.create_connection(("192.0.2.1", 80), timeout=None), socket.socket)
+    ns.create_server("192.0.2.1:80")  # type: ignore[arg-type]
+    ns.create_connection("192.0.2.1:80")  # type: ignore[arg-type]
+    ns.create_connection(("192.0.2.1", 80), timeout="1")  # type: ignore[arg-type]
 
 
 def settings(ns: NetNS) -> None:
