@@ -79,6 +79,7 @@ smoke: .venv/dev
 lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	env PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes pytest_netns --ignoreexternal
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.10
 	$(BIN)/python -m pytest -q tests/project/test_layers.py tests/types

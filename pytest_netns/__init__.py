@@ -22,6 +22,9 @@ if TYPE_CHECKING:
         UnpicklableError,
     )
     from ._netns.namespace import MakeNetNS, NetNS
+    from ._netns.sysctl import Sysctl
+
+    __version__: str
 
 __all__ = [
     "CallModeName",
@@ -41,6 +44,7 @@ __all__ = [
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
+    "Sysctl",
     "UnpicklableError",
 ]
 
@@ -50,6 +54,10 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
     def __getattr__(name: str) -> object:
         # Imported on first use (PEP 562): the plugin is loaded into every run of pytest, also those that never use it,
         # and the resident child imports this package as well.
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("pytest-netns")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
@@ -59,9 +67,10 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "ChildModeName": "_child.mode_names",
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
+            "Sysctl": "_netns.sysctl",
         }
         return getattr(import_module(f"{__name__}.{where.get(name, '_errors')}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -19,7 +19,7 @@ class Handle:
         self.child_timeout = child_timeout
         self.fd = -1
         """The descriptor that holds it, which this object owns; -1 before it is made, and after it was closed."""
-        self.identity = (0, 0)
+        self.identity: tuple[int, int] = (0, 0)
         """As of ``syscalls.namespace_id``."""
         self.name: str | None = None
         """Its name under /run/netns, from the moment at which that may be there until it is known to be gone."""

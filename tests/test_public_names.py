@@ -7,6 +7,7 @@ import errno
 import pickle
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
@@ -40,6 +41,23 @@ def test_a_pickle_names_an_error_as_it_is_imported() -> None:
     assert done.stdout == "<class 'pytest_netns.NetNSTimeoutError'> [Errno 110] no answer\n"
 
 
+def test_the_version_is_that_of_what_is_installed() -> None:
+    assert pytest_netns.__version__ == metadata.version("pytest-netns")
+
+
+def test_the_version_is_looked_up_on_first_use() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules.pop('importlib.metadata', None)\n"
+        "import pytest_netns\n"
+        "print('importlib.metadata' in sys.modules)\n"
+        "pytest_netns.__version__\n"
+        "print('importlib.metadata' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["False", "True"]
+
+
 def test_the_types_of_child_modes_name_them_all() -> None:
     assert get_args(pytest_netns.ChildModeName) == _child.MODES
     assert get_args(pytest_netns.CallModeName) == _child.CALL_MODES
@@ -47,7 +65,7 @@ def test_the_types_of_child_modes_name_them_all() -> None:
 
 def test_all_is_complete_and_sorted() -> None:
     errors = {name for name, value in vars(_errors).items() if isinstance(value, type)}
-    assert set(pytest_netns.__all__) == errors | TYPES | {"MakeNetNS", "NetNS"}
+    assert set(pytest_netns.__all__) == errors | TYPES | {"MakeNetNS", "NetNS", "Sysctl"}
     assert pytest_netns.__all__ == sorted(pytest_netns.__all__)
 
 
@@ -58,7 +76,7 @@ def test_type_checkers_see_the_same_names() -> None:
 
 
 def test_dir_shows_what_is_not_loaded_yet() -> None:
-    assert set(pytest_netns.__all__) <= set(dir(pytest_netns))
+    assert {*pytest_netns.__all__, "__version__"} <= set(dir(pytest_netns))
 
 
 def test_a_star_import_gives_every_name() -> None:

@@ -29,7 +29,7 @@ class Modes:
         self.current = current
         self.timeout = timeout
         self._originals = originals
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         self._undo = contextlib.ExitStack()
         self._homes: list[int] = []
         try:
@@ -39,7 +39,7 @@ class Modes:
             raise from_errno(error.errno or 0, text) from error
         self._undo.callback(syscalls.close_all, self._homes)
         self._home = self._homes[0]
-        self.resident = ResidentMode(self._home, timeout, userns)
+        self.resident: ResidentMode = ResidentMode(self._home, timeout, userns)
         self._undo.callback(self.resident.close)
         self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
 

@@ -115,7 +115,7 @@ class NetNS(Running):
 
     def create_server(
         self,
-        address: Any,
+        address: tuple[Any, ...],
         *,
         family: int = stdlib.AF_INET,
         backlog: int | None = None,
@@ -138,9 +138,9 @@ class NetNS(Running):
 
     def create_connection(
         self,
-        address: tuple[str, int],
-        timeout: float | None | object = handed_out.DEFAULT_TIMEOUT,
-        source_address: tuple[str, int] | None = None,
+        address: tuple[str | None, int],
+        timeout: float | None = handed_out.DEFAULT_TIMEOUT,
+        source_address: tuple[Any, ...] | None = None,
         *,
         all_errors: bool = False,
     ) -> stdlib.socket:

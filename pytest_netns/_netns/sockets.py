@@ -214,7 +214,7 @@ def create_connection(
     maker: Maker,
     address: Any,
     *,
-    timeout: float | None | object,
+    timeout: float | None,
     source_address: Any,
     all_errors: bool,
 ) -> socket.socket:
@@ -229,7 +229,7 @@ def create_connection(
             continue
         try:
             if timeout is not DEFAULT_TIMEOUT:
-                sock.settimeout(timeout)  # type: ignore[arg-type]
+                sock.settimeout(timeout)
             _connect(maker, sock, target, address, source_address)
             return sock
         except OSError as error:
@@ -261,7 +261,7 @@ def _connect(maker: Maker, sock: socket.socket, target: Any, address: Any, sourc
         raise
 
 
-DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
 
 def _is_plain(host: object) -> bool:

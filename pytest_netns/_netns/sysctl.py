@@ -59,6 +59,8 @@ def checked(values: Mapping[str, str | int]) -> dict[str, str]:
 class Sysctl(MutableMapping[str, str]):
     """The sysctls of a namespace: reading gives text, writing takes text or a number."""
 
+    __module__ = "pytest_netns"
+
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 

@@ -183,7 +183,7 @@ def test_netns(netns: NetNS) -> None:
 
 def test_all() -> None:
     text = "".join(page(f"reference/{name}") for name in ("fixtures", "netns", "errors"))
-    assert found(r"^\.\. (?:autoclass|autoexception|py:data):: (\w+)$", text) == set(pytest_netns.__all__)
+    assert found(r"^\.\. (?:autoclass|autoexception|py:data):: (\w+)$", text) == {*pytest_netns.__all__, "__version__"}
 
 
 def test_tree_of_errors() -> None:

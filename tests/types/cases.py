@@ -13,7 +13,7 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from pytest_netns import CallModeName, ChildModeName, MakeNetNS, NetNS
+from pytest_netns import CallModeName, ChildModeName, MakeNetNS, NetNS, Sysctl, __version__
 
 TEXT_OR_NOT = bool(os.environ.get("TEXT"))
 
@@ -23,6 +23,7 @@ def connect(host: str, port: int = 80, *, tries: int = 1) -> float:
 
 
 def names() -> None:
+    assert_type(__version__, str)
     from pytest_netns import NetNz  # type: ignore[attr-defined]  # noqa: F401
 
 
@@ -35,6 +36,18 @@ def sockets(ns: NetNS, mode: ChildModeName, name: str) -> None:
     ns.socket(child_mode="spwan")  # type: ignore[arg-type]
     ns.socket(child_mode=name)  # type: ignore[arg-type]
     ns.sockets([], child_mode="spwan")  # type: ignore[arg-type]
+    assert_type(ns.create_server(("", 80)), socket.socket)
+    assert_type(ns.create_connection(("192.0.2.1", 80), timeout=None), socket.socket)
+    ns.create_server("192.0.2.1:80")  # type: ignore[arg-type]
+    ns.create_connection("192.0.2.1:80")  # type: ignore[arg-type]
+    ns.create_connection(("192.0.2.1", 80), timeout="1")  # type: ignore[arg-type]
+
+
+def settings(ns: NetNS) -> None:
+    assert_type(ns.sysctl, Sysctl)
+    assert_type(ns.sysctl["net.ipv4.ip_forward"], str)
+    ns.sysctl["net.ipv4.ip_forward"] = True
+    ns.sysctl["net.ipv4.ip_forward"] = None  # type: ignore[assignment]
 
 
 def namespaces(make_netns: MakeNetNS) -> None:
