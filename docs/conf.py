@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+sys.path.insert(0, str(Path(__file__).parent))
+import inventories
 
 project = "pytest-netns"
 author = "The pytest-netns developers"
 copyright = author  # noqa: A001 - Sphinx's name for it
 version = release = metadata.version("pytest-netns")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.viewcode",  # a link to the source beside each name of the reference
+    "sphinx_copybutton",
+]
 exclude_patterns = ["_build"]
 root_doc = "index"
 
@@ -25,22 +37,41 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autodoc_preserve_defaults = True
-autodoc_typehints = "none"  # the docstrings say what it is, and who owns it
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 100
 
 nitpicky = True  # a link that leads nowhere is an error
-nitpick_ignore_regex = [("py:.*", r"(?!pytest_netns).*")]  # the standard library and pyroute2 are not linked
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!pytest_netns).*"),  # names of others that docs/inventories.py does not list
+    ("py:.*", r"pytest_netns\._.*"),  # types inside the package that signatures mention
+]
+intersphinx_disabled_reftypes = ["std:*"]  # :doc: and the like mean this project's
+
+# What is copied is what is typed: no prompt, no output.
+copybutton_prompt_text = r"\$ |\(Pdb\) "
+copybutton_prompt_is_regexp = True
+copybutton_here_doc_delimiter = "EOF"
+copybutton_line_continuation_character = "\\"
 
 
 def show_signature(
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
-) -> tuple[str, None] | None:
+) -> tuple[str, str | None] | None:
     """Hide constructors, which the fixtures call, and the names that modules have only inside the package."""
     if signature is None:
         return None
     if what in ("class", "exception"):
         return "", None
-    return signature.replace("stdlib.", "socket.").replace("handed_out.DEFAULT_TIMEOUT", "..."), None
+    shown = signature.replace("stdlib.", "socket.").replace("handed_out.DEFAULT_TIMEOUT", "...")
+    return shown, None if returns is None else returns.replace("stdlib.", "socket.")
+
+
+def add_inventories(app: Sphinx, config: Config) -> None:
+    """Let names of Python, pytest and pyroute2 be links."""
+    folder = Path(app.doctreedir) / "inventories"
+    folder.mkdir(parents=True, exist_ok=True)
+    config.intersphinx_mapping = inventories.write(folder)
 
 
 def setup(app: Sphinx) -> None:
@@ -48,3 +79,4 @@ def setup(app: Sphinx) -> None:
     app.add_object_type("fixture", "fixture", "pair: %s; fixture", objname="pytest fixture")
     app.add_object_type("marker", "marker", "pair: %s; marker", objname="pytest marker")
     app.connect("autodoc-process-signature", show_signature)
+    app.connect("config-inited", add_inventories, priority=100)  # intersphinx reads the mapping at 800
