@@ -24,6 +24,8 @@ help:
 	@echo "make soak           run 10,000 tests and see whether anything grows"
 	@echo "make chaos          kill, interrupt or starve a run at random, 200 times, and see whether anything is left"
 	@echo "make docs           build the documentation into docs/_build/html"
+	@echo "make lowest         run a part of the tests with the lowest versions that pyproject.toml allows"
+	@echo "make newest         run it with the newest ones"
 
 .venv/examples: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -99,3 +101,15 @@ chaos: .venv/dev
 
 clean:
 	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache docs/_build build dist
+
+.PHONY: lowest newest
+NOX := env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox
+
+# NEWEST=--pre takes the pre-releases of others.
+NEWEST :=
+
+lowest: .venv/dev
+	$(NOX) --session lowest -- $(USERNS)
+
+newest: .venv/dev
+	$(NOX) --session newest -- $(NEWEST) $(USERNS)
