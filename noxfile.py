@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import nox
@@ -13,6 +14,8 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
 
 # What leans most on pytest, pytest-xdist, pyroute2 and the event loops. The rest of the tests are about Linux and us.
 LEANING = [f"tests/test_{name}.py" for name in ("plugin", "settings", "xdist", "netlink", "pyroute2", "sockets_async")]
+DIST = Path("dist")
+
 nox.needs_version = ">=2024.10"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
@@ -65,3 +68,29 @@ def run_leaning(session: nox.Session) -> None:
     options = ("-q", *(argument for argument in session.posargs if argument != "--pre"))
     session.run("pytest", *options, "-m", "not ordinary_user", *LEANING)
     session.run("pytest", *options, "-m", "smoke", "tests", *(f"--ignore={path}" for path in LEANING))
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build what is released into dist/, and check it."""
+    for old in DIST.glob("pytest_netns-*"):
+        old.unlink()
+    session.install("--quiet", "--upgrade", "build", "twine", "check-wheel-contents")
+    session.run("python", "-m", "build", "--outdir", str(DIST))
+    session.run("twine", "check", "--strict", *map(str, DIST.iterdir()))
+    session.run("check-wheel-contents", *map(str, DIST.glob("*.whl")))
+
+
+@nox.session
+def installed(session: nox.Session) -> None:
+    """Run a test with the wheel of dist/ as a user would, and the smoke tests of the source distribution."""
+    (wheel,), (source,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
+    folder = Path(session.create_tmp())
+    session.install("--quiet", "--force-reinstall", f"{wheel}[test]")
+    snippet = shutil.copy("docs/snippets/first/test_echo.py", folder)
+    with tarfile.open(source) as archive:
+        archive.extractall(folder, filter="data")
+    options = ("-q", "-p", "no:cacheprovider", *session.posargs)
+    session.run("pytest", *options, "-c", "/dev/null", "--rootdir", str(folder), snippet)
+    session.chdir(folder / source.name.removesuffix(".tar.gz"))
+    session.run("pytest", *options, "-m", "smoke", "tests")
