@@ -27,6 +27,10 @@ help:
 	@echo "make docs           build the documentation into docs/_build/html"
 	@echo "make pages          write the code of docs/snippets and the figures of docs/figures.json into the pages"
 	@echo "make figures        measure these figures anew, and write them into the pages"
+	@echo "make lowest         run a part of the tests with the lowest versions that pyproject.toml allows"
+	@echo "make newest         run it with the newest ones"
+	@echo "make dist           build what is released into dist/, check it, and try it"
+	@echo "make changelog      show what the fragments of changelog.d add to CHANGELOG.md"
 
 .venv/examples: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -109,3 +113,21 @@ chaos: .venv/dev
 
 clean:
 	rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache docs/_build build dist
+
+.PHONY: lowest newest dist changelog
+NOX := env $(if $(PYENVS),PYENV_VERSION=$(PYENVS)) $(BIN)/nox
+
+# NEWEST=--pre takes the pre-releases of others.
+NEWEST :=
+
+lowest: .venv/dev
+	$(NOX) --session lowest -- $(USERNS)
+
+newest: .venv/dev
+	$(NOX) --session newest -- $(NEWEST) $(USERNS)
+
+dist: .venv/dev
+	$(NOX) --stop-on-first-error --session dist installed -- $(USERNS)
+
+changelog: .venv/dev
+	$(BIN)/towncrier build --draft --version next
