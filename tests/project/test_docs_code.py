@@ -148,6 +148,29 @@ def test_two_digits(number: float, text: str) -> None:
     assert fill.two_digits(number) == text
 
 
+# English
+
+# Terms that nobody else uses, or that have to be read twice, and what the pages say instead.
+NOT_OUR_TERMS = {
+    r"\bhome\b": "the original namespace",
+    r"\b(at|in|the right|the wrong|another) place\b": "the namespace, or whatever is meant",
+    r"\bkept\b": "hold, refer to",
+    r"\bjudged?\b": "check",
+    r"\bgives? up root\b": "drop privileges",
+    r"\bguard\b": "leak check",
+    r"\bas \S+ has it\b": "with",
+    r"\btwin\b|\bwhoever\b|\bof others\b|\bspare\b": "a plain noun",
+}
+
+
+@every_page
+def test_pages_use_the_terms_of_the_field(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"`[^`]*`", "", prose)
+    found = {term[0]: instead for pattern, instead in NOT_OUR_TERMS.items() for term in re.finditer(pattern, prose)}
+    assert found == {}
+
+
 # Pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
