@@ -104,7 +104,7 @@ class ResidentMode(Supervisor):
 
     def _note(self, trouble: bytes) -> None:
         if trouble and not self.without_journal:
-            self.without_journal = trouble.decode(errors="replace")
+            self.without_journal: str = trouble.decode(errors="replace")
 
     def _own_names(self, handle: Handle) -> None:
         """Keep the mount namespace of the child with its names, for commands and the child that may replace it."""
