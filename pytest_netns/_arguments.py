@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+from ._errors import is_meant
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 MAX_SECONDS = 1_000_000  # 11 days; poll(2) has an int of milliseconds
 

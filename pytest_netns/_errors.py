@@ -10,6 +10,7 @@ from ._causes import ANYTHING, next_step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from typing import Any
 else:
     import _signal as signal  # without the enumerations, which take milliseconds
 
@@ -114,6 +115,10 @@ _BY_ERRNO: dict[int, type[NetNSError]] = {
 }
 
 
+SPEAKING = ("subprocess", "pyroute2")
+"""Others whose errors need no traceback through us."""
+
+
 def errno_name(number: int) -> str:
     """Return ``"EPERM (Operation not permitted)"`` for an errno."""
     return f"{errno.errorcode.get(number, f'errno {number}')} ({os.strerror(number)})"
@@ -138,3 +143,31 @@ def from_errno(number: int, what_failed: str, *, step: str = ANYTHING, remedy: s
     remedy = remedy or next_step(number, step)
     text = f"{what_failed}: {errno_name(number)}" + (f"; {remedy}" if remedy else "")
     return _BY_ERRNO.get(number, NetNSOSError)(number, text)
+
+
+def says_all(error: BaseException) -> bool:
+    """Whether an error is one of ours, of the system, of subprocess or of pyroute2, which no frame of ours explains."""
+    return isinstance(error, (NetNSError, OSError)) or type(error).__module__.partition(".")[0] in SPEAKING
+
+
+def is_meant(excinfo: Any) -> bool:
+    """Whether an error says all by itself: pytest then hides our frames, as ``__tracebackhide__`` of their modules.
+
+    It does as :func:`says_all`, or if it comes from code of the test that we have called, or if our code has raised it
+    on purpose, as for a wrong argument. A bug of ours shows where it is.
+
+    :param excinfo: a ``pytest.ExceptionInfo``.
+    """
+    import sys
+    from opcode import opmap
+
+    if says_all(excinfo.value):
+        return True
+    traceback = excinfo.tb
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    frame = traceback.tb_frame
+    package = str(frame.f_globals.get("__name__")).partition(".")[0]
+    if package == "pytest_netns":
+        return bool(frame.f_code.co_code[traceback.tb_lasti] == opmap["RAISE_VARARGS"])
+    return package not in sys.stdlib_module_names

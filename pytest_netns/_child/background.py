@@ -6,9 +6,10 @@ import _thread
 from collections.abc import Callable
 from typing import Any
 
+from .._errors import is_meant
 from .._linux import syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 PAUSE = 0.05  # seconds between two looks at a function that takes long
 

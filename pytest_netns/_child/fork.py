@@ -10,13 +10,14 @@ import signal
 from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
 from typing import Any
 
+from .._errors import is_meant
 from .._handle import Handle
 from .._linux import syscalls
 from .job import Job, flush_standard_streams, run
 from .one_per_call import OneChildPerCall
 from .process import Child
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Forked(Child):

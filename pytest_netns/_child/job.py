@@ -17,13 +17,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from .._errors import ChildCallError
+from .._errors import ChildCallError, is_meant
 from .._linux import fdpass, sockets, syscalls
 from . import pickling
 from .protocol import Spec
 from .reply import CREATING_SOCKET, ENTERING, OK, failure, reply
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 BEGUN, RAISED, UNPICKLABLE = b".", b"!", b"?"
 
@@ -84,7 +84,8 @@ def flush_standard_streams() -> None:
 
 def _dump_exception(error: BaseException) -> bytes:
     """Return an exception pickled, with its traceback as text; where it cannot be, one that says what it was."""
-    text = "".join(traceback.format_exception(error))
+    own = error.__traceback__  # the frame that has called the function
+    text = "".join(traceback.format_exception(type(error), error, None if own is None else own.tb_next))
     try:
         pickled, _ = pickling.dump((error, text))
         # An exception with an __init__ of its own may pickle and not unpickle.

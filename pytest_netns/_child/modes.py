@@ -6,14 +6,14 @@ import contextlib
 import posix as os  # see syscalls.py
 from collections.abc import Callable
 
-from .._errors import from_errno
+from .._errors import from_errno, is_meant
 from .._linux import syscalls
 from .._originals import Originals
 from . import check_mode
 from .protocol import ChildMode
 from .resident.client import ResidentMode
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Modes:

@@ -13,7 +13,7 @@ from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
-from .._errors import NetNSTimeoutError
+from .._errors import NetNSTimeoutError, is_meant
 from .._handle import Handle
 from .._linux import entering, fdpass, syscalls
 from . import pickling
@@ -24,7 +24,7 @@ from .one_per_call import OneChildPerCall
 from .process import Child
 from .reply import Step, failure, reply
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 def run_received(channel: fdpass.Channel) -> NoReturn:

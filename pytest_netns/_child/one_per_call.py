@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import _causes
-from .._errors import ChildDiedError, ChildProtocolError, NetNSError, NetNSTimeoutError, UnpicklableError, from_errno
+from .._errors import (
+    ChildDiedError,
+    ChildProtocolError,
+    NetNSError,
+    NetNSTimeoutError,
+    UnpicklableError,
+    from_errno,
+    is_meant,
+)
 from .._handle import Handle
 from .._linux import fdpass, syscalls
 from . import pickling
@@ -17,7 +25,7 @@ from .process import Child
 from .protocol import Spec
 from .reply import checked
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class ChildTraceback(Exception):

@@ -8,11 +8,11 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from .._errors import UnpicklableError
+from .._errors import UnpicklableError, is_meant
 from .._linux import fdpass
 from .._linux.sockets import Socket, take_socket
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class _Pickler(pickle.Pickler):

@@ -9,11 +9,11 @@ import select
 import signal
 from abc import ABC, abstractmethod
 
-from .._errors import how_it_ended
+from .._errors import how_it_ended, is_meant
 from .._handle import Handle
 from .._linux import fdpass, syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
 FIRST_PAUSE, LAST_PAUSE = 0.0005, 0.02  # seconds between two looks at a child, where no descriptor tells of its end

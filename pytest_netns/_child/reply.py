@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 
 from .. import _causes
-from .._errors import ChildProtocolError, NetNSError, from_errno
+from .._errors import ChildProtocolError, NetNSError, from_errno, is_meant
 from .._linux.fdpass import Channel, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 OK, FAILED = b"+", b"-"
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from .. import _causes
-from .._errors import from_errno
+from .._errors import from_errno, is_meant
 from .._linux import entering, loopback, proc, syscalls
 from .audit import Audit
 from .multiprocessing_helpers import Helpers
@@ -20,7 +20,7 @@ from .wanted import Outside
 if TYPE_CHECKING:
     from .._netns.namespace import NetNS
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 ENDED = (FileNotFoundError, ProcessLookupError, PermissionError)
 """What is raised for a thread that has ended, or ends: then it may not be looked into (ptrace(2))."""

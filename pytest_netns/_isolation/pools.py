@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager
 from types import FrameType, ModuleType
 from typing import Any, Protocol
 
-from .._errors import NetNSError
+from .._errors import NetNSError, is_meant
 from .._linux import entering, syscalls
 from .._netns.threads import InsideExecutor
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 NETWORK = (
     *("socket.__new__", "socket.bind", "socket.connect", "socket.sendto", "socket.sendmsg"),

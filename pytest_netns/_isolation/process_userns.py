@@ -7,10 +7,10 @@ import os
 import pwd
 
 from .._child.resident.journal import undo_the_dead
-from .._errors import NetNSError, from_errno
+from .._errors import NetNSError, from_errno, is_meant
 from .._linux import id_maps, loopback, proc, run_netns, syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 def enter() -> None:

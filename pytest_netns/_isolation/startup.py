@@ -6,14 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from .._errors import NetNSError
+from .._errors import NetNSError, is_meant
 from .._linux import proc, syscalls
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from types import FrameType
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 ORIGINAL = "the namespace that the process comes from"
 

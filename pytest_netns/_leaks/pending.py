@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import environ
 
+from .._errors import is_meant
 from .._linux import syscalls
 from .references import holders_of
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 GRACE = 1.0  # seconds that the kernel may keep by itself what it has closed, such as a socket until no CPU reads it
 EVERY = 1.0  # seconds between two questions

@@ -9,9 +9,10 @@ import textwrap
 import threading
 from collections.abc import Iterator
 
+from .._errors import is_meant
 from .._linux import proc, sockets, syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 ENDED = (FileNotFoundError, ProcessLookupError)
 COMMAND_LENGTH = 120  # characters

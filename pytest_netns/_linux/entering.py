@@ -11,10 +11,10 @@ from types import BuiltinFunctionType
 from typing import TypeVar
 
 from .. import _causes
-from .._errors import NetNSError, NetNSTimeoutError, NetNSUnsupportedError, from_errno
+from .._errors import NetNSError, NetNSTimeoutError, NetNSUnsupportedError, from_errno, is_meant
 from . import syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 T = TypeVar("T")
 Copy = Callable[[list[int]], object]

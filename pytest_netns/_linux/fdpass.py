@@ -23,6 +23,7 @@ import posix as os  # see syscalls.py
 import select
 import struct
 
+from .._errors import is_meant
 from .syscalls import SCM_MAX_FD, close_all, monotonic
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 LAST, MORE, INSTEAD = b"\0", b"\1", b"\2"
 PACKET = 32 * 1024  # well below the default send buffer (net.core.wmem_default), so that a packet always fits

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from subprocess import Popen  # kept from the start, since a test may replace that of the module
 from typing import Any, Protocol
 
-from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError
+from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, is_meant
 from .._handle import Handle
 from .._leaks.references import command_of
 from .._leaks.state import helpers
@@ -23,7 +23,7 @@ from .nsenter import Through
 from .outputs import READ_TIMEOUT, unread
 from .starter import Command, Starter
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed

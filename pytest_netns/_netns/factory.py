@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._arguments import check_keywords, check_timeout, check_type
 from .._child import DEFAULT, check_mode
 from .._child.modes import Modes
-from .._errors import NetNSClosedError, NetNSError
+from .._errors import NetNSClosedError, NetNSError, is_meant
 from .._handle import Handle
 from .._leaks.pending import Remains
 from .._linux import loopback, run_netns
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .netlink import Netlink
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 LONGEST_NAME = 200  # bytes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .._child.modes import Modes
-from .._errors import NetNSClosedError, NetNSLeakError, from_errno
+from .._errors import NetNSClosedError, NetNSLeakError, from_errno, is_meant
 from .._handle import Handle
 from .._linux import syscalls
 from .commands import Processes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._child.mode_names import ChildModeName
     from .netlink import Netlink
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Lifetime:

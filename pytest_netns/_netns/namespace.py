@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._child import check_mode
 from .._child.modes import Modes
-from .._errors import NetNSError, from_errno
+from .._errors import NetNSError, from_errno, is_meant
 from .._linux import entering, fdpass
 from . import sockets as handed_out
 from .running import Running
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._child.mode_names import ChildModeName
     from .netlink import Netlink
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class MakeNetNS(Protocol):

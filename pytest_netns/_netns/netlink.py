@@ -19,11 +19,11 @@ import pyroute2
 from pyroute2.netlink import core
 from pyroute2.netlink.core import MAGIC_CLOSE
 
-from .._errors import NetNSClosedError, NetNSOSError, NetNSUnsupportedError
+from .._errors import NetNSClosedError, NetNSOSError, NetNSUnsupportedError, is_meant
 from .._linux.sockets import Socket
 from .parts import Loop, Parts
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 MakeSocket = Callable[[int], socket.socket]
 """Makes an AF_NETLINK socket of the namespace, of a netlink family such as NETLINK_ROUTE."""

@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._errors import NetNSUnsupportedError
+from .._errors import NetNSUnsupportedError, is_meant
 from .._linux import syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Through:

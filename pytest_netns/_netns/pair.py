@@ -6,13 +6,13 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
-from .._errors import NetNSTimeoutError, NetNSUnsupportedError
+from .._errors import NetNSTimeoutError, NetNSUnsupportedError, is_meant
 from .._linux import syscalls
 
 if TYPE_CHECKING:
     from .namespace import NetNS
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 IFNAME = "eth0"
 # RFC 5737 and RFC 3849 set these networks aside for documentation, so they belong to nobody.

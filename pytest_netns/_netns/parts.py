@@ -19,10 +19,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from .._child.background import shielded
-from .._errors import NetNSClosedError
+from .._errors import NetNSClosedError, is_meant
 from .._linux import fdpass
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Loop(asyncio.SelectorEventLoop):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .._child.launch import options
-from .._errors import ChildDiedError, how_it_ended
+from .._errors import ChildDiedError, how_it_ended, is_meant
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 PROGRAM = """
 import json, socket, sys

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from .._arguments import check_callable, check_command, check_timeout
 from .._child import CALL_MODES, check_mode
+from .._errors import is_meant
 from .._linux import entering
 from .lifetime import Lifetime
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .._child.mode_names import CallModeName
     from . import command_types as types
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 P = ParamSpec("P")
 T = TypeVar("T")

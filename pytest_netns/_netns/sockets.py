@@ -18,11 +18,11 @@ from typing import Any
 from .. import _causes
 from .._arguments import check_host_and_port
 from .._child.protocol import Spec
-from .._errors import ChildProtocolError, NetNSClosedError
+from .._errors import ChildProtocolError, NetNSClosedError, is_meant
 from .._linux import fdpass
 from .._linux.sockets import Socket, take_socket
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 _NONBLOCK = int(socket.SOCK_NONBLOCK)
 _FLAGS = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
 from .._arguments import check_mapping, check_type
 from .._child.resident import requests
-from .._errors import NetNSOSError
+from .._errors import NetNSOSError, is_meant
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 Ask = Callable[..., str]
 """Sends a verb of the resident child's program, with its arguments, for one namespace; returns the answer's text."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .._errors import NetNSError, NetNSLeakError, from_errno
+from .._errors import NetNSError, NetNSLeakError, from_errno, is_meant
 from .._handle import Handle
 from .._leaks.stacks import is_idle_in_a_pool, namespace_of, stack_of
 from .._linux import entering, syscalls
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 PAUSE = 0.05  # seconds between two looks at a thread that does not end
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from .._errors import is_meant
 from .._isolation import startup, wanted
 from .isolation import SCOPES, is_marked
 from .keys import isolation_key, scope_key, settings_key, wanted_key
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 MULTICAST = re.compile(
     r"No such device.*(MEMBERSHIP|JOIN_GROUP|MULTICAST)|(MEMBERSHIP|JOIN_GROUP|MULTICAST).*No such device"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError
+from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
 from .keys import isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key
 from .modes import mode_of
 from .notices import notice
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .._netns.factory import Options, Session
     from .._netns.namespace import MakeNetNS, NetNS
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 WITHOUT_JOURNAL = (
     "there is no journal of all namespaces, so names and processes would stay if pytest and its resident child were "

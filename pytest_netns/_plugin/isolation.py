@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .._errors import is_meant
 from .fixtures import make
 from .keys import audit_key, isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key, wanted_key
 from .notices import notice
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .._isolation.wanted import Wanted
     from .._netns.namespace import MakeNetNS, NetNS
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 ISOLATED = "_netns_isolated"
 SCOPES = ("test", "class", "module", "session")

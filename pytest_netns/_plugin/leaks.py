@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .._errors import NetNSLeakError
+from .._errors import NetNSLeakError, is_meant
 from .keys import leaks_key, originals_key, settings_key
 from .notices import notice
 from .settings import CHILD_MODE, FACTORY, ISOLATE
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .._leaks.state import State
     from .._originals import Originals
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 wider_key = pytest.StashKey[set[pytest.FixtureDef[Any]]]()
 """The fixtures of a wider scope than a test's that are set up."""

@@ -6,7 +6,9 @@ import warnings
 
 import pytest
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+from .._errors import is_meant
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 def notice(config: pytest.Config, text: str, nodeid: str = "") -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
+from types import FrameType, TracebackType
 
 import pytest
 
+from .._errors import is_meant, says_all
 from .keys import originals_key, scope_key, session_key, wanted_key
 from .leaks import uses_namespaces
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+OURS = ("pytest_netns", "pyroute2")
 
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
 
@@ -18,6 +23,8 @@ failed_setup_key = pytest.StashKey[pytest.TestReport]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.excinfo is not None and uses_namespaces(getattr(item, "fixturenames", ())):
+        _shorten(item.config, call.excinfo)
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
@@ -27,6 +34,32 @@ def pytest_runtest_makereport(
         except Exception as error:  # what is added to a report is not to change a result
             report.sections.append(("netns", f"what the test wanted of the network cannot be told: {error!r}"))
     return report
+
+
+def _shorten(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """End the traceback of an error of the system, or of pyroute2, where the test has called one of us.
+
+    What follows are hundreds of lines of subprocess, or of pyroute2 and asyncio.
+    """
+    if config.getoption("fulltrace", False) or not says_all(excinfo.value):
+        return
+    last: TracebackType | None = None
+    following: TracebackType | None = excinfo.tb
+    while following is not None:
+        if not _is_beneath(following.tb_frame):
+            last = following
+        following = following.tb_next
+    if last is not None and last.tb_next is not None and _package(last.tb_next.tb_frame) in OURS:
+        last.tb_next = None
+
+
+def _is_beneath(frame: FrameType) -> bool:
+    """Whether a frame is ours, of pyroute2, or of the standard library."""
+    return _package(frame) in OURS or _package(frame) in sys.stdlib_module_names
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def _explain(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .._errors import is_meant
 from .keys import originals_key, settings_key
 from .settings import DOCTOR
 
 if TYPE_CHECKING:
     from .._doctor.findings import Doctor
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 doctor_key: pytest.StashKey[Doctor] = pytest.StashKey()
 REQUIRES = "netns_requires"

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import pytest
+
 from tests.project.test_docs_code import DOCS
 
 WIDTH = 360  # pixels of CSS, as common phones have

@@ -14,6 +14,7 @@ from ..._errors import (
     ChildProtocolError,
     NetNSError,
     NetNSTimeoutError,
+    is_meant,
 )
 from ..._handle import Handle
 from ..._linux import fdpass, run_netns, syscalls
@@ -23,7 +24,7 @@ from . import requests
 from .process import Gone, Process
 from .supervisor import Supervisor
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 LOCK_PAUSE = 0.02  # seconds between two tries to bind a name
 

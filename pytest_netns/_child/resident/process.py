@@ -14,12 +14,12 @@ from pathlib import Path
 from subprocess import Popen  # kept from the start, since a test may replace that of the module
 from typing import Any
 
-from ..._errors import how_it_ended
+from ..._errors import how_it_ended, is_meant
 from ..._linux import entering, fdpass, syscalls
 from ..launch import options
 from . import requests
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed

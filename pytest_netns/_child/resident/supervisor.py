@@ -8,7 +8,15 @@ import posix as os  # see syscalls.py
 import threading
 
 from ... import _causes
-from ..._errors import ChildDiedError, ChildProtocolError, NetNSClosedError, NetNSError, NetNSTimeoutError, from_errno
+from ..._errors import (
+    ChildDiedError,
+    ChildProtocolError,
+    NetNSClosedError,
+    NetNSError,
+    NetNSTimeoutError,
+    from_errno,
+    is_meant,
+)
 from ..._handle import Handle
 from ..._linux import fdpass, syscalls
 from ..background import Background
@@ -16,7 +24,7 @@ from ..reply import checked
 from . import requests
 from .process import Gone, Process
 
-__tracebackhide__ = True  # a failed test's report ends in the test; --full-trace shows the rest
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 PATIENCE = 5.0  # seconds for which a child that starts waits for others, and half the time-out at most
 
