@@ -31,15 +31,15 @@ class Modes:
         self._originals = originals
         self.pid: int = os.getpid()
         self._undo = contextlib.ExitStack()
-        self._homes: list[int] = []
+        self._original_namespaces: list[int] = []
         try:
-            syscalls.open_own_namespace(self._homes)
+            syscalls.open_own_namespace(self._original_namespaces)
         except OSError as error:
             text = "cannot open /proc/thread-self/ns/net, the test process's own"
             raise from_errno(error.errno or 0, text) from error
-        self._undo.callback(syscalls.close_all, self._homes)
-        self._home = self._homes[0]
-        self.resident: ResidentMode = ResidentMode(self._home, timeout, userns)
+        self._undo.callback(syscalls.close_all, self._original_namespaces)
+        self._original_ns = self._original_namespaces[0]
+        self.resident: ResidentMode = ResidentMode(self._original_ns, timeout, userns)
         self._undo.callback(self.resident.close)
         self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
 
@@ -61,11 +61,11 @@ class Modes:
             return Fork()
         from .mp import Multiprocessing
 
-        return Multiprocessing(name.removeprefix("mp").removeprefix(":") or None, self._home)
+        return Multiprocessing(name.removeprefix("mp").removeprefix(":") or None, self._original_ns)
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that live as long as this object."""
-        return {*self._homes, *self.resident.descriptors()}
+        return {*self._original_namespaces, *self.resident.descriptors()}
 
     def close(self) -> None:
         """End the resident child; in a forked child, whose parent still needs it, do nothing."""

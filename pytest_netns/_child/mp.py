@@ -104,14 +104,14 @@ class Multiprocessing(OneChildPerCall):
     """One ``multiprocessing.Process`` for each call.
 
     :param method: the start method; ``None`` for the one that the program has set.
-    :param home: a descriptor of the namespace that the helpers of ``multiprocessing`` belong in, wherever the calling
-        thread is: started inside a namespace, they would stay there and keep it.
+    :param original_ns: a descriptor of the namespace that the helpers of ``multiprocessing`` belong in, wherever the
+        calling thread is: started inside another, they would stay there and keep it.
     """
 
-    def __init__(self, method: str | None, home: int) -> None:
+    def __init__(self, method: str | None, original_ns: int) -> None:
         self.name = "mp" if method is None else f"mp:{method}"
         self._method = method
-        self._home = home
+        self._original_ns = original_ns
 
     def call(
         self,
@@ -168,12 +168,12 @@ class Multiprocessing(OneChildPerCall):
             fdpass.send(ours, pickled, [handle.fd, *(sock.fileno() for sock in sockets)])
 
     def _start_at_home(self, process: BaseProcess, handle: Handle) -> None:
-        """Start a child from a thread that is at home, and give up if the fork server does not answer."""
+        """Start a child from a thread in the original namespace; fail if the fork server does not answer."""
         starter = syscalls.thread_id()
 
         def start() -> None:
-            if syscalls.namespace_id("/proc/thread-self/ns/net") != syscalls.namespace_id(self._home):
-                entering.enter_in_thread(starter, self._home, "the namespace of the test process")
+            if syscalls.namespace_id("/proc/thread-self/ns/net") != syscalls.namespace_id(self._original_ns):
+                entering.enter_in_thread(starter, self._original_ns, "the namespace of the test process")
             process.start()
 
         starting = Background(start)

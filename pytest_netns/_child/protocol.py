@@ -13,7 +13,7 @@ Spec = tuple[int, int, int]
 
 
 class ChildMode(Protocol):
-    """One way to start the child."""
+    """A child mode: how the child is started."""
 
     name: str
 

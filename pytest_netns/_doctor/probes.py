@@ -59,16 +59,18 @@ def _users() -> str:
 
 
 def _setns() -> str:
-    home = syscalls.open_own_namespace()
-    way = enter_net()
+    original_ns = syscalls.open_own_namespace()
+    how = enter_net()
     inside = syscalls.open_own_namespace()
-    if way.startswith(ROOTLESS):  # the way home is barred, so the namespace is entered from another one of ours
+    if how.startswith(
+        ROOTLESS
+    ):  # it cannot return to the original one, so the namespace is entered from another one of ours
         with step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
             syscalls.unshare()
-        home = syscalls.open_own_namespace()
+        original_ns = syscalls.open_own_namespace()
     with step("setns(CLONE_NEWNET)", remedies.for_refusal):
         syscalls.setns(inside)
-        syscalls.setns(home)
+        syscalls.setns(original_ns)
     return ""
 
 

@@ -43,7 +43,7 @@ class Stay:
         self.close.atexit = False
 
 
-class Place(Stay):
+class TestNamespace(Stay):
     """A namespace in which isolated tests run.
 
     :param ns: the namespace; its owner may close it before.
@@ -68,12 +68,12 @@ class Isolation:
 
     def __init__(self, audit: Audit) -> None:
         self.original = Stay(syscalls.open_own_namespace())
-        self._places: dict[tuple[int, int], Place] = {}
+        self._test_namespaces: dict[tuple[int, int], TestNamespace] = {}
         self._stranded: set[int] = set()
         self._natives: dict[int, str] = {}
         self._main = threading.get_ident()
         self._of_main: Stay = self.original
-        self.place: Place | None = None
+        self.test_ns: TestNamespace | None = None
         """Where the test that runs is, if it is isolated."""
         self.outside_fixtures = Outside()
         self._helpers = Helpers(self.outside, self._inside)
@@ -88,34 +88,34 @@ class Isolation:
         self.original.close()
 
     @contextlib.contextmanager
-    def open(self, ns: NetNS, scopes: Collection[str]) -> Iterator[Place]:
+    def open(self, ns: NetNS, scopes: Collection[str]) -> Iterator[TestNamespace]:
         """Have a namespace for isolated tests, for the length of a block."""
-        place = Place(ns, scopes)
-        self._places[place.identity] = place
+        test_ns = TestNamespace(ns, scopes)
+        self._test_namespaces[test_ns.identity] = test_ns
         self._pools.adopt()
         try:
-            yield place
+            yield test_ns
         finally:
-            del self._places[place.identity]
+            del self._test_namespaces[test_ns.identity]
 
     @contextlib.contextmanager
-    def inside(self, place: Place) -> Iterator[None]:
+    def inside(self, test_ns: TestNamespace) -> Iterator[None]:
         """Be inside a namespace for the length of a block."""
-        with self._at(place, place):
-            self.place = place
+        with self._at(test_ns, test_ns):
+            self.test_ns = test_ns
             try:
                 yield
             finally:
-                self.place = None
+                self.test_ns = None
 
-    def where_for(self, scope: str) -> Place | None:
+    def where_for(self, scope: str) -> TestNamespace | None:
         """Return where a fixture of a scope is set up and torn down: inside, or outside if it is wider than that."""
-        place = self.place
-        return place if place is not None and scope in place.scopes else None
+        test_ns = self.test_ns
+        return test_ns if test_ns is not None and scope in test_ns.scopes else None
 
-    def at(self, place: Place | None) -> contextlib.AbstractContextManager[None]:
+    def at(self, test_ns: TestNamespace | None) -> contextlib.AbstractContextManager[None]:
         """Be inside a namespace, or outside, for the length of a block."""
-        return self.outside() if place is None else self._at(place, place)
+        return self.outside() if test_ns is None else self._at(test_ns, test_ns)
 
     @contextlib.contextmanager
     def _at(self, stay: Stay, what: object) -> Iterator[None]:
@@ -129,7 +129,7 @@ class Isolation:
                 try:
                     yield
                 finally:
-                    entering.enter(back, "the way back from the test's namespace, or into it")
+                    entering.enter(back, "the namespace that the thread was in before")
         finally:
             os.close(back)
 
@@ -147,23 +147,23 @@ class Isolation:
 
     def _inside(self) -> int | None:
         """Return a descriptor of the namespace of the calling thread, if isolated tests are inside that."""
-        place = self._places.get(syscalls.namespace_id("/proc/thread-self/ns/net"))
-        return None if place is None else place.fd
+        test_ns = self._test_namespaces.get(syscalls.namespace_id("/proc/thread-self/ns/net"))
+        return None if test_ns is None else test_ns.fd
 
     # For the threads of pools
 
     def outside(self) -> contextlib.AbstractContextManager[None]:
         """Be in the original namespace for the length of a block."""
-        return self._at(self.original, "the way out of the test's namespace")
+        return self._at(self.original, "the namespace outside, from the test's")
 
     def of_caller(self) -> Stay | None:
         """Return the namespace of the calling thread, if it is that of a test, or the original one."""
         identity = syscalls.namespace_id("/proc/thread-self/ns/net")
-        return self.original if identity == self.original.identity else self._places.get(identity)
+        return self.original if identity == self.original.identity else self._test_namespaces.get(identity)
 
     def may_leave(self, identity: tuple[int, int]) -> bool:
         """Whether the calling thread, in that namespace, is there by our doing or since a test started it there."""
-        is_known = identity == self.original.identity or identity in self._places
+        is_known = identity == self.original.identity or identity in self._test_namespaces
         return is_known or threading.get_native_id() in self._stranded
 
     def now(self) -> Stay:
@@ -172,12 +172,12 @@ class Isolation:
 
     # For the threads that stay behind
 
-    def left_in(self, place: Place) -> list[str]:
+    def left_in(self, test_ns: TestNamespace) -> list[str]:
         """Return a name for each thread that no Python code has started and that is inside for good, once for each."""
         if os.stat(TASKS).st_nlink == ALONE:
             return []
         deadline = syscalls.monotonic() + GRACE
-        while natives := self._look_into(place):
+        while natives := self._look_into(test_ns):
             if syscalls.monotonic() >= deadline:
                 break
             syscalls.sleep(PAUSE)
@@ -185,15 +185,15 @@ class Isolation:
         self._natives.update(names)
         return list(names.values())
 
-    def _look_into(self, place: Place) -> set[int]:
+    def _look_into(self, test_ns: TestNamespace) -> set[int]:
         """Note which threads are inside; return those new ones among them that no Python code has started."""
         tasks = {int(task) for task in os.listdir(TASKS)} - {os.getpid()}
         self._stranded &= tasks
-        staying = {task for task in tasks.difference(self._natives) if _namespace_of(task) == place.identity}
+        staying = {task for task in tasks.difference(self._natives) if _namespace_of(task) == test_ns.identity}
         self._stranded |= staying
         if not staying:
             return staying
-        return staying - {thread.native_id for thread in threading.enumerate()} - place.ns._processes.native_ids()
+        return staying - {thread.native_id for thread in threading.enumerate()} - test_ns.ns._processes.native_ids()
 
     def elsewhere(self) -> list[str]:
         """Return the names of those of them that are still there, but not where the test is."""
@@ -244,6 +244,6 @@ def in_new() -> Iterator[None]:
         yield
     finally:
         try:
-            entering.enter(original, "the way out of the test's namespace")
+            entering.enter(original, "the namespace outside, from the test's")
         finally:
             os.close(original)

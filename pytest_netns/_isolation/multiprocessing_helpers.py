@@ -1,4 +1,4 @@
-"""The helpers of ``multiprocessing``, its fork server and resource tracker: they outlive a test, and start at home."""
+"""The helpers of ``multiprocessing``, its fork server and resource tracker: they outlive a test, and start outside."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ class _Entry:
 
 
 class Helpers:
-    """Has the helpers start at home, and what the fork server forks follow the test, until it is closed.
+    """Has the helpers start in the original namespace, and what the fork server forks follow the test.
 
-    :param at_home: makes the block in which a helper is started.
-    :param place: returns the descriptor of the namespace that the calling thread is in, or ``None`` if it is at home.
+    :param outside: makes the block in which a helper is started.
+    :param current: returns a descriptor of the namespace that the calling thread is in, ``None`` for the original one.
     """
 
-    def __init__(self, at_home: Callable[[], AbstractContextManager[None]], place: Callable[[], int | None]) -> None:
+    def __init__(self, outside: Callable[[], AbstractContextManager[None]], current: Callable[[], int | None]) -> None:
         self._originals: list[tuple[Any, str, Any]] = []
 
         def start_at_home(start: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(start)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with at_home():
+                with outside():
                     return start(*args, **kwargs)
 
             return wrapper
 
         def prepare(name: str) -> dict[str, Any]:
             data = original(name)
-            ns = place()
+            ns = current()
             return data if ns is None else {KEY: _Entry(f"/proc/{os.getpid()}/fd/{ns}"), **data}
 
         original = spawn.get_preparation_data

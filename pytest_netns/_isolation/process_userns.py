@@ -47,14 +47,14 @@ class User:
 
     def __init__(self) -> None:
         uid = os.geteuid()
-        self._name, self._home = str(uid), None
+        self._name, self._original_ns = str(uid), None
         with contextlib.suppress(KeyError):  # a uid that has no name, as in containers
             entry = pwd.getpwuid(uid)
-            self._name, self._home = entry.pw_name, entry.pw_dir
+            self._name, self._original_ns = entry.pw_name, entry.pw_dir
 
     def keep(self) -> None:
         """Let getpass.getuser() and os.path.expanduser() still say what they said outside."""
         if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
             os.environ["LOGNAME"] = self._name
-        if self._home is not None:
-            os.environ.setdefault("HOME", self._home)
+        if self._original_ns is not None:
+            os.environ.setdefault("HOME", self._original_ns)

@@ -1,4 +1,4 @@
-"""The way a run goes: with privilege, or in which user namespace, and whether inside a network of its own."""
+"""What a run takes: privileges or a user namespace, and for isolation a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _privilege(userns: str) -> str:
     if proc.is_in_user_namespace_of_pytest():
         return "rootless, pytest itself in a user namespace and without a network"
     if userns == "resident":
-        return "in a user namespace of the resident child, as --netns-userns has it"
+        return "in a user namespace of the resident child, as given by --netns-userns"
     if proc.has_capability(syscalls.CAP_SYS_ADMIN):
         return "as root" if os.geteuid() == 0 else "with CAP_SYS_ADMIN"
     if userns == "auto":
@@ -48,7 +48,7 @@ def _privilege(userns: str) -> str:
 
 
 def where_without_network(isolate: str, *, scope: str | None, is_marked: bool) -> str:
-    """Say where a test ran that had no way out, or nothing if it had one.
+    """Say where a test ran that could reach nothing outside, or nothing if it could.
 
     :param scope: what shares the namespace of an isolated test.
     :param is_marked: whether it is isolated by its marker.
@@ -56,11 +56,11 @@ def where_without_network(isolate: str, *, scope: str | None, is_marked: bool) -
     if scope is not None:
         owner = "its own" if scope == "test" else f"its {scope}'s"
         who = "its marker netns_isolate" if is_marked else f"--netns-isolate={isolate}"
-        return f"inside {owner} network namespace, as {who} has it"
+        return f"inside {owner} network namespace, as given by {who}"
     if isolate == "worker":
-        return "inside the network namespace of its process, as --netns-isolate=worker has it"
+        return "inside the network namespace of its process, as given by --netns-isolate=worker"
     if proc.is_in_user_namespace_of_pytest():
-        return "in a user namespace of pytest's, as --netns-userns=process has it"
+        return "in a user namespace of pytest's, as given by --netns-userns=process"
     return ""
 
 

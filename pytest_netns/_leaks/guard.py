@@ -44,16 +44,16 @@ class Owner(Protocol):
 class Guard:
     """Compares the state after a test with that before it.
 
-    :param home: a descriptor, which stays the caller's, of the namespace where the main thread belongs.
+    :param original_ns: a descriptor, which stays the caller's, of the namespace where the main thread belongs.
     :param timeout: how long a thread may take to end, in seconds.
     :param wider: returns what outlives a test, such as the values of fixtures of a wider scope.
     """
 
-    def __init__(self, home: int, timeout: float, wider: Callable[[], list[Any]] = list) -> None:
+    def __init__(self, original_ns: int, timeout: float, wider: Callable[[], list[Any]] = list) -> None:
         self._timeout = timeout
         self._wider = wider
-        self._home = home
-        self.home = syscalls.namespace_id(home)
+        self._original_ns = original_ns
+        self.original_ns = syscalls.namespace_id(original_ns)
         self._earlier_helpers = {pid for _, pid in helpers()}  # of a program that runs pytest.main()
         self.owner: Owner | None = None
 
@@ -65,7 +65,7 @@ class Guard:
         return _with_room(State.now)
 
     def _owned(self) -> set[int]:
-        return {self._home} if self.owner is None else {self._home, *self.owner.descriptors()}
+        return {self._original_ns} if self.owner is None else {self._original_ns, *self.owner.descriptors()}
 
     def _children(self) -> set[int]:
         return set() if self.owner is None else self.owner.pids()
@@ -96,8 +96,8 @@ class Guard:
         found = []
         now = State.now()
         if now.namespace != before.namespace:
-            found.append(f"the main thread was left in {self._place(now.namespace)}; it is back in its own now")
-            syscalls.setns(self._home)
+            found.append(f"the main thread was left in {self._text_of(now.namespace)}; it is back in its own now")
+            syscalls.setns(self._original_ns)
         found += self._end_helpers_elsewhere()
         found += [self._describe_thread(thread) for thread in now.threads - before.threads if not self._rests(thread)]
         found += [_describe_child(pid) for pid in sorted(now.children - before.children - self._children())]
@@ -132,37 +132,37 @@ class Guard:
 
     def _helpers_elsewhere(self) -> list[tuple[Any, int, tuple[int, int]]]:
         """Return those helpers of ``multiprocessing`` that were started inside a namespace, which they then keep."""
-        home = self.home
+        original_ns = self.original_ns
         found = []
         for helper, pid in helpers():
             if pid in self._earlier_helpers:
                 continue
             try:
-                place = syscalls.namespace_id(f"/proc/{pid}/ns/net")
+                namespace = syscalls.namespace_id(f"/proc/{pid}/ns/net")
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it has ended, or ends
-            if place != home:
-                found.append((helper, pid, place))
+            if namespace != original_ns:
+                found.append((helper, pid, namespace))
         return found
 
     def _end_helpers_elsewhere(self) -> list[str]:
         found = []
-        for helper, pid, place in self._helpers_elsewhere():
+        for helper, pid, namespace in self._helpers_elsewhere():
             name = type(helper).__name__
             os.kill(pid, signal.SIGKILL)
             helper._stop()  # reaps it, so that the next use starts another
             found.append(
-                f"the {name} of multiprocessing, process {pid}, was started inside {self._place(place)} and would "
+                f"the {name} of multiprocessing, process {pid}, was started inside {self._text_of(namespace)} and would "
                 "stay there; it was ended. Start it before the namespace is entered"
             )
         return found
 
     def _rests(self, thread: threading.Thread) -> bool:
-        """Whether a thread waits for work at home, in a pool: one of a wider fixture, asyncio's, or trio's cache."""
+        """Whether a thread of a pool, or of trio's cache, waits for work in the original namespace."""
         return is_idle_in_a_pool(thread) and self._is_at_home(thread)
 
     def _is_at_home(self, thread: threading.Thread) -> bool:
-        return namespace_of(thread) == self.home
+        return namespace_of(thread) == self.original_ns
 
     def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
         deadline = syscalls.monotonic() + self._timeout
@@ -170,7 +170,7 @@ class Guard:
             if thread not in before.threads and thread is not threading.current_thread() and not self._rests(thread):
                 thread.join(max(0, deadline - syscalls.monotonic()))
 
-    def _place(self, identity: tuple[int, int]) -> str:
+    def _text_of(self, identity: tuple[int, int]) -> str:
         name = None if self.owner is None else self.owner.name_of(identity)
         return f"namespace {identity[1]}" + (f" ({name})" if name else "")
 
@@ -185,7 +185,7 @@ class Guard:
             if target.startswith("socket:"):
                 text += f", {self._describe_socket(fd)}"
             elif target.startswith("net:"):
-                text += f", {self._place(syscalls.namespace_id(fd))}"
+                text += f", {self._text_of(syscalls.namespace_id(fd))}"
         except OSError as error:  # a thread has closed it meanwhile, or there is no room for a copy
             text += f" ({error.strerror})"
         return text + _where_made(fd)
@@ -193,8 +193,8 @@ class Guard:
     def _describe_socket(self, fd: int) -> str:
         with sockets.Socket(fileno=os.dup(fd)) as sock:
             identity = namespace_of_socket(sock)
-            is_home = identity in (None, self.home)
-            return socket_text(sock) + ("" if identity is None or is_home else f" in {self._place(identity)}")
+            is_home = identity in (None, self.original_ns)
+            return socket_text(sock) + ("" if identity is None or is_home else f" in {self._text_of(identity)}")
 
 
 def _with_room(look: Callable[..., T], *args: Any) -> T:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Copy = Callable[[list[int]], object]
 """Adds a new descriptor of a namespace to a list, or raises where the namespace is closed."""
 
-WAY_BACK = "the thread's own namespace, the way back from the other"
+WAY_BACK = "the thread's own namespace, to which it returns"
 
 GREENLETS = (
     "gevent or eventlet has replaced threads by greenlets, which are all in the one thread that would be moved; start "
@@ -56,7 +56,9 @@ class Entered:
             try:
                 original = syscalls.open_own_namespace(self._original)
             except OSError as error:
-                raise from_errno(error.errno or 0, f"{self._what}: cannot keep the way back") from error
+                raise from_errno(
+                    error.errno or 0, f"{self._what}: cannot hold the thread's own namespace, to return to it"
+                ) from error
             self._ns(self._copies)
             is_elsewhere = is_below(self._copies[0], self._what)
             if not is_elsewhere:  # else it is entered first, which says why it cannot be
@@ -174,7 +176,7 @@ def check_threads(what: object) -> None:
 
 
 def call(ns: Copy, what: object, func: Callable[[], T], timeout: float | None = None) -> T:
-    """Run a function inside a namespace, in a thread that ends with it and so has no way back to go wrong.
+    """Run a function inside a namespace, in a thread that ends with it, and so never has to return.
 
     :param ns: as of :class:`Entered`.
     :param timeout: how long to wait for it, in seconds; the thread cannot be ended and goes on after that.

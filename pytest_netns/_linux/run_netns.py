@@ -1,4 +1,4 @@
-"""The names of network namespaces, in the way of ip-netns(8): files under /run/netns that they are mounted on.
+"""The names of network namespaces, as of ip-netns(8): files under /run/netns that they are mounted on.
 
 The resident child imports this module too, so it stays with what the standard library gives cheaply.
 """

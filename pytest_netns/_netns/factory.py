@@ -227,7 +227,7 @@ class Session:
 
 @contextlib.contextmanager
 def others_in(mode: str) -> Iterator[None]:
-    """Let the children of pyroute2 and of ``multiprocessing`` go the way of a child mode, for the length of a block."""
+    """Start the children of pyroute2 and of ``multiprocessing`` as a child mode does, for the length of a block."""
     import multiprocessing
 
     from . import netlink

@@ -1,4 +1,4 @@
-"""The way of a command into a namespace that belongs to another user namespace, by nsenter(1)."""
+"""How a command enters a namespace that belongs to another user namespace, by nsenter(1)."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ def netns(request: pytest.FixtureRequest, netns_child_mode: str, netns_factory: 
     """A network namespace made for this test: loopback up, closed at the end of the test."""
     config = request.config
     isolation = config.stash.get(isolation_key, None)
-    if isolation is not None and isolation.place is not None:  # its scope's, or asked for by getfixturevalue()
-        yield isolation.place.ns
+    if isolation is not None and isolation.test_ns is not None:  # its scope's, or asked for by getfixturevalue()
+        yield isolation.test_ns.ns
         return
     given = config.stash[session_key].options(("netns",), {})
     with contextlib.ExitStack() as undo:

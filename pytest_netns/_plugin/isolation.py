@@ -15,7 +15,7 @@ from .notices import notice
 from .settings import ISOLATE
 
 if TYPE_CHECKING:
-    from .._isolation.isolation import Isolation, Place
+    from .._isolation.isolation import Isolation, TestNamespace
     from .._isolation.wanted import Wanted
     from .._netns.namespace import MakeNetNS, NetNS
 
@@ -127,7 +127,7 @@ def wanted_of(config: pytest.Config) -> Wanted:
 
         def is_of_test() -> bool:
             isolation = config.stash.get(isolation_key, None)
-            return isolation is None or isolation.place is None or isolation.of_caller() is isolation.place
+            return isolation is None or isolation.test_ns is None or isolation.of_caller() is isolation.test_ns
 
         config.stash[audit_key] = audit = Audit()
         config.add_cleanup(audit.close)
@@ -155,25 +155,25 @@ def _around(fixturedef: pytest.FixtureDef[Any], isolation: Isolation) -> Iterato
     Its teardown may come at any time: in a later test, isolated or not, or in the set-up of one that has another
     parameter for it.
     """
-    place = isolation.where_for(fixturedef.scope)
+    test_ns = isolation.where_for(fixturedef.scope)
     with contextlib.ExitStack() as stay:
         # Finalizers run in the reverse order, so that what the fixture itself adds is in between.
         teardown = contextlib.ExitStack()
         fixturedef.addfinalizer(teardown.close)
-        stay.callback(fixturedef.addfinalizer, lambda: teardown.enter_context(isolation.at(place)))
-        stay.enter_context(isolation.at(place))
-        if place is None:
+        stay.callback(fixturedef.addfinalizer, lambda: teardown.enter_context(isolation.at(test_ns)))
+        stay.enter_context(isolation.at(test_ns))
+        if test_ns is None:
             stay.enter_context(isolation.outside_fixtures.of(fixturedef.argname, fixturedef.scope))
         yield
 
 
 @contextlib.contextmanager
-def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_checked: bool) -> Iterator[Place]:
+def _open(config: pytest.Config, ns: NetNS, scope: str, nodeid: str, *, is_checked: bool) -> Iterator[TestNamespace]:
     """Have a namespace for tests of a scope, and tell at the end of threads that cannot leave it."""
     isolation = isolation_of(config)
-    with isolation.open(ns, _scopes_inside(scope)) as place:
-        yield place
-        found = [] if scope == SCOPES[-1] else isolation.left_in(place)
+    with isolation.open(ns, _scopes_inside(scope)) as test_ns:
+        yield test_ns
+        found = [] if scope == SCOPES[-1] else isolation.left_in(test_ns)
     if found:
         text = STAYING.format(threads=", ".join(found), owner="this test" if scope == SCOPES[0] else f"its {scope}")
         if is_checked:
@@ -193,27 +193,27 @@ def _netns_isolated(request: pytest.FixtureRequest, netns_factory: MakeNetNS) ->
     is_checked = config.stash[leaks_key].is_checked
     with contextlib.ExitStack() as undo:
         if scope != SCOPES[0]:
-            place = request.getfixturevalue(f"_netns_of_the_{scope}")
+            test_ns = request.getfixturevalue(f"_netns_of_the_{scope}")
         else:
             if is_checked:
                 ns = request.getfixturevalue("netns")
             else:
                 # A suite that knows nothing of namespaces may leave behind what it likes: it did so before, too.
                 ns = undo.enter_context(_make(config, "isolated", leak_checked=False))
-            place = undo.enter_context(_open(config, ns, scope, request.node.nodeid, is_checked=is_checked))
-        undo.enter_context(isolation_of(config).inside(place))
+            test_ns = undo.enter_context(_open(config, ns, scope, request.node.nodeid, is_checked=is_checked))
+        undo.enter_context(isolation_of(config).inside(test_ns))
         yield
 
 
 def _namespace_of_the(scope: Any) -> Any:
     @pytest.fixture(scope=scope, name=f"_netns_of_the_{scope}")
-    def namespace(request: pytest.FixtureRequest, netns_factory: MakeNetNS) -> Iterator[Place]:
+    def namespace(request: pytest.FixtureRequest, netns_factory: MakeNetNS) -> Iterator[TestNamespace]:
         config, nodeid = request.config, request.node.nodeid
         # What is in that of the session stays until the process ends, and harms no later test.
         is_checked = config.stash[leaks_key].is_checked and scope != SCOPES[-1]
         with _make(config, f"of the {scope}", leak_checked=is_checked) as ns:
-            with _open(config, ns, scope, nodeid, is_checked=is_checked) as place:
-                yield place
+            with _open(config, ns, scope, nodeid, is_checked=is_checked) as test_ns:
+                yield test_ns
 
     return namespace
 

@@ -201,7 +201,7 @@ class Leaks:
             with self._said_if_impossible():
                 self._before = self._known_guard().look()
                 if late:
-                    self._before.namespace = self._namespace or self._known_guard().home
+                    self._before.namespace = self._namespace or self._known_guard().original_ns
 
     def _known_guard(self) -> Guard:
         if self._guard is None:

@@ -341,7 +341,7 @@ def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None
     """
     result = run(pytester, suite, f"--netns-isolate={isolate}")
     result.assert_outcomes(failed=9)
-    note = f"this test ran inside *, as --netns-isolate={isolate} has it: nothing outside can be reached; "
+    note = f"this test ran inside *, as given by --netns-isolate={isolate}: nothing outside can be reached; "
     wanted = ["192.0.2.7 port 4711", "192.0.2.8 port 4711", "the name host.example", "2001:db8::7 port 53"]
     wanted += ["the name other.example", "the name third.example", "192.0.2.9 port 4711"]
     result.stdout.fnmatch_lines(

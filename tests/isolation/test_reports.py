@@ -110,7 +110,7 @@ def test_a_fixture_that_listens_outside(pytester: pytest.Pytester, scope: str) -
     assert len(found) == 3
     for section in found:
         assert section.startswith(
-            "this test ran inside its own network namespace, as --netns-isolate=test has it, and was refused by "
+            "this test ran inside its own network namespace, as given by --netns-isolate=test, and was refused by "
         )
         assert section.endswith(
             f": there the fixture 'server' of {scope} scope listens, outside; let them share a namespace: "

@@ -67,19 +67,19 @@ class Journal:
                 return  # the next start finds nothing to undo in it, and removes it
 
 
-def open_journal(owner: int, number: int, *places: str) -> Journal:
+def open_journal(owner: int, number: int, *directories: str) -> Journal:
     """Return the journal of a parent, in the first directory that can hold it.
 
     :param owner: the pid of the parent.
     :param number: tells the journals of one parent apart.
-    :param places: the directories to try; by default those that :func:`directory.parents` gives.
+    :param directories: the directories to try; by default those that :func:`directory.parents` gives.
     """
     refused: list[Unusable] = []
     try:
         name = _name(owner, number)
     except Unusable as unusable:
         return Journal(None, refused=[unusable])
-    for parent in places or parents():
+    for parent in directories or parents():
         try:
             directory = Directory(parent, make=True)
         except Unusable as unusable:
@@ -133,18 +133,18 @@ def _namespace(proc: str, kind: str) -> int:
         return 0  # a kernel that has no such namespaces (CONFIG_PID_NS, CONFIG_TIME_NS) has but one
 
 
-def undo_the_dead(seconds: float = UNDO_TIME, *places: str) -> None:
+def undo_the_dead(seconds: float = UNDO_TIME, *directories: str) -> None:
     """Undo what dead parents of this user have left, as far as it goes.
 
     :param seconds: how long it may take; what is left then is for the next start.
-    :param places: as of :func:`open_journal`.
+    :param directories: as of :func:`open_journal`.
     """
     deadline = syscalls.monotonic() + seconds
     try:
         machine, own = identity(), proc.user_namespace()
     except (OSError, ValueError):
         return  # there is no journal, and open_journal() says why
-    for parent in places or parents():
+    for parent in directories or parents():
         try:
             directory = Directory(parent, make=False)
         except Unusable:

@@ -26,15 +26,15 @@ class Observer:
 
     It is the way of ``ip netns set`` (ip-netns(8)). It keeps no namespace: a number is no reference.
 
-    :param home: a descriptor of the namespace to be in afterwards.
+    :param base: a descriptor of the namespace to be in afterwards.
     """
 
-    def __init__(self, home: int) -> None:
+    def __init__(self, base: int) -> None:
         syscalls.unshare()
         try:
             self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         finally:
-            syscalls.setns(home)
+            syscalls.setns(base)
 
     def close(self) -> None:
         self._netlink.close()

@@ -38,14 +38,14 @@ class Process:
     """
 
     def __init__(
-        self, home: int, timeout: float, record_number: int, userns: int, mounts: int, patience: float
+        self, original_ns: int, timeout: float, record_number: int, userns: int, mounts: int, patience: float
     ) -> None:
         self._lock = threading.Lock()
         self._idle: list[fdpass.Channel] = []
         self._timeout = timeout
         self._limits: dict[fdpass.Channel, float] = {}  # of those that have another one
         self._ended = False
-        self._home = home
+        self._original_ns = original_ns
         self._stderr: list[int] = []
         ends: list[fdpass.Channel] = []
         try:
@@ -53,13 +53,13 @@ class Process:
             self._control, theirs = ends
             fdpass.limit(self._control, timeout)
             syscalls.keep(self._stderr, os.memfd_create, "resident-child-stderr", os.MFD_CLOEXEC)
-            numbers = theirs.fileno(), os.getpid(), home, record_number, userns, mounts, int(patience * 1000)
+            numbers = theirs.fileno(), os.getpid(), original_ns, record_number, userns, mounts, int(patience * 1000)
             self._popen = Popen(
                 [COMMAND[0], *options(), *COMMAND[1:], *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr[0],
-                pass_fds=[fd for fd in (theirs.fileno(), home, userns, mounts) if fd >= 0],
+                pass_fds=[fd for fd in (theirs.fileno(), original_ns, userns, mounts) if fd >= 0],
                 cwd="/",  # it must keep no directory busy
                 start_new_session=True,  # what ends the process group of pytest must not end it first
             )
@@ -153,7 +153,7 @@ class Process:
         A socket belongs to the namespace of the thread that makes it, and one that is kept would keep the namespace.
         """
         try:
-            is_inside = syscalls.namespace_id("/proc/thread-self/ns/net") != syscalls.namespace_id(self._home)
+            is_inside = syscalls.namespace_id("/proc/thread-self/ns/net") != syscalls.namespace_id(self._original_ns)
         except OSError:  # a test has left its root directory, for example
             is_inside = True
         if not is_inside:
@@ -163,7 +163,7 @@ class Process:
             entering.call(self._copy_home, "the namespace of the test process", make)
 
     def _copy_home(self, fds: list[int]) -> None:
-        syscalls.keep(fds, os.dup, self._home)
+        syscalls.keep(fds, os.dup, self._original_ns)
 
     def _close_channels(self) -> None:
         with self._lock:

@@ -122,10 +122,10 @@ class Reaper:
             found.close()
 
     def _is_to_end(self, pid: int, is_heir: bool) -> bool:
-        place = namespace_of(pid)
-        if place is None or place == self._original:
+        namespace = namespace_of(pid)
+        if namespace is None or namespace == self._original:
             return False
-        return is_heir or (place in self._inhabited and self._is_meant(pid))
+        return is_heir or (namespace in self._inhabited and self._is_meant(pid))
 
 
 def namespace_of(pid: int) -> Identity | None:

@@ -1,7 +1,7 @@
 """The program of the resident child: one small process that makes namespaces and sockets for one pytest process.
 
 It runs as ``python -I -S`` with the standard library only, so it is small and starts fast whatever the size of pytest.
-It has one thread: it enters a namespace, does one thing there, and comes home before it answers. Of each namespace it
+It has one thread: it enters a namespace, does one thing there, and returns before it answers. Of each namespace it
 keeps a descriptor until it is told to forget it, so that, when its parent dies in whatever way, it knows what to undo:
 the processes in these namespaces are killed, the names are unmounted, and then it ends, and the namespaces with it. It
 keeps a record of them too: if it is killed itself, the resident child of the next session undoes what is in there.

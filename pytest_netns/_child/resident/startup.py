@@ -25,7 +25,7 @@ else:
 UNSHARE_PAUSE = 0.01  # seconds between two tries
 
 
-def find_home(home: int, userns: int, patience: float) -> tuple[int, Refused | None]:
+def find_base(base: int, userns: int, patience: float) -> tuple[int, Refused | None]:
     """Go to the namespace to be in between requests, as somebody who may make others.
 
     It is the parent's where there is a way back into that. Who is not privileged in the user namespace that owns it has
@@ -38,7 +38,7 @@ def find_home(home: int, userns: int, patience: float) -> tuple[int, Refused | N
         if userns >= 0:
             with Step("join the user namespace of the child before"):
                 syscalls.setns(userns, syscalls.CLONE_NEWUSER)
-            home = -1
+            base = -1
             with Step("create a namespace for the resident child to be in", _causes.NETWORK):
                 unshare_within(patience)
         elif userns == ALWAYS or not may_make_namespaces():
@@ -49,19 +49,19 @@ def find_home(home: int, userns: int, patience: float) -> tuple[int, Refused | N
             with Step("create the namespace", _causes.NETWORK):
                 syscalls.unshare()
     except Refused as refused:
-        return home, refused
-    return go_back(home), None
+        return base, refused
+    return go_back(base), None
 
 
-def go_back(home: int) -> int:
+def go_back(base: int) -> int:
     """Go to a namespace if there is a way back into it; return a descriptor of the one to be in instead if not."""
     try:
-        if home < 0:
+        if base < 0:
             return syscalls.open_own_namespace()
-        syscalls.setns(home)
+        syscalls.setns(base)
     except PermissionError:
         return syscalls.open_own_namespace()
-    return home
+    return base
 
 
 def may_make_namespaces() -> bool:
@@ -88,12 +88,12 @@ def unshare_within(seconds: float) -> None:
         syscalls.sleep(UNSHARE_PAUSE)
 
 
-def main(control: int, parent: int, home: int, record_number: int, userns: int, mounts: int, patience: int) -> None:
+def main(control: int, parent: int, base: int, record_number: int, userns: int, mounts: int, patience: int) -> None:
     """Run the resident child.
 
     :param control: its end of the control socket.
     :param parent: the pid of the process it serves.
-    :param home: a descriptor of the namespace to be in between requests.
+    :param base: a descriptor of the namespace to be in between requests.
     :param record_number: tells its record from others of the parent; the child that replaces it gets the same.
     :param userns: a descriptor of the user namespace of the child before it, or whether to make one.
     :param mounts: a descriptor of the mount namespace of the child before it, if that had names of its own, or -1.
@@ -109,12 +109,12 @@ def main(control: int, parent: int, home: int, record_number: int, userns: int, 
     gc.disable()  # there are no cycles to collect, and no pauses to take
     undo_the_dead(patience / 1000)  # as the user we are outside
     record = open_journal(parent, record_number)
-    original = syscalls.namespace_id(home)
-    home, refused = find_home(home, userns, patience / 1000)
-    if mounts >= 0 and home >= 0:
+    original = syscalls.namespace_id(base)
+    base, refused = find_base(base, userns, patience / 1000)
+    if mounts >= 0 and base >= 0:
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
     channel = socket.SocketType(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
-    verbs = Verbs(parent, home, record, refused, mounts >= 0, original)
+    verbs = Verbs(parent, base, record, refused, mounts >= 0, original)
     if Server(channel, verbs).serve():
         # Not where it ends by an exception: then the parent lives, and starts another that takes over.
         verbs.clean_up()

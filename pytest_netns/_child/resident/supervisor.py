@@ -32,13 +32,13 @@ PATIENCE = 5.0  # seconds for which a child that starts waits for others, and ha
 class Supervisor:
     """Keeps a resident child running as long as it is asked, and asks it.
 
-    :param home: a descriptor of the namespace in which the child waits; the caller keeps it open.
+    :param original_ns: a descriptor of the namespace in which the child waits; the caller keeps it open.
     :param timeout: how long the child may take over one request, in seconds.
     :param userns: whether it makes a user namespace for itself: ``off``, ``auto`` (as it must) or ``resident``.
     """
 
-    def __init__(self, home: int, timeout: float, userns: str = "auto") -> None:
-        self._home = home
+    def __init__(self, original_ns: int, timeout: float, userns: str = "auto") -> None:
+        self._original_ns = original_ns
         self._userns = {"off": requests.NEVER, "auto": requests.IF_NEEDED, "resident": requests.ALWAYS}[userns]
         self._mounts = -1
         self.without_journal: str = ""
@@ -154,7 +154,7 @@ class Supervisor:
     def _make(self) -> Process:
         patience = min(self._timeout / 2, PATIENCE)
         self._generation += 1
-        process = Process(self._home, self._timeout, self._record_number, self._userns, self._mounts, patience)
+        process = Process(self._original_ns, self._timeout, self._record_number, self._userns, self._mounts, patience)
         for handle in list(self._namespaces.values()):
             if handle.fd >= 0:
                 with contextlib.suppress(Gone):  # told by the first request

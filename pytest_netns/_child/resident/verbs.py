@@ -31,7 +31,7 @@ class Verbs:
     """The namespaces of one parent, and what is done in them.
 
     :param parent: the pid of the process that is served.
-    :param home: a descriptor of the namespace to be in between requests, or -1 where there is no way back to any.
+    :param base: a descriptor of the namespace to be in between requests, or -1 if it cannot return to any.
     :param record: where namespaces are put down for the case that this process is killed.
     :param refused: why no namespace can be made, if so.
     :param has_own_names: whether this process is in a mount namespace with names of its own.
@@ -41,7 +41,7 @@ class Verbs:
     def __init__(
         self,
         parent: int,
-        home: int,
+        base: int,
         record: Journal,
         refused: Refused | None,
         has_own_names: bool,
@@ -53,7 +53,7 @@ class Verbs:
         self.is_to_be_replaced = False
         self.record = record
         self.observer: Observer | None = None
-        self.home = home
+        self.base = base
         self.parent = parent
         self.hear: Callable[[], object] = lambda: None
         """Hears what has been told, for which nobody waits."""
@@ -79,14 +79,14 @@ class Verbs:
         if key in self.namespaces:
             os.close(fd)
             return
-        if self.home < 0:  # what the record says of it, the child before has written
+        if self.base < 0:  # what the record says of it, the child before has written
             self.namespaces[key] = Namespace(fd, 0, name)
             return
         syscalls.setns(fd)
         try:
             cookie = syscalls.namespace_cookie()
         finally:
-            self.go_home()
+            self.return_to_base()
         self.namespaces[key] = Namespace(fd, cookie, name)
         self.put_on_record(key, name)
 
@@ -126,7 +126,7 @@ class Verbs:
                 namespace.close()
                 raise
         finally:
-            self.go_home()
+            self.return_to_base()
         return namespace
 
     def make_spare(self, lo: int) -> None:
@@ -147,7 +147,7 @@ class Verbs:
             self.put_on_record(key, None)
             raise
         finally:
-            self.go_home()
+            self.return_to_base()
         self.namespaces[key].name = None if holder else name
         return OK + marshal.dumps((holder, self.record.trouble.encode(errors="replace"))), []
 
@@ -190,16 +190,16 @@ class Verbs:
 
     def watch(self, key: int, fd: int) -> None:
         """See to it that a namespace can go, and that it can be told whether it has."""
-        if self.home < 0:
+        if self.base < 0:
             return  # there would be no way back
         try:
             syscalls.setns(fd)
             try:
                 hasten_the_end()
             finally:
-                self.go_home()
+                self.return_to_base()
             if self.observer is None:
-                self.observer = Observer(self.home)
+                self.observer = Observer(self.base)
             self.observer.watch(key, fd)
         except OSError:
             return  # at a limit, for example: then it goes unseen, as it does where this child is killed
@@ -224,7 +224,7 @@ class Verbs:
             syscalls.close_all(fds)
             raise
         finally:
-            self.go_home()
+            self.return_to_base()
         return OK, fds
 
     def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
@@ -233,7 +233,7 @@ class Verbs:
             with Step(f"read the sysctl {key_of(path)}", _causes.SYSCTL), open(f"/proc/sys/{path}", "rb") as file:
                 return OK + file.read(), []
         finally:
-            self.go_home()
+            self.return_to_base()
 
     def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
         self.enter(key)
@@ -241,7 +241,7 @@ class Verbs:
             with Step(f"set the sysctl {key_of(path)}", _causes.SYSCTL):
                 write_sysctl(path, value)
         finally:
-            self.go_home()
+            self.return_to_base()
         return OK, []
 
     def list_sysctl(self, key: int) -> tuple[bytes, list[int]]:
@@ -250,7 +250,7 @@ class Verbs:
             with Step("list the sysctls"):
                 paths = [f"{folder}/{file}" for folder, _, files in os.walk("/proc/sys/net") for file in files]
         finally:
-            self.go_home()
+            self.return_to_base()
         return OK + "\0".join(path.removeprefix("/proc/sys/") for path in paths).encode(), []
 
     def refuse_if_it_must(self, why: Refused | None) -> None:
@@ -261,12 +261,12 @@ class Verbs:
 
     def enter(self, key: int) -> None:
         with ENTERING:
-            self.refuse_if_it_must(self.refused if self.home < 0 else None)
+            self.refuse_if_it_must(self.refused if self.base < 0 else None)
             syscalls.setns(self.namespaces[key].fd)
 
-    def go_home(self) -> None:
+    def return_to_base(self) -> None:
         try:
-            syscalls.setns(self.home)
+            syscalls.setns(self.base)
         except OSError:
             os._exit(1)  # in the wrong namespace it must not serve on; the parent starts another
 
