@@ -152,8 +152,8 @@ class Guard:
             os.kill(pid, signal.SIGKILL)
             helper._stop()  # reaps it, so that the next use starts another
             found.append(
-                f"the {name} of multiprocessing, process {pid}, was started inside {self._text_of(namespace)} and would "
-                "stay there; it was ended. Start it before the namespace is entered"
+                f"the {name} of multiprocessing, process {pid}, was started inside {self._text_of(namespace)} and "
+                "would stay there; it was ended. Start it before the namespace is entered"
             )
         return found
 
