@@ -95,7 +95,7 @@ LEAKS = {
         """,
         "parts.Parts._thread_ends = lambda self, part: None",
     ),
-    "a thread that holds one ends while the namespace is closed": Leak(
+    "a thread that holds a pyroute2 object ends while the namespace is closed": Leak(
         """
         @pytest.fixture
         def afterwards():
@@ -116,7 +116,7 @@ LEAKS = {
         """,
         "threads.Threads.wait = lambda self, holders: []",
     ),
-    "a thread that holds one does not end": Leak(
+    "a thread that holds a pyroute2 object does not end": Leak(
         """
         def test_leak(netns):
             def body():
@@ -135,7 +135,7 @@ LEAKS = {
         "threads.Threads.wait = lambda self, holders: []",
         "thread 'culprit' still runs 1 s after the namespace was closed, and holds an open pyroute2 object; it is at:",
     ),
-    "a thread that holds one waits in a pool that lives on": Leak(
+    "a thread that holds a pyroute2 object waits in a pool that lives on": Leak(
         """
         @pytest.fixture(scope="session")
         def pool():
@@ -187,14 +187,14 @@ LEAKS = {
         """,
         "netlink.Netlink.close = lambda self: None",
     ),
-    "a socket of `ns.socket()` is kept in a global": Leak(
+    "a global variable refers to a socket of `ns.socket()`": Leak(
         """
         def test_leak(netns):
             kept.append(netns.socket())
         """,
         "sockets.Sockets.close = lambda self: None",
     ),
-    "an accepted connection is kept in a global": Leak(
+    "a global variable refers to an accepted connection": Leak(
         """
         def test_leak(netns):
             server = netns.create_server(("127.0.0.1", 80))
@@ -212,7 +212,7 @@ LEAKS = {
         "blind(descriptors=set())",
         "descriptor * is open: socket:*, AF_INET SOCK_STREAM ('0.0.0.0', 0) in namespace * (netns)",
     ),
-    "a descriptor was inherited by a process that lives on": Leak(
+    "a process that lives on has inherited a descriptor": Leak(
         """
         def test_leak(netns):
             daemon(netns.create_server(("127.0.0.1", 80)).fileno())
@@ -237,7 +237,7 @@ LEAKS = {
         "pending.Remains.closed = lambda *args: None",
         "  process * has descriptor * open: AF_INET SOCK_STREAM ('127.0.0.1', 80)",
     ),
-    "a child was forked and runs on": Leak(
+    "a child was forked and still runs": Leak(
         """
         def test_leak(netns):
             pid = os.fork()
@@ -249,7 +249,7 @@ LEAKS = {
         "blind(children=set())",
         "child * still runs: *",
     ),
-    "a child was forked and not waited for": Leak(
+    "a child was forked and not reaped": Leak(
         """
         def test_leak(netns):
             pid = os.fork()
@@ -260,7 +260,7 @@ LEAKS = {
         "blind(children=set())",
         "child * is a zombie: nobody has waited for it",
     ),
-    "a command of `ns.popen()` runs on": Leak(
+    "a command of `ns.popen()` still runs": Leak(
         """
         def test_leak(netns):
             process = netns.popen(["sleep", "1000"])
@@ -276,7 +276,7 @@ LEAKS = {
         """,
         "commands.Processes.close = lambda self: None",
     ),
-    "a daemon was started inside, and no command": Leak(
+    "a daemon was started inside, without a command": Leak(
         """
         def test_leak(netns):
             with netns.enter():
@@ -284,7 +284,7 @@ LEAKS = {
         """,
         "commands.Processes.close = lambda self: None",
     ),
-    "a process has entered": Leak(
+    "a process has entered the namespace": Leak(
         """
         def test_leak(netns):
             program = (
@@ -297,7 +297,7 @@ LEAKS = {
         """,
         "commands.Processes.close = lambda self: None",
     ),
-    "the namespace was entered and not left": Leak(
+    "the test entered the namespace and did not leave it": Leak(
         """
         def test_leak(netns):
             syscalls.setns(netns.fileno())
