@@ -49,10 +49,11 @@ def test_build(tmp_path: Path) -> None:
     )
     assert (build.returncode, build.stderr) == (0, "")
     reference = (tmp_path / "html" / "reference" / "netns.html").read_text()
-    methods = [name for name in vars(NetNS) if callable(getattr(NetNS, name)) and not name.startswith("_")]
+    methods = [name for name in dir(NetNS) if callable(getattr(NetNS, name)) and not name.startswith("_")]
     sources = found(r'href="\.\./_modules/\S+#NetNS\.(\w+)"', reference)
     assert methods
     assert sources >= set(methods)
+    assert re.search(r'href="\.\./_modules/\S+#NetNS"', reference)
     assert "https://docs.python.org/3/library/socket.html#socket.socket" in reference
 
 
