@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sphinx.pycode import ModuleAnalyzer
+
+import pytest_netns
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -74,9 +79,42 @@ def add_inventories(app: Sphinx, config: Config) -> None:
     config.intersphinx_mapping = inventories.write(folder)
 
 
+@functools.cache
+def sources() -> dict[str, tuple[str, dict[str, tuple[str, int, int]]]]:
+    """Return the code of each module, and where in it names are defined.
+
+    Public names say that their module is ``pytest_netns``, and some methods of NetNS are defined in its base classes.
+    Without this, viewcode would find neither.
+    """
+    found = {}
+    package = Path(pytest_netns.__file__).parent
+    bases = [cls.__name__ for cls in pytest_netns.NetNS.__mro__[1:-1]]
+    for file in sorted(package.rglob("*.py")):
+        module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+        analyzer = ModuleAnalyzer.for_file(str(file), module)
+        tags = analyzer.find_tags()
+        for name, tag in list(tags.items()):
+            cls, dot, member = name.partition(".")
+            if dot and cls in bases:
+                tags.setdefault(f"NetNS.{member}", tag)
+        found[module] = analyzer.code, tags
+    return found
+
+
+def find_module(app: Sphinx, modname: str, name: str) -> str | None:
+    """Return the module that defines a name."""
+    return next((module for module, (_, tags) in sources().items() if name in tags), None)
+
+
+def find_source(app: Sphinx, modname: str) -> tuple[str, dict[str, tuple[str, int, int]]] | None:
+    return sources().get(modname)
+
+
 def setup(app: Sphinx) -> None:
     """Give the things that only pytest has a directive and a role of their own."""
     app.add_object_type("fixture", "fixture", "pair: %s; fixture", objname="pytest fixture")
     app.add_object_type("marker", "marker", "pair: %s; marker", objname="pytest marker")
     app.connect("autodoc-process-signature", show_signature)
+    app.connect("viewcode-follow-imported", find_module)
+    app.connect("viewcode-find-source", find_source)
     app.connect("config-inited", add_inventories, priority=100)  # intersphinx reads the mapping at 800

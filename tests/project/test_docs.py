@@ -40,7 +40,7 @@ def found(pattern: str, text: str) -> set[str]:
 
 
 def test_build(tmp_path: Path) -> None:
-    for module in ("sphinx", "myst_parser", "furo"):
+    for module in ("sphinx", "myst_parser", "furo", "sphinx_copybutton"):
         pytest.importorskip(module)
     build = subprocess.run(
         [sys.executable, "-m", "sphinx", "-qW", "--keep-going", "-d", tmp_path / "doctrees", DOCS, tmp_path / "html"],
@@ -48,6 +48,13 @@ def test_build(tmp_path: Path) -> None:
         text=True,
     )
     assert (build.returncode, build.stderr) == (0, "")
+    reference = (tmp_path / "html" / "reference" / "netns.html").read_text()
+    methods = [name for name in dir(NetNS) if callable(getattr(NetNS, name)) and not name.startswith("_")]
+    sources = found(r'href="\.\./_modules/\S+#NetNS\.(\w+)"', reference)
+    assert methods
+    assert sources >= set(methods)
+    assert re.search(r'href="\.\./_modules/\S+#NetNS"', reference)
+    assert "https://docs.python.org/3/library/socket.html#socket.socket" in reference
 
 
 @pytest.mark.parametrize("picture", sorted(path.name for path in (DOCS / "pictures").iterdir()))
