@@ -12,69 +12,20 @@ from pathlib import Path
 import pytest
 
 from pytest_netns._linux import syscalls
+from tests.support.suites import read_suite
 
 pytestmark = pytest.mark.second_kernel
 
-HEAD = """
-    import os, socket, subprocess, threading
-    import pytest
-    from pytest_netns._linux import syscalls
-
-    def place():
-        return os.stat("/proc/thread-self/ns/net").st_ino
-
-    def in_a_thread(func):
-        found = []
-        thread = threading.Thread(target=lambda: found.append(func()))
-        thread.start()
-        thread.join()
-        return found[0]
-
-    HOME = place()
-"""
+HEAD = read_suite(__file__, "places")
 
 
 def run(pytester: pytest.Pytester, suite: str, *options: str) -> pytest.RunResult:
-    pytester.makepyfile(textwrap.dedent(HEAD) + textwrap.dedent(suite))
+    pytester.makepyfile(places=HEAD)  # what files of their own import
+    pytester.makepyfile(HEAD + textwrap.dedent(suite))
     return pytester.runpytest_subprocess("-p", "no:randomly", *options)
 
 
-ALL_INSIDE = """
-    @pytest.fixture(scope="module")
-    def wide():
-        assert place() == HOME
-        yield
-        assert place() == HOME
-
-    @pytest.fixture
-    def narrow(wide):
-        assert place() != HOME
-        yield place()
-        assert place() != HOME
-
-    @pytest.fixture(autouse=True)
-    def first_of_all():
-        assert place() != HOME
-
-    def setup_function():
-        assert place() != HOME
-
-    SEEN = []
-
-    @pytest.mark.parametrize("n", range(3))
-    def test_inside(n, narrow, netns):
-        assert place() == narrow == netns.inode == in_a_thread(place)
-        text = subprocess.run(["readlink", "/proc/self/ns/net"], capture_output=True, text=True, check=True).stdout
-        assert str(narrow) in text
-        with socket.create_server(("127.0.0.1", 80)), socket.create_connection(("127.0.0.1", 80)):
-            pass
-        SEEN.append(syscalls.namespace_cookie())  # the inode of one that is gone may be used again
-
-    def test_last(wide):
-        assert place() != HOME
-        seen = [*SEEN, syscalls.namespace_cookie()]
-        assert len(set(seen)) == len(seen) or not any(seen)  # Linux before 5.14 has no cookies
-"""
+ALL_INSIDE = read_suite(__file__, "all_inside")
 
 
 def test_a_whole_test_is_inside(pytester: pytest.Pytester) -> None:
@@ -116,35 +67,7 @@ def test_the_marker(pytester: pytest.Pytester) -> None:
 
 
 def test_unittest_and_doctest(pytester: pytest.Pytester) -> None:
-    suite = '''
-        import unittest
-
-        def double(n):
-            """
-            >>> import os
-            >>> os.stat("/proc/self/ns/net").st_ino == HOME
-            False
-            """
-
-        class TestOld(unittest.TestCase):
-            @classmethod
-            def setUpClass(cls):
-                assert place() == HOME
-
-            def setUp(self):
-                self.place = place()
-                self.addCleanup(lambda: self.assertEqual(place(), self.place))
-
-            def test_inside(self):
-                assert place() == self.place != HOME
-
-        class TestAsync(unittest.IsolatedAsyncioTestCase):
-            async def asyncSetUp(self):
-                assert place() != HOME
-
-            async def test_inside(self):
-                assert place() != HOME
-    '''
+    suite = read_suite(__file__, "unittest_and_doctest")
     run(pytester, suite, "--netns-isolate=test", "--doctest-modules").assert_outcomes(passed=3)
 
 
@@ -288,57 +211,7 @@ def test_worker(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("isolate", ["test", pytest.param("worker", marks=pytest.mark.heavy)])
 def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
-    suite = """
-        import asyncio
-
-        def test_address():
-            socket.create_connection(("192.0.2.7", 4711))
-
-        def test_literal():
-            with socket.socket() as sock:
-                sock.connect(
-                    ("192.0.2.8", 4711)
-                )
-
-        def test_name():
-            socket.create_connection(("host.example", 4712))
-
-        class Client:
-            host, port = "2001:db8::7", 53
-            def __init__(self):
-                self.address = (self.host, self.port)
-            def send(self):
-                if socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"", self.address):
-                    return
-
-        def test_attribute():
-            Client().send()
-
-        def test_cause():
-            try:
-                socket.getaddrinfo("other.example", 80)
-            except OSError as error:
-                raise ValueError("no data") from error
-
-        class Odd(ValueError):
-            exceptions = "none", 3
-
-        def test_odd():
-            try:
-                socket.gethostbyname("third.example")
-            except OSError:
-                raise Odd
-
-        def test_asyncio():
-            asyncio.run(asyncio.open_connection("192.0.2.9", 4711))
-
-        def test_command():
-            done = subprocess.run(["ip", "route", "get", "192.0.2.8"], capture_output=True, text=True)
-            assert not done.returncode, done.stderr
-
-        def test_another_reason():
-            socket.create_connection(("127.0.0.1", 4713))
-    """
+    suite = read_suite(__file__, "refusals")
     result = run(pytester, suite, f"--netns-isolate={isolate}")
     result.assert_outcomes(failed=9)
     note = f"this test ran inside *, as --netns-isolate={isolate} has it: nothing outside can be reached; "
