@@ -32,12 +32,14 @@ def test_a_whole_test_is_inside(pytester: pytest.Pytester) -> None:
     run(pytester, ALL_INSIDE, "--netns-isolate=test").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_the_ini_twin_and_several_modes(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nnetns_isolate = test\nnetns_child_mode = resident, fork\n")
     # Those that ask for a namespace run in each mode, the others once.
     run(pytester, ALL_INSIDE).assert_outcomes(passed=7)
 
 
+@pytest.mark.slow
 def test_the_marker(pytester: pytest.Pytester) -> None:
     suite = """
         @pytest.mark.netns_isolate
@@ -66,6 +68,7 @@ def test_the_marker(pytester: pytest.Pytester) -> None:
     run(pytester, suite).assert_outcomes(passed=5)
 
 
+@pytest.mark.slow
 def test_unittest_and_doctest(pytester: pytest.Pytester) -> None:
     suite = read_suite(__file__, "unittest_and_doctest")
     run(pytester, suite, "--netns-isolate=test", "--doctest-modules").assert_outcomes(passed=3)
@@ -94,6 +97,7 @@ def test_event_loops(pytester: pytest.Pytester, plugin: str) -> None:
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=2 * backends)
 
 
+@pytest.mark.slow
 def test_the_threads_of_a_wider_loop_go_along(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_asyncio")
     suite = """
@@ -132,6 +136,7 @@ def test_the_threads_of_trio_go_along(pytester: pytest.Pytester) -> None:
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing(pytester: pytest.Pytester, method: str) -> None:
     suite = f"""
@@ -165,6 +170,7 @@ COLLIDING = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.parametrize("isolate", ["off", "test", "worker"])
 def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> None:
@@ -178,6 +184,7 @@ def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> 
         assert outcomes == {"passed": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.heavy
 def test_worker(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
@@ -209,6 +216,7 @@ def test_worker(pytester: pytest.Pytester) -> None:
         run(pytester, suite, "--netns-isolate=worker", "-n2").assert_outcomes(passed=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", ["test", pytest.param("worker", marks=pytest.mark.heavy)])
 def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
     suite = read_suite(__file__, "refusals")
@@ -271,6 +279,7 @@ LEAVING = """
 """
 
 
+@pytest.mark.slow
 def test_what_is_left_is_named_where_the_test_asks_for_it(pytester: pytest.Pytester) -> None:
     result = run(pytester, LEAVING.format(mark="@pytest.mark.netns_isolate"), "-o", "netns_thread_timeout=0.1")
     assert result.parseoutcomes()["errors"] >= 2
@@ -303,6 +312,7 @@ def test_a_test_that_closes_its_namespace(pytester: pytest.Pytester) -> None:
     run(pytester, suite).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester) -> None:
     suite = """
         def test_late(request):
@@ -311,6 +321,7 @@ def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(syscalls.ENTERED, raising=False)
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]

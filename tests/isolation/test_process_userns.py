@@ -28,12 +28,14 @@ def passes(run: subprocess.Popen[str], number: int) -> str:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n2",), ("-d", "--tx", "popen", "--tx", "2*popen")])
 def test_a_suite(start: Start, workers: tuple[str, ...]) -> None:
     out = passes(start(SUITE, "--netns-userns=process", *workers), 12)
     assert "netns: rootless, pytest itself in a user namespace and without a network" in out
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_machine_that_has_no_run_netns(start: Start) -> None:
     files = "mkdir /run/lock && touch /run/file && ln -s file /run/link"
@@ -48,6 +50,7 @@ def test_a_machine_that_has_no_run_netns(start: Start) -> None:
     passes(start(suite, "--netns-userns=process", under=("unshare", "-m", "sh", "-c", script, "sh")), 13)
 
 
+@pytest.mark.slow
 def test_without_mounts_only_names_are_missing(start: Start) -> None:
     run = start(SUITE, "--netns-userns=process", under=denied("mount"))
     out, _ = run.communicate()
@@ -55,6 +58,7 @@ def test_without_mounts_only_names_are_missing(start: Start) -> None:
     assert "cannot bind the name rootless" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", ["test", "worker"])
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
 def test_auto_picks_it_for_isolation(start: Start, isolate: str, workers: tuple[str, ...]) -> None:
@@ -106,6 +110,7 @@ def test_as_root_it_is_entered_where_it_is_asked_for(
     pytester.runpytest_subprocess("--netns-userns=process").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_it_comes_too_late_in_a_process_with_threads_and_says_so(pytester: pytest.Pytester) -> None:
     """As where another program runs pytest.main()."""
     program = (

@@ -14,6 +14,7 @@ def sections(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if line.startswith(("this test ran", "a new namespace has", "threads "))]
 
 
+@pytest.mark.slow
 def test_each_address_that_was_tried(pytester: pytest.Pytester) -> None:
     suite = read_suite(__file__, "addresses_tried")
     for isolate in ("test", "worker"):
@@ -33,6 +34,7 @@ REFUSED = read_suite(__file__, "refused")
 NO_MARK = "lambda test: test"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
 def test_a_fixture_that_listens_outside(pytester: pytest.Pytester, scope: str) -> None:
     wider = "session" if scope == "package" else scope
@@ -77,6 +79,7 @@ def test_another_process_that_listens_outside(pytester: pytest.Pytester) -> None
     assert f"was refused by 127.0.0.1 port {port}, on which somebody listens outside; start it inside" in section
 
 
+@pytest.mark.slow
 def test_multicast_without_a_route(pytester: pytest.Pytester) -> None:
     suite = """
         def test_join(netns):

@@ -68,6 +68,7 @@ def test_fixtures_up_to_the_scope_are_inside(pytester: pytest.Pytester, scope: s
     run(pytester, suite, *options).assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_a_server_of_a_wider_fixture_is_reached(pytester: pytest.Pytester) -> None:
     """As pytest-httpserver's, whose server is of session scope and runs in a thread."""
     suite = """
@@ -92,6 +93,7 @@ def test_a_server_of_a_wider_fixture_is_reached(pytester: pytest.Pytester) -> No
         pytester.runpytest_subprocess("-p", "no:randomly", f"--netns-isolate={isolate}").assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dist", ["loadscope", "loadfile", "load"])
 def test_in_parallel(pytester: pytest.Pytester, dist: str) -> None:
     """Each worker has a namespace of its own for a scope, whether its tests are kept together or not."""
@@ -121,6 +123,7 @@ def test_unittest(pytester: pytest.Pytester) -> None:
     run(pytester, suite, "--netns-isolate=class").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_a_fixture_with_parameters_is_torn_down_where_it_was_set_up(pytester: pytest.Pytester) -> None:
     """That comes in the set-up of the first test that has the next parameter, which may be inside already."""
     suite = read_suite(__file__, "fixture_with_parameters")
@@ -145,6 +148,7 @@ def test_a_loop_of_a_wider_scope(pytester: pytest.Pytester) -> None:
     run(pytester, suite, "--netns-isolate=module").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_leak_check_goes_by_test(pytester: pytest.Pytester) -> None:
     """What a fixture of the scope opens is its own; what a test opens is to be closed by the test, if it is marked."""
     suite = """

@@ -11,6 +11,8 @@ import pytest
 
 from tests.isolation.test_isolation import HEAD, run
 
+pytestmark = pytest.mark.slow
+
 POOLS = {
     "executor": """
         from concurrent.futures import ThreadPoolExecutor

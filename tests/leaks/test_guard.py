@@ -131,6 +131,7 @@ LEAKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_is_named_and_the_next_test_is_not_blamed(pytester: pytest.Pytester, leak: str) -> None:
     code, lines = LEAKS[leak]
@@ -150,6 +151,7 @@ def test_a_leak_is_named_and_the_next_test_is_not_blamed(pytester: pytest.Pytest
     )
 
 
+@pytest.mark.slow
 def test_where_a_socket_was_made_is_told_if_it_is_known(pytester: pytest.Pytester) -> None:
     code = """
     def made_here():
@@ -166,6 +168,7 @@ def test_where_a_socket_was_made_is_told_if_it_is_known(pytester: pytest.Pyteste
 NO_LEAKS = read_suite(__file__, "guard_no_leaks")
 
 
+@pytest.mark.slow
 def test_what_is_no_leak(pytester: pytest.Pytester) -> None:
     run(pytester, NO_LEAKS).assert_outcomes(passed=8, xfailed=1)
 

@@ -12,6 +12,8 @@ import pytest
 from tests.support.helpers import needs_privilege
 from tests.support.suites import read_suite
 
+pytestmark = pytest.mark.slow
+
 BROKEN = read_suite(__file__, "harmless_broken")
 KINDS = 19  # of what is harmless
 ALL_KINDS = KINDS + 7

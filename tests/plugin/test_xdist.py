@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.suites import read_suite
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("xdist")
 
 SUITE = read_suite(__file__, "xdist")

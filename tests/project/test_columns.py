@@ -13,6 +13,8 @@ from tests.support.suites import read_suite
 
 __all__ = ["place", "start"]  # fixtures
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "rootless.md"
 SUITE = read_suite(__file__, "columns")
 FEATURES = re.findall(r'"""(.*)"""', SUITE)

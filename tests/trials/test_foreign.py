@@ -18,6 +18,8 @@ from trials.foreign.runs import Result, run
 from trials.foreign.suites import REPORTING, Environment, Suite, load
 from trials.foreign.table import Verdict
 
+pytestmark = pytest.mark.slow
+
 SUITE = read_suite(__file__, "foreign")
 
 

@@ -16,6 +16,8 @@ import pytest
 from tests.support.helpers import Watch, eventually, is_running, links, named_namespaces, names_mounted
 from tests.support.suites import read_suite
 
+pytestmark = pytest.mark.slow
+
 LAB = read_suite(__file__, "crash_lab")
 
 

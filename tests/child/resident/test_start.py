@@ -223,6 +223,7 @@ def hung(folder: Path) -> list[int]:
     return [int(pid) for pid in (folder / "pids").read_text().split()]
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize("userns", ["resident", "process"])
 def test_a_newuidmap_that_hangs_is_ended_and_root_is_alone(
@@ -243,6 +244,7 @@ def test_a_newuidmap_that_hangs_is_ended_and_root_is_alone(
     eventually(lambda: not any(map(is_running, hung(hanging))), "what hung is ended")
 
 
+@pytest.mark.slow
 @needs_root
 def test_the_doctor_says_that_it_hangs(start: Start, tmp_path: Path, hanging: Path) -> None:
     under = lending(tmp_path, "nobody:300000:65536\n")
@@ -312,6 +314,7 @@ def test_no_byte_code_is_written_where_none_is_wanted(tmp_path: Path, install: C
     assert install() == []
 
 
+@pytest.mark.slow
 def test_byte_code_is_written_where_it_is_wanted(tmp_path: Path, install: Callable[[], list[Path]]) -> None:
     prefix = tmp_path / "cache"
     run(STARTS, str(tmp_path / "copy"), PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(prefix))
