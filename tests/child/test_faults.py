@@ -289,6 +289,7 @@ def test_the_limit_of_namespaces(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_without_the_privilege(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_x(netns): pass")
     command = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-m", "pytest"]

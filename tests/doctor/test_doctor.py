@@ -102,6 +102,7 @@ def test_a_read_only_proc_sys() -> None:
     assert look("sysctl", under=mounts, first=f"{read_only} && {remedy}")["sysctl"]["ok"]
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize(
     ("node", "remedy", "undone"),
@@ -132,6 +133,7 @@ def test_few_descriptors() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_option(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--netns-doctor")
     assert result.ret == 0
@@ -140,6 +142,7 @@ def test_the_option(pytester: pytest.Pytester) -> None:
     assert [found["name"] for found in json.loads(result.stdout.str())] == list(valid_names())
 
 
+@pytest.mark.slow
 def test_the_exit_status_when_nothing_can_work() -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-doctor=json"]
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
@@ -153,6 +156,7 @@ def lacking() -> str:
     return next((found.name for found in Doctor().look(valid_names()) if not found.ok), "") or pytest.skip("it has all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-n2",)])
 def test_requires(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     pytest.importorskip("xdist")
@@ -189,6 +193,7 @@ def test_the_header(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines([f"netns: {root}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixture", ["netns", "make_netns", "netns_pair", "netns_factory"])
 def test_a_test_that_cannot_run_says_why(pytester: pytest.Pytester, fixture: str) -> None:
     call = "" if fixture in ("netns", "netns_pair") else "()"

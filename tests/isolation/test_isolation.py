@@ -12,81 +12,34 @@ from pathlib import Path
 import pytest
 
 from pytest_netns._linux import proc
+from tests.support.suites import read_suite
 
 pytestmark = pytest.mark.second_kernel
 
-HEAD = """
-    import os, socket, subprocess, threading
-    import pytest
-    from pytest_netns._linux import proc, syscalls
-
-    def place():
-        return os.stat("/proc/thread-self/ns/net").st_ino
-
-    def in_a_thread(func):
-        found = []
-        thread = threading.Thread(target=lambda: found.append(func()))
-        thread.start()
-        thread.join()
-        return found[0]
-
-    HOME = place()
-"""
+HEAD = read_suite(__file__, "places")
 
 
 def run(pytester: pytest.Pytester, suite: str, *options: str) -> pytest.RunResult:
-    pytester.makepyfile(textwrap.dedent(HEAD) + textwrap.dedent(suite))
+    pytester.makepyfile(places=HEAD)  # what files of their own import
+    pytester.makepyfile(HEAD + textwrap.dedent(suite))
     return pytester.runpytest_subprocess("-p", "no:randomly", *options)
 
 
-ALL_INSIDE = """
-    @pytest.fixture(scope="module")
-    def wide():
-        assert place() == HOME
-        yield
-        assert place() == HOME
-
-    @pytest.fixture
-    def narrow(wide):
-        assert place() != HOME
-        yield place()
-        assert place() != HOME
-
-    @pytest.fixture(autouse=True)
-    def first_of_all():
-        assert place() != HOME
-
-    def setup_function():
-        assert place() != HOME
-
-    SEEN = []
-
-    @pytest.mark.parametrize("n", range(3))
-    def test_inside(n, narrow, netns):
-        assert place() == narrow == netns.inode == in_a_thread(place)
-        text = subprocess.run(["readlink", "/proc/self/ns/net"], capture_output=True, text=True, check=True).stdout
-        assert str(narrow) in text
-        with socket.create_server(("127.0.0.1", 80)), socket.create_connection(("127.0.0.1", 80)):
-            pass
-        SEEN.append(syscalls.namespace_cookie())  # the inode of one that is gone may be used again
-
-    def test_last(wide):
-        assert place() != HOME
-        seen = [*SEEN, syscalls.namespace_cookie()]
-        assert len(set(seen)) == len(seen) or not any(seen)  # Linux before 5.14 has no cookies
-"""
+ALL_INSIDE = read_suite(__file__, "all_inside")
 
 
 def test_a_whole_test_is_inside(pytester: pytest.Pytester) -> None:
     run(pytester, ALL_INSIDE, "--netns-isolate=test").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_the_ini_twin_and_several_modes(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nnetns_isolate = test\nnetns_child_mode = resident, fork\n")
     # Those that ask for a namespace run in each mode, the others once.
     run(pytester, ALL_INSIDE).assert_outcomes(passed=7)
 
 
+@pytest.mark.slow
 def test_the_marker(pytester: pytest.Pytester) -> None:
     suite = """
         @pytest.mark.netns_isolate
@@ -115,36 +68,9 @@ def test_the_marker(pytester: pytest.Pytester) -> None:
     run(pytester, suite).assert_outcomes(passed=5)
 
 
+@pytest.mark.slow
 def test_unittest_and_doctest(pytester: pytest.Pytester) -> None:
-    suite = '''
-        import unittest
-
-        def double(n):
-            """
-            >>> import os
-            >>> os.stat("/proc/self/ns/net").st_ino == HOME
-            False
-            """
-
-        class TestOld(unittest.TestCase):
-            @classmethod
-            def setUpClass(cls):
-                assert place() == HOME
-
-            def setUp(self):
-                self.place = place()
-                self.addCleanup(lambda: self.assertEqual(place(), self.place))
-
-            def test_inside(self):
-                assert place() == self.place != HOME
-
-        class TestAsync(unittest.IsolatedAsyncioTestCase):
-            async def asyncSetUp(self):
-                assert place() != HOME
-
-            async def test_inside(self):
-                assert place() != HOME
-    '''
+    suite = read_suite(__file__, "unittest_and_doctest")
     run(pytester, suite, "--netns-isolate=test", "--doctest-modules").assert_outcomes(passed=3)
 
 
@@ -171,6 +97,7 @@ def test_event_loops(pytester: pytest.Pytester, plugin: str) -> None:
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=2 * backends)
 
 
+@pytest.mark.slow
 def test_the_threads_of_a_wider_loop_go_along(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_asyncio")
     suite = """
@@ -209,6 +136,7 @@ def test_the_threads_of_trio_go_along(pytester: pytest.Pytester) -> None:
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing(pytester: pytest.Pytester, method: str) -> None:
     suite = f"""
@@ -242,6 +170,7 @@ COLLIDING = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.parametrize("isolate", ["off", "test", "worker"])
 def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> None:
@@ -255,6 +184,7 @@ def test_ports_collide_only_without(pytester: pytest.Pytester, isolate: str) -> 
         assert outcomes == {"passed": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.heavy
 def test_worker(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
@@ -286,59 +216,10 @@ def test_worker(pytester: pytest.Pytester) -> None:
         run(pytester, suite, "--netns-isolate=worker", "-n2").assert_outcomes(passed=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", ["test", pytest.param("worker", marks=pytest.mark.heavy)])
 def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None:
-    suite = """
-        import asyncio
-
-        def test_address():
-            socket.create_connection(("192.0.2.7", 4711))
-
-        def test_literal():
-            with socket.socket() as sock:
-                sock.connect(
-                    ("192.0.2.8", 4711)
-                )
-
-        def test_name():
-            socket.create_connection(("host.example", 4712))
-
-        class Client:
-            host, port = "2001:db8::7", 53
-            def __init__(self):
-                self.address = (self.host, self.port)
-            def send(self):
-                if socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"", self.address):
-                    return
-
-        def test_attribute():
-            Client().send()
-
-        def test_cause():
-            try:
-                socket.getaddrinfo("other.example", 80)
-            except OSError as error:
-                raise ValueError("no data") from error
-
-        class Odd(ValueError):
-            exceptions = "none", 3
-
-        def test_odd():
-            try:
-                socket.gethostbyname("third.example")
-            except OSError:
-                raise Odd
-
-        def test_asyncio():
-            asyncio.run(asyncio.open_connection("192.0.2.9", 4711))
-
-        def test_command():
-            done = subprocess.run(["ip", "route", "get", "192.0.2.8"], capture_output=True, text=True)
-            assert not done.returncode, done.stderr
-
-        def test_another_reason():
-            socket.create_connection(("127.0.0.1", 4713))
-    """
+    suite = read_suite(__file__, "refusals")
     result = run(pytester, suite, f"--netns-isolate={isolate}")
     result.assert_outcomes(failed=9)
     note = f"this test ran inside *, as given by --netns-isolate={isolate}: nothing outside can be reached; "
@@ -398,6 +279,7 @@ LEAVING = """
 """
 
 
+@pytest.mark.slow
 def test_what_is_left_is_named_where_the_test_asks_for_it(pytester: pytest.Pytester) -> None:
     result = run(pytester, LEAVING.format(mark="@pytest.mark.netns_isolate"), "-o", "netns_thread_timeout=0.1")
     assert result.parseoutcomes()["errors"] >= 2
@@ -430,6 +312,7 @@ def test_a_test_that_closes_its_namespace(pytester: pytest.Pytester) -> None:
     run(pytester, suite).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester) -> None:
     suite = """
         def test_late(request):
@@ -438,6 +321,7 @@ def test_the_namespace_of_a_test_that_asks_for_it_late(pytester: pytest.Pytester
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_it_takes_privilege_or_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(proc.ENTERED, raising=False)
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]

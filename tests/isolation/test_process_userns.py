@@ -7,72 +7,18 @@ import pwd
 import re
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
 from pytest_netns._linux import proc
 from tests.support.ordinary_user import UID, Start, denied, needs_root, place, start
+from tests.support.suites import read_suite
 
 __all__ = ["place", "start"]  # fixtures
 
 USER = pwd.getpwuid(UID).pw_name
-SUITE = f"""
-    import getpass, os, socket, subprocess
-    from pathlib import Path
-    import pytest
-
-    def place():
-        return os.stat("/proc/thread-self/ns/net").st_ino
-
-    HOME = place()  # at import, too, it is in there
-
-    def test_who(tmp_path):
-        assert os.getuid() == 0
-        assert Path("/proc/self/uid_map").read_text().split()[:3] == ["0", "{UID}", "1"]
-        assert getpass.getuser() == {USER!r}
-        assert "pytest-of-{USER}" in str(tmp_path)
-        assert Path.home() == Path.cwd()
-        (Path.home() / "mine").write_text("")
-        (tmp_path / "mine").write_text("")
-
-    def test_no_network():
-        with pytest.raises(OSError, match="Network is unreachable"):
-            socket.create_connection(("192.0.2.1", 80))
-        socket.create_server(("127.0.0.1", 80)).close()
-
-    def test_enter(netns):
-        with netns.enter():
-            assert place() == netns.inode
-        assert place() == HOME
-        assert netns.call(place) == netns.inode
-        thread = netns.thread(target=lambda: netns.create_server(("127.0.0.1", 80)))
-        thread.start()
-        thread.join()
-
-    @pytest.mark.netns_child_mode("resident", "fork", "mp:fork", "mp:forkserver", "mp:spawn")
-    def test_modes(netns, netns_child_mode):
-        netns.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        netns.ipr.link("add", ifname="br0", kind="bridge")
-        netns.run(["ip", "addr", "add", "192.0.2.1/24", "dev", "br0"], check=True)
-
-    def test_pair(netns_pair):
-        left, right = netns_pair
-        right.create_server(("192.0.2.2", 80))
-        left.create_connection(("192.0.2.2", 80))
-
-    def test_names(make_netns):
-        ns = make_netns(name="rootless")
-        assert ns.name in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
-        ns.close()
-        assert not os.path.exists(f"/run/netns/{{ns.name}}")
-
-    @pytest.mark.netns_isolate
-    def test_isolated():
-        assert place() != HOME
-
-    def test_sysctl(make_netns):
-        assert make_netns(sysctl={{"net.ipv4.ip_forward": 1}}).sysctl["net.ipv4.ip_forward"] == "1"
-"""
+SUITE = read_suite(__file__, "process_userns")
 
 
 def passes(run: subprocess.Popen[str], number: int) -> str:
@@ -82,29 +28,29 @@ def passes(run: subprocess.Popen[str], number: int) -> str:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n2",), ("-d", "--tx", "popen", "--tx", "2*popen")])
 def test_a_suite(start: Start, workers: tuple[str, ...]) -> None:
     out = passes(start(SUITE, "--netns-userns=process", *workers), 12)
     assert "netns: rootless, pytest itself in a user namespace and without a network" in out
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_machine_that_has_no_run_netns(start: Start) -> None:
     files = "mkdir /run/lock && touch /run/file && ln -s file /run/link"
     script = f'mount -t tmpfs -o mode=755 none /run && {files} && exec "$@"'
-    suite = (
-        SUITE
-        + """
-    def test_run():
-        assert sorted(os.listdir("/run")) == ["file", "link", "lock", "netns"]
-        assert os.readlink("/run/link") == "file"
-        with pytest.raises(OSError):
-            os.mkdir("/run/other")
-    """
-    )
+    suite = SUITE + textwrap.dedent("""
+        def test_run():
+            assert sorted(os.listdir("/run")) == ["file", "link", "lock", "netns"]
+            assert os.readlink("/run/link") == "file"
+            with pytest.raises(OSError):
+                os.mkdir("/run/other")
+    """)
     passes(start(suite, "--netns-userns=process", under=("unshare", "-m", "sh", "-c", script, "sh")), 13)
 
 
+@pytest.mark.slow
 def test_without_mounts_only_names_are_missing(start: Start) -> None:
     run = start(SUITE, "--netns-userns=process", under=denied("mount"))
     out, _ = run.communicate()
@@ -112,6 +58,7 @@ def test_without_mounts_only_names_are_missing(start: Start) -> None:
     assert "cannot bind the name rootless" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", ["test", "worker"])
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
 def test_auto_picks_it_for_isolation(start: Start, isolate: str, workers: tuple[str, ...]) -> None:
@@ -163,6 +110,7 @@ def test_as_root_it_is_entered_where_it_is_asked_for(
     pytester.runpytest_subprocess("--netns-userns=process").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_it_comes_too_late_in_a_process_with_threads_and_says_so(pytester: pytest.Pytester) -> None:
     """As where another program runs pytest.main()."""
     program = (

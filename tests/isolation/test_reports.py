@@ -7,52 +7,16 @@ import socket
 import pytest
 
 from tests.isolation.test_isolation import run
+from tests.support.suites import read_suite
 
 
 def sections(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if line.startswith(("this test ran", "a new namespace has", "threads "))]
 
 
+@pytest.mark.slow
 def test_each_address_that_was_tried(pytester: pytest.Pytester) -> None:
-    suite = """
-        import errno
-        import urllib.request
-
-        def test_several():
-            for host in ("192.0.2.1", "192.0.2.2"):
-                with socket.socket() as sock:
-                    error = sock.connect_ex((host, 80))
-            assert not error, os.strerror(error)
-
-        def test_the_last_ones():
-            for number in range(1, 9):
-                try:
-                    socket.create_connection((f"192.0.2.{number}", 80))
-                except OSError as error:
-                    last = error
-            raise last
-
-        def test_loopback_is_not_wanted():
-            with socket.create_server(("127.0.0.1", 80)):
-                socket.create_connection(("127.0.0.1", 80)).close()
-                socket.create_connection(("localhost", 80)).close()
-                socket.create_connection(("192.0.2.1", 80))
-
-        def test_of_a_thread():
-            found = []
-            def work():
-                try:
-                    urllib.request.urlopen("http://host.example/")
-                except OSError as error:
-                    found.append(error)
-            thread = threading.Thread(target=work)
-            thread.start()
-            thread.join()
-            raise found[0]
-
-        def test_fresh():
-            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-    """
+    suite = read_suite(__file__, "addresses_tried")
     for isolate in ("test", "worker"):
         result = run(pytester, suite, f"--netns-isolate={isolate}")
         result.assert_outcomes(failed=5)
@@ -66,45 +30,16 @@ def test_each_address_that_was_tried(pytester: pytest.Pytester) -> None:
         ]
 
 
-REFUSED = """
-    import asyncio, http.client, http.server
-
-    @pytest.fixture(scope="{scope}")
-    def server():
-        with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
-            yield server.server_port
-
-    class TestIt:
-        {mark}
-        def test_plain(self, server):
-            socket.create_connection(("127.0.0.1", server))
-
-        {mark}
-        def test_asyncio(self, server):
-            asyncio.run(asyncio.open_connection("127.0.0.1", server))
-
-        {mark}
-        def test_wrapped(self, server):
-            http.client.HTTPConnection("localhost", server).connect()
-
-        {mark}
-        def test_nobody_listens(self):
-            socket.create_connection(("127.0.0.1", 1))
-
-        {mark}
-        def test_another_reason(self, server):
-            try:
-                socket.create_connection(("127.0.0.1", server))
-            except ConnectionRefusedError:
-                pass
-            assert not server
-"""
+REFUSED = read_suite(__file__, "refused")
+NO_MARK = "lambda test: test"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
 def test_a_fixture_that_listens_outside(pytester: pytest.Pytester, scope: str) -> None:
     wider = "session" if scope == "package" else scope
-    result = run(pytester, REFUSED.format(scope=scope, mark=""), "--netns-isolate=test")
+    pytester.makepyfile(mode=f"SCOPE, mark = {scope!r}, {NO_MARK}")
+    result = run(pytester, REFUSED, "--netns-isolate=test")
     result.assert_outcomes(failed=5)
     found = sections(result)
     assert len(found) == 3
@@ -116,15 +51,14 @@ def test_a_fixture_that_listens_outside(pytester: pytest.Pytester, scope: str) -
             f": there the fixture 'server' of {scope} scope listens, outside; let them share a namespace: "
             f"--netns-isolate={wider}, or @pytest.mark.netns_isolate(scope='{wider}')"
         )
-    result = run(pytester, REFUSED.format(scope=scope, mark=""), f"--netns-isolate={wider}")
+    result = run(pytester, REFUSED, f"--netns-isolate={wider}")
     result.assert_outcomes(passed=3, failed=2)
     assert not sections(result)
 
 
 def test_a_fixture_that_another_test_has_set_up_outside(pytester: pytest.Pytester) -> None:
-    suite = REFUSED.format(scope="module", mark="@pytest.mark.netns_isolate(scope='module')").replace(
-        "class TestIt:", "def test_first(server):\n        pass\n\n    class TestIt:"
-    )
+    pytester.makepyfile(mode="import pytest\nSCOPE, mark = 'module', pytest.mark.netns_isolate(scope='module')")
+    suite = REFUSED.replace("class TestIt:", "def test_first(server):\n    pass\n\n\nclass TestIt:")
     result = run(pytester, suite)
     result.assert_outcomes(passed=1, failed=5)
     assert [section.partition("; ")[2] for section in sections(result)] == [
@@ -145,6 +79,7 @@ def test_another_process_that_listens_outside(pytester: pytest.Pytester) -> None
     assert f"was refused by 127.0.0.1 port {port}, on which somebody listens outside; start it inside" in section
 
 
+@pytest.mark.slow
 def test_multicast_without_a_route(pytester: pytest.Pytester) -> None:
     suite = """
         def test_join(netns):

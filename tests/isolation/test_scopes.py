@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from tests.isolation.test_isolation import HEAD, run
+from tests.support.suites import read_suite
 
 INSIDE = {
     "class": {"class", "setup_class", "test_one", "test_two"},
@@ -67,6 +68,7 @@ def test_fixtures_up_to_the_scope_are_inside(pytester: pytest.Pytester, scope: s
     run(pytester, suite, *options).assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_a_server_of_a_wider_fixture_is_reached(pytester: pytest.Pytester) -> None:
     """As pytest-httpserver's, whose server is of session scope and runs in a thread."""
     suite = """
@@ -87,10 +89,11 @@ def test_a_server_of_a_wider_fixture_is_reached(pytester: pytest.Pytester) -> No
     """
     pytester.makepyfile(test_second="from test_first import *")
     for isolate in ("module", "session"):
-        pytester.makepyfile(test_first=textwrap.dedent(HEAD) + textwrap.dedent(suite))
+        pytester.makepyfile(test_first=HEAD + textwrap.dedent(suite))
         pytester.runpytest_subprocess("-p", "no:randomly", f"--netns-isolate={isolate}").assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dist", ["loadscope", "loadfile", "load"])
 def test_in_parallel(pytester: pytest.Pytester, dist: str) -> None:
     """Each worker has a namespace of its own for a scope, whether its tests are kept together or not."""
@@ -109,148 +112,43 @@ def test_in_parallel(pytester: pytest.Pytester, dist: str) -> None:
             time.sleep(0.05)
     """
     pytester.makepyfile(
-        test_second=textwrap.dedent(HEAD) + textwrap.dedent(suite),
-        test_third=textwrap.dedent(HEAD) + textwrap.dedent(suite),
+        test_second=HEAD + textwrap.dedent(suite),
+        test_third=HEAD + textwrap.dedent(suite),
     )
     run(pytester, suite, "-n3", f"--dist={dist}", "--netns-isolate=module").assert_outcomes(passed=18)
 
 
 def test_unittest(pytester: pytest.Pytester) -> None:
-    suite = """
-        import unittest
-
-        class TestOld(unittest.TestCase):
-            @classmethod
-            def setUpClass(cls):
-                assert place() != HOME
-                cls.server = socket.create_server(("127.0.0.1", 80))
-                cls.place = place()
-
-            @classmethod
-            def tearDownClass(cls):
-                assert place() == cls.place
-                cls.server.close()
-
-            def test_one(self):
-                socket.create_connection(("127.0.0.1", 80)).close()
-
-            def test_two(self):
-                assert place() == self.place
-                socket.create_connection(("127.0.0.1", 80)).close()
-
-        class TestOther(TestOld):
-            pass
-    """
+    suite = read_suite(__file__, "unittest_scopes")
     run(pytester, suite, "--netns-isolate=class").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_a_fixture_with_parameters_is_torn_down_where_it_was_set_up(pytester: pytest.Pytester) -> None:
     """That comes in the set-up of the first test that has the next parameter, which may be inside already."""
-    suite = """
-        @pytest.fixture(scope="module", params=["a", "b", "c"])
-        def wide(request):
-            at = place()
-            yield
-            assert place() == at
-
-        @pytest.fixture(scope="class", autouse=True)
-        def of_class(wide):
-            at = place()
-            yield
-            assert place() == at
-
-        class TestIt:
-            {marker}
-            def test_one(self, wide):
-                assert place() != HOME
-
-            def test_two(self, wide):
-                assert place() == HOME or {is_option}
-
-        @pytest.fixture(scope="class", params=[1, 2])
-        def narrower(request):
-            at = place()
-            yield
-            assert place() == at
-
-        {marker}
-        def test_three(narrower):
-            pass
-    """
+    suite = read_suite(__file__, "fixture_with_parameters")
     for scope in ("test", "class", "module"):
-        marker = f"@pytest.mark.netns_isolate(scope={scope!r})"
-        run(pytester, suite.format(marker=marker, is_option=False)).assert_outcomes(passed=12)
-        result = run(pytester, suite.format(marker="", is_option=True), f"--netns-isolate={scope}")
+        mode = f"import pytest\nIS_OPTION, mark = False, pytest.mark.netns_isolate(scope={scope!r})"
+        pytester.makepyfile(mode=mode)
+        run(pytester, suite).assert_outcomes(passed=12)
+        pytester.makepyfile(mode="IS_OPTION, mark = True, lambda test: test")
+        result = run(pytester, suite, f"--netns-isolate={scope}")
         result.assert_outcomes(passed=12)
 
 
 def test_scopes_side_by_side(pytester: pytest.Pytester) -> None:
     """The nearest marker wins, and others may be in between those that share a namespace."""
-    suite = """
-        pytestmark = pytest.mark.netns_isolate(scope="module")
-        SEEN = {}
-
-        @pytest.fixture(scope="module")
-        def wide():
-            at = place()
-            assert at != HOME
-            yield at
-            assert place() == at
-
-        def test_one(wide):
-            assert place() == wide
-
-        @pytest.mark.netns_isolate
-        def test_alone():
-            SEEN["alone"] = place()
-            assert place() != HOME
-
-        def test_two(wide):
-            assert place() == wide != SEEN["alone"]
-
-        class TestClass:
-            pytestmark = pytest.mark.netns_isolate(scope="class")
-
-            def test_one(self, netns):
-                SEEN["class"] = netns.inode
-                assert place() == netns.inode
-
-            def test_two(self, netns, make_netns):
-                assert place() == netns.inode == SEEN["class"]
-                assert make_netns().inode != netns.inode
-
-        def test_three(wide, request):
-            assert place() == wide == request.getfixturevalue("netns").inode
-    """
+    suite = read_suite(__file__, "scopes_side_by_side")
     run(pytester, suite).assert_outcomes(passed=6)
 
 
 def test_a_loop_of_a_wider_scope(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_asyncio")
-    suite = """
-        import asyncio, pytest_asyncio
-        pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-        @pytest_asyncio.fixture(scope="module", loop_scope="module")
-        async def server():
-            async def serve(reader, writer):
-                writer.write((await asyncio.to_thread(place)).to_bytes(8, "big"))
-                writer.close()
-            server = await asyncio.start_server(serve, "127.0.0.1", 80)
-            yield place()
-            server.close()
-            assert await asyncio.to_thread(place) == place()
-
-        @pytest.mark.parametrize("n", range(2))
-        async def test_it(server, n):
-            reader, writer = await asyncio.open_connection("127.0.0.1", 80)
-            assert int.from_bytes(await reader.read(), "big") == server == place() != HOME
-            writer.close()
-            assert await asyncio.to_thread(place) == place()
-    """
+    suite = read_suite(__file__, "loop_of_a_wider_scope")
     run(pytester, suite, "--netns-isolate=module").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_leak_check_goes_by_test(pytester: pytest.Pytester) -> None:
     """What a fixture of the scope opens is its own; what a test opens is to be closed by the test, if it is marked."""
     suite = """

@@ -11,6 +11,8 @@ import pytest
 
 from tests.isolation.test_isolation import HEAD, run
 
+pytestmark = pytest.mark.slow
+
 POOLS = {
     "executor": """
         from concurrent.futures import ThreadPoolExecutor
@@ -501,6 +503,6 @@ def test_nothing_is_replaced_after_the_run(pytester: pytest.Pytester) -> None:
         return [ThreadPoolExecutor.submit, ThreadPoolExecutor.__init__, ThreadPool.map, ThreadPool.apply_async]
 
     before = functions()
-    pytester.makepyfile(textwrap.dedent(HEAD) + "def test_it(): assert place() != HOME")
+    pytester.makepyfile(HEAD + "def test_it(): assert place() != HOME")
     pytester.runpytest_inprocess("--netns-isolate=test").assert_outcomes(passed=1)
     assert functions() == before

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 
 import pytest
 
 from pytest_netns._leaks.state import State
+from tests.support.suites import read_suite
 
 START = """
     import os, signal, socket, subprocess, sys, threading
@@ -19,7 +21,7 @@ START = """
 
 
 def run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
-    pytester.makepyfile(START + code)
+    pytester.makepyfile(textwrap.dedent(START) + textwrap.dedent(code))
     return pytester.runpytest_subprocess("-p", "no:randomly", "-o", "netns_thread_timeout=0.1", *options)
 
 
@@ -129,6 +131,7 @@ LEAKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_is_named_and_the_next_test_is_not_blamed(pytester: pytest.Pytester, leak: str) -> None:
     code, lines = LEAKS[leak]
@@ -148,6 +151,7 @@ def test_a_leak_is_named_and_the_next_test_is_not_blamed(pytester: pytest.Pytest
     )
 
 
+@pytest.mark.slow
 def test_where_a_socket_was_made_is_told_if_it_is_known(pytester: pytest.Pytester) -> None:
     code = """
     def made_here():
@@ -156,73 +160,15 @@ def test_where_a_socket_was_made_is_told_if_it_is_known(pytester: pytest.Pyteste
     def test_leak(netns):
         kept.append(made_here())
     """
-    pytester.makepyfile(START + code)
+    pytester.makepyfile(textwrap.dedent(START) + textwrap.dedent(code))
     result = pytester.run("env", "PYTHONTRACEMALLOC=5", sys.executable, "-m", "pytest", "-q")
     result.stdout.fnmatch_lines(["*descriptor * AF_INET SOCK_STREAM*, made at", "*return socket.socket()"])
 
 
-NO_LEAKS = """
-    @pytest.fixture(scope="module")
-    def wide():
-        read, write = os.pipe()
-        thread = threading.Thread(target=go_on.wait)
-        thread.start()
-        child = subprocess.Popen(["sleep", "1000"])
-        yield
-        os.close(read)
-        os.close(write)
-        go_on.set()
-        thread.join()
-        child.kill()
-        child.wait()
-
-    @pytest.fixture(scope="module")
-    def lab(netns_factory):
-        with netns_factory("lab") as ns:
-            yield ns
-
-    def test_what_a_wider_fixture_makes(netns, wide):
-        pass
-
-    def test_what_is_open_in_a_wider_namespace(lab, netns_factory):
-        lab.socket()
-        lab.ipr.bind()
-        netns_factory("open to the end").ipr.get_links()
-
-    def test_what_ends_a_little_later(netns):
-        timer = threading.Timer(0.02, print)
-        timer.start()
-
-    def test_what_only_a_cycle_holds(netns):
-        cycle = [open("/dev/null")]
-        cycle.append(cycle)
-        with pytest.warns(ResourceWarning):
-            import gc
-            del cycle
-            gc.collect()
-
-    def test_a_child_of_multiprocessing(netns):
-        netns.socket(child_mode="mp:forkserver")
-
-    def test_what_ctypes_keeps_open(netns):
-        import ctypes
-        ctypes.CFUNCTYPE(None)(print)
-
-    def test_a_library_that_has_itself_open(netns):
-        with open("/proc/self/maps") as maps:
-            path = next(fields[5] for fields in map(str.split, maps) if "x" in fields[1] and "libc" in fields[-1])
-        kept.append(os.open(path, os.O_RDONLY))
-
-    @pytest.mark.xfail(reason="a failed test's frames hold what it made", strict=True)
-    def test_what_a_failed_test_holds(netns):
-        kept.append(os.dup(0))
-        assert False
-
-    def test_without_a_namespace():
-        kept.append(os.dup(0))
-"""
+NO_LEAKS = read_suite(__file__, "guard_no_leaks")
 
 
+@pytest.mark.slow
 def test_what_is_no_leak(pytester: pytest.Pytester) -> None:
     run(pytester, NO_LEAKS).assert_outcomes(passed=8, xfailed=1)
 

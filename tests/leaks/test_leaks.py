@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TABLE = Path(__file__).parents[2] / "docs/explanation/leaks.md"
 
 START = """

@@ -188,6 +188,7 @@ def test_what_cannot_be_seen_is_a_warning(run: Run) -> None:
     result.stdout.fnmatch_lines([f"*PytestWarning: namespace 'netns', closed in *::test_leak, {UNEXPLAINED[:40]}*"])
 
 
+@pytest.mark.slow
 def test_what_goes_by_itself_before_the_end_is_no_warning(run: Run) -> None:
     result = run(
         """
@@ -236,6 +237,7 @@ MANY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ["netns_factory", "make_netns"])
 def test_many_that_are_closed_at_once_are_not_kept(run: Run, make: str) -> None:
     """The kernel takes seconds for them, and takes the newest of those that it does together down first."""
@@ -311,6 +313,7 @@ ORPHANS = """
 """
 
 
+@pytest.mark.slow
 def test_a_connection_that_nobody_holds_any_more_does_not_keep_a_namespace(run: Run) -> None:
     result = run(ORPHANS, grace=1.0)
     result.assert_outcomes(passed=6)

@@ -35,6 +35,7 @@ from tests.support.helpers import (
     needs_privilege,
 )
 from tests.support.sabotaging import Sabotage, sabotaging  # noqa: F401 (a fixture)
+from tests.support.suites import read_suite
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1000; done"
 
@@ -89,36 +90,7 @@ def test_a_second_call_goes_on_where_the_first_was_interrupted(
     eventually(lambda: is_gone(ns), "the namespace is gone")
 
 
-TIME_LIMIT = """
-    import signal, subprocess, sys
-    import pytest
-
-    STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1000; done"
-
-    def start(netns):
-        process = netns.popen(["sh", "-c", STUBBORN], stdout=subprocess.PIPE)
-        assert process.stdout.readline() == b"ready\\n"
-        with open("pids", "a") as file:
-            print(process.pid, file=file)
-
-    def limit(number, frame):
-        pytest.fail("out of time")  # as pytest-timeout has it
-
-    @pytest.fixture
-    def time_limit():
-        signal.signal(signal.SIGALRM, limit)
-        yield
-        signal.setitimer(signal.ITIMER_REAL, 0.2)  # in the teardown of netns
-
-    def test_one(netns, time_limit):
-        start(netns)
-
-    def test_two():
-        with open("pids") as file:
-            pid = int(file.read())
-        with pytest.raises(ProcessLookupError):
-            signal.pidfd_send_signal(__import__("os").pidfd_open(pid), 0)
-"""
+TIME_LIMIT = read_suite(__file__, "closing_time_limit")
 
 
 def test_a_time_limit_in_the_teardown_leaves_no_process(pytester: pytest.Pytester) -> None:
@@ -294,41 +266,7 @@ def test_a_socket_that_lingers_is_closed_at_once(netns_pair: tuple[NetNS, NetNS]
     assert client.fileno() == -1
 
 
-FROZEN = """
-    import subprocess, threading, time
-    import freezegun, pytest
-
-    @pytest.fixture(autouse=True)
-    def frozen():
-        with freezegun.freeze_time("2026-01-01"):
-            yield
-
-    go_on = threading.Event()
-
-    @pytest.fixture
-    def last(netns):
-        go_on.clear()
-        yield netns
-        try:
-            netns.close()  # the clock still stands
-        finally:
-            go_on.set()
-
-    def test_processes(last):
-        script = "trap '' TERM; echo ready; while :; do sleep 1000; done"
-        process = last.popen(["sh", "-c", script], stdout=subprocess.PIPE)
-        assert process.stdout.readline() == b"ready\\n"
-
-    def test_threads(last):
-        last.thread(target=go_on.wait).start()
-
-    @pytest.mark.parametrize("mode", ["resident", "fork", "mp:fork", "mp:spawn", "mp:forkserver"])
-    def test_modes(last, mode):
-        last.socket(child_mode=mode)
-
-    def test_pair(netns_pair):
-        pass
-"""
+FROZEN = read_suite(__file__, "closing_frozen")
 
 
 def test_a_clock_that_stands_bounds_nothing(pytester: pytest.Pytester) -> None:

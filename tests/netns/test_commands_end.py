@@ -14,6 +14,7 @@ from pytest_netns._netns import commands, outputs
 from pytest_netns._plugin.keys import session_key
 from tests.netns.test_commands import child_states, has_ended, sh
 from tests.support.helpers import is_running, needs_privilege
+from tests.support.suites import read_suite
 
 pytestmark = pytest.mark.core
 
@@ -105,45 +106,7 @@ def test_a_fork_while_a_command_is_started_does_not_block_the_child(netns: NetNS
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 
 
-OUTPUTS = """
-    import subprocess, sys
-    import pytest
-
-    def begin(netns, script, **kwargs):
-        process = netns.popen(["sh", "-c", script + "; echo ready; exec sleep 1000"], **kwargs)
-        return process
-
-    def read_until_ready(stream):
-        while stream.readline().strip() not in ("ready", b"ready"):
-            pass
-
-    @pytest.mark.parametrize("kwargs", [{"text": True}, {}], ids=["text", "binary"])
-    def test_failed(netns, kwargs):
-        kwargs.update(stdout=subprocess.PIPE)
-        process = begin(netns, "echo first; echo and an error >&2", stderr=subprocess.PIPE, **kwargs)
-        read_until_ready(process.stdout)
-        ended = netns.popen(["sh", "-c", "echo gave up; exit 3"], **kwargs)
-        ended.wait()
-        assert False
-
-    @pytest.fixture
-    def server(netns):
-        process = netns.popen(["sh", "-c", "echo no such option; exit 2"], stdout=subprocess.PIPE)
-        process.wait()
-        raise RuntimeError("no server")
-
-    def test_failed_in_setup(server):
-        pass
-
-    def test_passed(netns):
-        netns.popen(["sh", "-c", "echo of a test that passed; exit 0"], stdout=subprocess.PIPE).wait()
-
-    def test_closed(netns):
-        process = netns.popen(["sh", "-c", "echo nobody wants to know"], stdout=subprocess.PIPE)
-        process.wait()
-        process.stdout.close()
-        assert False
-"""
+OUTPUTS = read_suite(__file__, "commands_end_outputs")
 
 
 @pytest.mark.parametrize("options", [[], ["-n1"]], ids=["alone", "xdist"])

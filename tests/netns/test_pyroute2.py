@@ -16,6 +16,7 @@ import pytest
 from pytest_netns import MakeNetNS, NetNS, NetNSClosedError
 from pytest_netns._linux import fdpass
 from tests.support.helpers import eventually, named_namespaces
+from tests.support.suites import read_suite
 
 LONG = 60.0  # seconds after which a program is taken to hang that should not
 NOT_LONG = 2.0  # seconds to wait for a program that is certain to hang
@@ -139,30 +140,7 @@ def test_with_the_fixtures_a_closed_namespace_stays_closed(make_netns: MakeNetNS
 
 # A signal handler that raises runs in a child.
 
-ESCAPE = """
-import os, signal, socket, sys, time
-import pyroute2
-from pyroute2.process import ChildProcess
-
-def end(*_):
-    raise SystemExit
-
-signal.signal(signal.SIGTERM, end)
-parent = os.getpid()
-send_fds = socket.send_fds
-
-def send_and_be_slow(*args):
-    # As on a busy machine: the parent ends the child by SIGTERM when it has the answer.
-    send_fds(*args)
-    time.sleep(60)
-
-socket.send_fds = send_and_be_slow
-try:
-    with ChildProcess(bytes, []) as child:
-        child.communicate()
-finally:
-    print("parent" if os.getpid() == parent else "child", "goes on", flush=True)
-"""
+ESCAPE = read_suite(__file__, "pyroute2_escape")
 
 
 def test_with_plain_pyroute2_a_child_escapes() -> None:

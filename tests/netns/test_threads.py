@@ -15,6 +15,7 @@ from pytest_netns._leaks.stacks import namespace_of
 from pytest_netns._linux import syscalls
 from pytest_netns._netns.factory import Session
 from tests.support.helpers import descriptors, eventually, is_gone
+from tests.support.suites import read_suite
 
 pytestmark = pytest.mark.second_kernel
 
@@ -228,33 +229,7 @@ def test_the_error_is_the_tests_own(pytester: pytest.Pytester) -> None:
     )
 
 
-POOLS = """
-    import asyncio, functools, threading
-    from concurrent.futures import ThreadPoolExecutor
-    import anyio, pytest, trio
-
-    def links(netns):
-        return [link.get("ifname") for link in netns.ipr.get_links()]
-
-    @pytest.fixture(scope="session")
-    def pool():
-        with ThreadPoolExecutor() as pool:
-            yield pool
-
-    def test_a_pool_of_a_wider_fixture(pool, netns):
-        assert pool.submit(links, netns).result() == ["lo"]
-
-    @pytest.mark.asyncio
-    async def test_the_pool_of_asyncio(netns):
-        assert await asyncio.to_thread(links, netns) == ["lo"]
-
-    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_the_pool_of_anyio(netns, backend):
-        assert anyio.run(anyio.to_thread.run_sync, links, netns, backend=backend) == ["lo"]
-
-    def test_the_cache_of_trio(netns):
-        assert trio.run(trio.to_thread.run_sync, links, netns) == ["lo"]
-"""
+POOLS = read_suite(__file__, "threads_pools")
 
 
 def test_a_thread_that_waits_in_a_pool_of_others_is_no_leak(pytester: pytest.Pytester) -> None:

@@ -10,109 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.helpers import needs_privilege
+from tests.support.suites import read_suite
 
-BROKEN = """
-    import contextlib, os, resource, socket, sys, tempfile
-    from unittest import mock
-    import pytest
+pytestmark = pytest.mark.slow
 
-    ERROR = FileNotFoundError("of the test")
-
-    def replaced(target, **how):
-        return lambda: mock.patch(target, **(how or {"side_effect": ERROR}))
-
-    @contextlib.contextmanager
-    def sockets():
-        with contextlib.ExitStack() as stack:
-            for name in ("socket", "socketpair", "getaddrinfo"):
-                stack.enter_context(mock.patch.object(socket, name, side_effect=ERROR))
-            yield
-
-    @contextlib.contextmanager
-    def removed_directory():
-        before = os.getcwd()
-        os.chdir(tempfile.mkdtemp())
-        os.rmdir(os.getcwd())
-        yield
-        os.chdir(before)
-
-    @contextlib.contextmanager
-    def purged():
-        with mock.patch.dict(sys.modules), mock.patch.object(sys, "path", []):
-            for name in [name for name in sys.modules if name.startswith(("pytest_netns", "pyroute2"))]:
-                del sys.modules[name]
-            yield
-
-    @contextlib.contextmanager
-    def streams():
-        with mock.patch.object(sys, "stdout", None), mock.patch.object(sys, "stderr", None):
-            yield
-
-    @contextlib.contextmanager
-    def files():
-        fake = pytest.importorskip("pyfakefs.fake_filesystem_unittest")
-        with fake.Patcher():
-            yield
-
-    HARMLESS = {
-        **{name: replaced(f"os.{name}") for name in ("stat", "lstat", "open", "listdir", "readlink")},
-        "getppid": replaced("os.getppid"),
-        "getpid": replaced("os.getpid", return_value=1),
-        "open()": replaced("builtins.open"),
-        "pathlib": replaced("pathlib.Path.read_bytes"),
-        "enumerate": replaced("threading.enumerate", return_value=[]),
-        "collect": replaced("gc.collect"),
-        "signal": replaced("signal.signal"),
-        "monotonic": replaced("time.monotonic", return_value=0.0),
-        "environ": lambda: mock.patch.dict(os.environ, clear=True),
-        "sockets": sockets,
-        "directory": removed_directory,
-        "modules": purged,
-        "streams": streams,
-        "files": files,
-    }
-
-    @contextlib.contextmanager
-    def limited(number):
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
-        taken = []
-        with contextlib.suppress(OSError):
-            while True:
-                taken.append(os.dup(2))
-        yield
-        for fd in taken:
-            os.close(fd)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-    @contextlib.contextmanager
-    def another_user():
-        before = os.getresuid()
-        with contextlib.suppress(OSError):  # there is no other user
-            os.setresuid(1000, 1000, before[2])
-        yield
-        os.setresuid(*before)
-
-    HARMFUL = {
-        "kill": replaced("os.kill"),
-        "sleep": replaced("time.sleep"),
-        "thread": replaced("threading.Thread"),
-        "program": replaced("subprocess.Popen"),
-        "no free descriptor": lambda: limited(64),
-        "a low limit": lambda: limited(3),
-        "another user": another_user,
-    }
-
-    @pytest.fixture(params=HARMLESS)
-    def harmless(request):
-        with HARMLESS[request.param]():
-            yield
-
-    @pytest.fixture(params=[*HARMLESS, *HARMFUL])
-    def broken(request):
-        with (HARMLESS | HARMFUL)[request.param]():
-            yield
-"""
+BROKEN = read_suite(__file__, "harmless_broken")
 KINDS = 19  # of what is harmless
 ALL_KINDS = KINDS + 7
 
@@ -333,78 +235,7 @@ def test_uvloop_in_the_first_test(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_leak*"])
 
 
-HELD = """
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-    from multiprocessing.pool import ThreadPool
-
-    go_on = threading.Event()
-    globals_of_the_tests = []
-
-    class App:
-        pool = sock = None
-
-    @pytest.fixture(scope="session")
-    def app():
-        app = App()
-        yield app
-        if app.pool:
-            app.pool.terminate()
-            app.pool.join()
-        if app.sock:
-            app.sock.close()
-
-    @pytest.fixture(scope="module")
-    def url():
-        pool = ThreadPool(1)
-        globals_of_the_tests.append(pool)
-        yield "http://127.0.0.1"
-        pool.terminate()
-        pool.join()
-
-    @pytest.fixture(scope="module")
-    def submit():
-        with ThreadPoolExecutor() as pool:
-            yield pool.submit
-            go_on.set()
-
-    @pytest.fixture(scope="session")
-    def loop():
-        loop = asyncio.new_event_loop()
-        yield loop
-        go_on.set()
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-
-    def test_a_pool_made_late(netns, app):
-        app.pool = ThreadPool(1)
-        app.pool.apply(os.getpid)
-
-    def test_a_pool_in_a_local_variable_of_the_fixture(netns, url):
-        pool = globals_of_the_tests.pop()
-        pool._processes += 1
-        pool._repopulate_pool()
-
-    def test_a_busy_executor(netns, submit):
-        submit(go_on.wait)
-
-    def test_a_busy_loop(netns, loop):
-        loop.run_in_executor(None, go_on.wait)
-
-    def test_a_connection(netns, app):
-        app.sock = socket.socket()
-
-    def test_another_connection(netns, app):
-        app.sock.close()
-        other = socket.socket()
-        app.sock = socket.socket()
-        other.close()
-
-    def test_asked_for(request):
-        request.getfixturevalue("app")
-        request.getfixturevalue("netns")
-        request.getfixturevalue("submit")(go_on.wait)
-"""
+HELD = read_suite(__file__, "harmless_held")
 
 
 def test_what_a_wider_fixture_holds_is_no_leak(pytester: pytest.Pytester) -> None:
@@ -429,7 +260,7 @@ def test_what_a_test_module_holds_is_one_though_a_wider_fixture_is_there(pyteste
         yield
         threading.Thread(target=pool.apply, args=(go_on.wait,), daemon=True).start()
     """
-    result = run(pytester, HELD.partition("    def test_")[0] + code)
+    result = run(pytester, HELD.partition("def test_")[0] + textwrap.dedent(code))
     result.assert_outcomes(passed=3, errors=2)
     result.stdout.fnmatch_lines(["*thread * still runs 0.1 s after the test*"])
 
@@ -603,29 +434,7 @@ def test_modules_are_imported_with_nothing_of_pyfakefs(pytester: pytest.Pytester
     run(pytester, code).assert_outcomes(passed=2, failed=1)
 
 
-REACHES_ITS_CONTROLLER = """
-import socket, threading
-
-def pytest_configure(config):
-    if hasattr(config, "workerinput"):
-        config.connection = socket.create_connection(("127.0.0.1", config.workerinput["port"]))
-    else:
-        config.server = socket.create_server(("127.0.0.1", 0))
-
-class Nodes:
-    def pytest_configure_node(self, node):
-        node.workerinput["port"] = node.config.server.getsockname()[1]
-
-def pytest_unconfigure(config):
-    if hasattr(config, "workerinput"):
-        config.connection.close()
-    else:
-        config.server.close()
-
-def pytest_plugin_registered(plugin, manager):
-    if type(plugin).__name__ == "DSession":
-        manager.register(Nodes())
-"""
+REACHES_ITS_CONTROLLER = read_suite(__file__, "harmless_reaches_its_controller")
 
 
 @needs_privilege
@@ -661,37 +470,7 @@ def test_a_worker_reaches_its_controller_by_tcp(pytester: pytest.Pytester, plugi
     result.assert_outcomes(passed=1)
 
 
-GREENLETS = """
-    import os
-    import pytest
-    from pytest_netns import NetNSUnsupportedError
-
-    HOME = os.stat("/proc/self/ns/net").st_ino
-
-    @pytest.fixture(autouse=True)
-    def stays():
-        yield
-        assert os.stat("/proc/self/ns/net").st_ino == HOME
-
-    @pytest.mark.parametrize("use", [
-        lambda ns: ns.run(["true"]),
-        lambda ns: ns.popen(["true"]),
-        lambda ns: ns.call(len, ""),
-        lambda ns: ns.thread(target=len),
-        lambda ns: ns.executor(),
-    ])
-    def test_refused(netns, use):
-        with pytest.raises(NetNSUnsupportedError, match="has replaced threads by greenlets"):
-            use(netns)
-
-    def test_sockets(netns):
-        server = netns.create_server(("127.0.0.1", 80))
-        client = netns.create_connection(("127.0.0.1", 80))
-        server.accept()[0].close()
-        assert netns.call(os.getpid, child_mode="fork") != os.getpid()
-        with netns.enter():
-            pass
-"""
+GREENLETS = read_suite(__file__, "harmless_greenlets")
 PATCHES = {
     "gevent": "import gevent.monkey; gevent.monkey.patch_all()",
     "gevent, threads alone": "import gevent.monkey; gevent.monkey.patch_thread(); gevent.sleep()",

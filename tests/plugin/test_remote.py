@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(SSHD is None, reason="there is no sshd; .ci/run installs it"),
     needs_another_user,  # sshd gives up its privileges
     pytest.mark.skipif(not os.access("/etc/shadow", os.R_OK), reason="sshd cannot look up whether root may log in"),
+    pytest.mark.slow,
 ]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SUITE = """

@@ -39,6 +39,7 @@ def found(pattern: str, text: str) -> set[str]:
 # The build
 
 
+@pytest.mark.slow
 def test_build(tmp_path: Path) -> None:
     for module in ("sphinx", "myst_parser", "furo", "sphinx_copybutton"):
         pytest.importorskip(module)
@@ -102,6 +103,7 @@ def test_snippet(run_snippet: Callable[..., pytest.RunResult], snippet: str) -> 
     assert set(result.parseoutcomes()) == {"passed"}
 
 
+@pytest.mark.slow
 def test_tutorial_in_parallel(run_snippet: Callable[..., pytest.RunResult]) -> None:
     pytest.importorskip("xdist")
     result = run_snippet("tutorial", "-n", "2")

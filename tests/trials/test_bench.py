@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.helpers import named_namespaces
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_section_runs_and_leaves_nothing(tmp_path: Path) -> None:

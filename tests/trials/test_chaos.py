@@ -14,6 +14,8 @@ from tests.support.ordinary_user import Start, place, start
 
 __all__ = ["place", "start"]  # fixtures
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 KILLED = ["controller", "worker", "resident child", "mode child", "command", "pytest and its resident child"]
 DISTURBED = ["Ctrl-C", "alarm", "descriptors", "namespaces", "full", "read-only"]

@@ -11,45 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.helpers import needs_privilege
+from tests.support.suites import read_suite
 from trials.foreign import __main__ as foreign
 from trials.foreign import table
 from trials.foreign.runs import Result, run
 from trials.foreign.suites import REPORTING, Environment, Suite, load
 from trials.foreign.table import Verdict
 
-SUITE = """
-    import socket, threading, unittest
-    import pytest
+pytestmark = pytest.mark.slow
 
-    def test_passes():
-        with socket.create_server(("127.0.0.1", 80)):
-            pass
-
-    def test_fails():
-        raise KeyError("why")
-
-    @pytest.mark.skip
-    def test_skipped(): pass
-
-    @pytest.fixture(scope="module")
-    def server():
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            yield server.getsockname()
-
-    def test_server(server):
-        socket.create_connection(server).close()
-
-    @pytest.fixture
-    def fails_late():
-        yield
-        raise OSError("late")
-
-    def test_late(fails_late): pass
-
-    def test_machine():
-        with pytest.raises(OSError, match="unreachable"):
-            socket.create_connection(("198.51.100.1", 80))
-"""
+SUITE = read_suite(__file__, "foreign")
 
 
 class Small(Environment):

@@ -14,36 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.helpers import Watch, eventually, is_running, links, named_namespaces, names_mounted
+from tests.support.suites import read_suite
 
-LAB = """
-import json, os, signal, subprocess, sys
-from pathlib import Path
-from pytest_netns._plugin.keys import session_key
+pytestmark = pytest.mark.slow
 
-def test_lab(make_netns, pytestconfig):
-    # As at a terminal: a job that runs in the background ignores these.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    spaces = [make_netns(name=f"crash-{os.getpid()}-{n}" if n % 2 else None) for n in range(20)]
-    pids = []
-    for ns in spaces:
-        pids.append(ns.popen([sys.executable, "-c", "import signal; signal.pause()"]).pid)
-        ns.ipr.link("add", ifname="left", kind="veth", peer="right")
-    # One that has left its parent, session and process group.
-    with spaces[0].enter():
-        subprocess.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $! > daemon"], check=True)
-    pids.append(int(Path("daemon").read_text()))
-    report = dict(
-        pytest=os.getpid(), resident=pytestconfig.stash[session_key].modes.resident.pid, pids=pids,
-        paths=[str(ns.path) for ns in spaces], names=[ns.name for ns in spaces if ns.name],
-    )
-    Path("report.tmp").write_text(json.dumps(report))
-    os.rename("report.tmp", "report.json")
-    signal.pause()
-
-def test_after(netns):
-    netns.socket()
-"""
+LAB = read_suite(__file__, "crash_lab")
 
 
 @dataclass

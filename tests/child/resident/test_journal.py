@@ -248,6 +248,7 @@ def test_the_record_of_another_user_namespace_is_left_to_those_who_can_undo_it()
     assert output("unshare", "-Urm", sys.executable, "-c", IN_A_USER_NAMESPACE, outside).split() == [outside]
 
 
+@pytest.mark.slow
 def test_a_session_that_ends_leaves_no_record(pytester: pytest.Pytester, place: Directory) -> None:
     pytester.makepyfile("""
         import os
@@ -333,6 +334,7 @@ NO_PLACE = {
 }
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize(
     ("why", "options"),
@@ -350,6 +352,7 @@ def test_a_run_without_a_journal_says_so_once(
     assert said(result) == 1
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize("script", NO_PLACE.values(), ids=NO_PLACE)
 def test_the_doctor_says_why_there_is_none(pytester: pytest.Pytester, both: None, script: str) -> None:
@@ -358,6 +361,7 @@ def test_the_doctor_says_why_there_is_none(pytester: pytest.Pytester, both: None
     result.stdout.re_match_lines([r"netns +ok ", r"journal +no  .*(boot_id|ENOSPC|belongs to another user)", r" +-> "])
 
 
+@pytest.mark.slow
 @needs_root
 def test_another_directory_is_taken_and_the_doctor_says_so(pytester: pytest.Pytester, both: None) -> None:
     script = "mount -t tmpfs -o ro,mode=700 none /run/pytest-netns-0 && unset TMPDIR XDG_RUNTIME_DIR"
@@ -369,11 +373,13 @@ def test_another_directory_is_taken_and_the_doctor_says_so(pytester: pytest.Pyte
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_doctor_says_where_it_is(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--netns-doctor")
     result.stdout.re_match_lines([r"journal +ok  in /.*/pytest-netns-\d+"])
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_disk_that_gets_full(pytester: pytest.Pytester, both: None) -> None:
     """The first entries have their space from the start; what comes later is not written down, and all goes on."""
@@ -402,6 +408,7 @@ def test_a_disk_that_gets_full(pytester: pytest.Pytester, both: None) -> None:
     result.stdout.fnmatch_lines(["*/run/pytest-netns-0: ENOSPC (No space left on device)*"])
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_record_that_cannot_be_removed_at_the_end(pytester: pytest.Pytester, both: None) -> None:
     pytester.makepyfile("""

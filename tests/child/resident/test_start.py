@@ -25,6 +25,7 @@ from pytest_netns._netns.factory import Session
 from tests.linux.test_id_maps import ORDINARY, lending
 from tests.support.helpers import descriptors, eventually, is_running
 from tests.support.ordinary_user import UID, Start, needs_root, place, start
+from tests.support.suites import read_suite
 
 __all__ = ["place", "start"]  # fixtures
 
@@ -222,6 +223,7 @@ def hung(folder: Path) -> list[int]:
     return [int(pid) for pid in (folder / "pids").read_text().split()]
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize("userns", ["resident", "process"])
 def test_a_newuidmap_that_hangs_is_ended_and_root_is_alone(
@@ -242,6 +244,7 @@ def test_a_newuidmap_that_hangs_is_ended_and_root_is_alone(
     eventually(lambda: not any(map(is_running, hung(hanging))), "what hung is ended")
 
 
+@pytest.mark.slow
 @needs_root
 def test_the_doctor_says_that_it_hangs(start: Start, tmp_path: Path, hanging: Path) -> None:
     under = lending(tmp_path, "nobody:300000:65536\n")
@@ -257,35 +260,7 @@ def test_the_doctor_says_that_it_hangs(start: Start, tmp_path: Path, hanging: Pa
 # What is left when it fails
 
 
-FEW = """
-    import os, resource
-    from pytest_netns import NetNSError
-    from pytest_netns._netns.factory import Session
-
-    session = Session()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))
-    held = []
-    while True:
-        try:
-            held.append(os.open("/dev/null", os.O_RDONLY))
-        except OSError:
-            break
-
-    def state():
-        return {number for number in range(64) if os.path.lexists(f"/proc/self/fd/{number}")}
-
-    failed = 0
-    for free in range(1, 12):
-        os.close(held.pop())
-        before = state()
-        try:
-            session.namespace().close()
-        except NetNSError:
-            failed += 1
-            assert state() == before, (free, state() - before)
-            assert session.modes.resident.pid is None or session.modes.resident.descriptors() <= before
-    print(failed >= 3)
-"""
+FEW = read_suite(__file__, "start_few")
 
 
 def test_a_start_that_fails_for_lack_of_descriptors_leaves_none() -> None:
@@ -339,6 +314,7 @@ def test_no_byte_code_is_written_where_none_is_wanted(tmp_path: Path, install: C
     assert install() == []
 
 
+@pytest.mark.slow
 def test_byte_code_is_written_where_it_is_wanted(tmp_path: Path, install: Callable[[], list[Path]]) -> None:
     prefix = tmp_path / "cache"
     run(STARTS, str(tmp_path / "copy"), PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(prefix))
