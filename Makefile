@@ -19,15 +19,15 @@ help:
 	@echo "make test-uml       run a part of them on a second kernel, which has links that this one may lack"
 	@echo "make test-sid       run them on the newest Pythons, those of Debian's sid"
 	@echo "make foreign        run suites of others, from the package index, with each test isolated"
-	@echo "make lowest         run a part of the tests with the lowest versions that pyproject.toml allows"
-	@echo "make newest         run it with the newest ones"
-	@echo "make dist           build what is released into dist/, check it, and try it"
-	@echo "make changelog      show what the fragments of changelog.d add to CHANGELOG.md"
 	@echo "make lint           check format, style and types"
 	@echo "make bench          measure against pyroute2, ip netns and the system calls themselves"
 	@echo "make soak           run 10,000 tests and see whether anything grows"
 	@echo "make chaos          kill, interrupt or starve a run at random, 200 times, and see whether anything is left"
 	@echo "make docs           build the documentation into docs/_build/html"
+	@echo "make lowest         run a part of the tests with the lowest versions that pyproject.toml allows"
+	@echo "make newest         run it with the newest ones"
+	@echo "make dist           build what is released into dist/, check it, and try it"
+	@echo "make changelog      show what the fragments of changelog.d add to CHANGELOG.md"
 
 .venv/examples: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
