@@ -46,10 +46,11 @@ def newest(session: nox.Session) -> None:
 
 
 def lower_bounds() -> dict[str, str]:
-    """Return the lowest version of each package that pyproject.toml names."""
+    """Return the lowest version of each package that the tests take, as pyproject.toml says it."""
     project = nox.project.load_toml("pyproject.toml")["project"]
-    lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    requirements = [Requirement(line) for lines in lists for line in lines]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["xdist"], *extras["test"]]
+    requirements = [Requirement(line) for line in lines]
     return {
         requirement.name: specifier.version
         for requirement in requirements
