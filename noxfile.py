@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
 
 # What leans most on pytest, pytest-xdist, pyroute2 and the event loops. The rest of the tests are about Linux and us.
-LEANING = [f"tests/test_{name}.py" for name in ("plugin", "settings", "xdist", "netlink", "pyroute2", "sockets_async")]
+LEANING = ("plugin", "settings", "xdist", "netlink", "pyroute2", "sockets_async")
 DIST = Path("dist")
 
 nox.needs_version = ">=2024.10"
@@ -46,10 +46,11 @@ def newest(session: nox.Session) -> None:
 
 
 def lower_bounds() -> dict[str, str]:
-    """Return the lowest version of each package that pyproject.toml names."""
+    """Return the lowest version of each package that the tests take, as pyproject.toml says it."""
     project = nox.project.load_toml("pyproject.toml")["project"]
-    lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    requirements = [Requirement(line) for lines in lists for line in lines]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["xdist"], *extras["test"]]
+    requirements = [Requirement(line) for line in lines]
     return {
         requirement.name: specifier.version
         for requirement in requirements
@@ -66,8 +67,11 @@ def run_leaning(session: nox.Session) -> None:
     """
     session.run("pip", "list", "--disable-pip-version-check")
     options = ("-q", *(argument for argument in session.posargs if argument != "--pre"))
-    session.run("pytest", *options, "-m", "not ordinary_user", *LEANING)
-    session.run("pytest", *options, "-m", "smoke", "tests", *(f"--ignore={path}" for path in LEANING))
+    modules = [str(path) for name in LEANING for path in Path("tests").rglob(f"test_{name}.py")]
+    if len(modules) != len(LEANING):
+        session.error(f"there is not one module for each of {', '.join(LEANING)}, but only {', '.join(modules)}")
+    session.run("pytest", *options, "-m", "not ordinary_user", *modules)
+    session.run("pytest", *options, "-m", "smoke", "tests", *(f"--ignore={path}" for path in modules))
 
 
 @nox.session
