@@ -6,16 +6,16 @@ import contextlib
 import errno
 import multiprocessing
 import posix as os  # see syscalls.py
-import signal
 import socket
 from collections.abc import Callable, Mapping
-from multiprocessing import forkserver, reduction
+from multiprocessing import reduction
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 from .._errors import NetNSTimeoutError, is_meant
 from .._handle import Handle
 from .._linux import entering, fdpass, syscalls
+from .._multiprocessing_parts import kill_fork_server, mark_reaped
 from . import pickling
 from .background import Background
 from .fork import ReadyToFork
@@ -91,7 +91,7 @@ class Started(Child):
             if not (was_seen_to_end and self._is_ours):
                 return False
             # Somebody else has reaped it: multiprocessing would wait for it, with its pipes open, for ever.
-            self.process._popen.returncode = 0
+            mark_reaped(self.process)
         self.process.close()
         self.process = None
         return True
@@ -183,18 +183,8 @@ class Multiprocessing(OneChildPerCall):
             starting.wait(handle.child_timeout)
             raise
         if not has_started:
-            _kill_fork_server()
+            kill_fork_server()
             starting.wait(handle.child_timeout)
             text = f"{handle}: the {self.name} child did not start within {handle.child_timeout:g} s"
             raise NetNSTimeoutError(errno.ETIMEDOUT, f"{text}; its fork server, if it has one, was killed") from None
         starting.result()
-
-
-def _kill_fork_server() -> None:
-    # The one place that reaches into multiprocessing: nothing public ends a fork server that hangs.
-    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)
-        # Until it has ended, multiprocessing takes it for one that runs, and asks it again. It is to reap it, too.
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

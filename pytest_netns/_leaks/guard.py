@@ -6,7 +6,6 @@ import contextlib
 import errno
 import posix as os  # see syscalls.py
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +14,12 @@ from threading import enumerate as all_threads
 from typing import Any, Protocol, TypeVar
 
 from .._linux import proc, sockets, syscalls
+from .._multiprocessing_parts import Helper, helpers
 from .held import held_by, locals_of
 from .pending import Remains
 from .references import command_of, namespace_of_socket, socket_text
 from .stacks import is_idle_in_a_pool, namespace_of, stack_of
-from .state import State, helpers
+from .state import State
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Guard:
         self._wider = wider
         self._original_ns = original_ns
         self.original_ns = syscalls.namespace_id(original_ns)
-        self._earlier_helpers = {pid for _, pid in helpers()}  # of a program that runs pytest.main()
+        self._earlier_helpers = {helper.pid for helper in helpers()}  # of a program that runs pytest.main()
         self.owner: Owner | None = None
 
     def look(self) -> State:
@@ -130,30 +130,28 @@ class Guard:
             and not (new and new - self._owned())
         )
 
-    def _helpers_elsewhere(self) -> list[tuple[Any, int, tuple[int, int]]]:
+    def _helpers_elsewhere(self) -> list[tuple[Helper, tuple[int, int]]]:
         """Return those helpers of ``multiprocessing`` that were started inside a namespace, which they then keep."""
-        original_ns = self.original_ns
         found = []
-        for helper, pid in helpers():
-            if pid in self._earlier_helpers:
+        for helper in helpers():
+            if helper.pid in self._earlier_helpers:
                 continue
             try:
-                namespace = syscalls.namespace_id(f"/proc/{pid}/ns/net")
+                namespace = syscalls.namespace_id(f"/proc/{helper.pid}/ns/net")
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it has ended, or ends
-            if namespace != original_ns:
-                found.append((helper, pid, namespace))
+            if namespace != self.original_ns:
+                found.append((helper, namespace))
         return found
 
     def _end_helpers_elsewhere(self) -> list[str]:
         found = []
-        for helper, pid, namespace in self._helpers_elsewhere():
-            name = type(helper).__name__
-            os.kill(pid, signal.SIGKILL)
-            helper._stop()  # reaps it, so that the next use starts another
+        for helper, namespace in self._helpers_elsewhere():
+            helper.end()
             found.append(
-                f"the {name} of multiprocessing, process {pid}, was started inside {self._text_of(namespace)} and "
-                "would stay there; it was ended. Start it before the namespace is entered"
+                f"the {helper.name} of multiprocessing, process {helper.pid}, was started inside "
+                f"{self._text_of(namespace)} and would stay there; it was ended. "
+                "Start it before the namespace is entered"
             )
         return found
 

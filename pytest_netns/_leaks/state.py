@@ -6,14 +6,13 @@ import contextlib
 import errno
 import posix as os  # see syscalls.py
 import struct
-import sys
 import threading
 from dataclasses import dataclass
 from termios import FIONREAD
 from threading import enumerate as all_threads
-from typing import Any
 
 from .._linux import proc, syscalls
+from .._multiprocessing_parts import helpers
 
 S_IFMT, S_IFIFO = 0o170000, 0o010000  # inode(7)
 STANDARD = (0, 1, 2)  # pytest's capture puts others under these numbers as it goes
@@ -37,12 +36,12 @@ class State:
 
         :raises OSError: it cannot be seen.
         """
-        helper_descriptors, helper_pids = _helpers_of_multiprocessing()
+        outliving = helpers()
         return cls(
             syscalls.namespace_id("/proc/self/ns/net"),  # of the main thread
-            _descriptors(helper_descriptors),
+            _descriptors({helper.fd for helper in outliving}),
             set(all_threads()),
-            _children() - helper_pids,
+            _children() - {helper.pid for helper in outliving},
         )
 
     def new_descriptors(self, before: State) -> set[int]:
@@ -94,23 +93,6 @@ def _bytes_in_pipe(fd: int) -> int:
         return 0
     (count,) = struct.unpack("i", syscalls.ioctl(fd, FIONREAD, bytes(4)))
     return int(count)
-
-
-def helpers() -> list[tuple[Any, int]]:
-    """Return the fork server and the resource tracker of ``multiprocessing`` with their pids, where they run."""
-    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
-    found = (server, getattr(server, "_forkserver_pid", None)), (tracker, getattr(tracker, "_pid", None))
-    return [(helper, pid) for helper, pid in found if pid is not None]
-
-
-def _helpers_of_multiprocessing() -> tuple[set[int], set[int]]:
-    """Return their descriptors and pids, which outlive a test."""
-    found = helpers()
-    descriptors: set[Any] = {
-        getattr(helper, "_forkserver_alive_fd", getattr(helper, "_fd", None)) for helper, _ in found
-    }
-    return descriptors - {None}, {pid for _, pid in found}
 
 
 def _children() -> set[int]:

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, is_meant
 from .._handle import Handle
 from .._leaks.references import command_of
-from .._leaks.state import helpers
 from .._linux import entering, proc, syscalls
+from .._multiprocessing_parts import helpers
 from .nsenter import Through
 from .outputs import READ_TIMEOUT, unread
 from .starter import Command, Starter
@@ -245,7 +245,7 @@ class Processes:
                 command.signal(number)
         running = [command for command in self._commands if command.is_running()]
         pids = [command.process.pid for command in running]
-        spared = [pid for _, pid in helpers()]  # named by the leak check, if they are inside
+        spared = [helper.pid for helper in helpers()]  # named by the leak check, if they are inside
         try:
             others, strays = self._others.signal(self._handle, number, pids, spared)
         except NetNSError as error:

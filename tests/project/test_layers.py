@@ -24,7 +24,7 @@ LAYERS = [
     "_child",
     "_leaks",
     "_linux",
-    "_handle _arguments _originals",
+    "_handle _arguments _originals _multiprocessing_parts",
     "_errors",
     "_causes",
 ]

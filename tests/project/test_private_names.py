@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import inspect
 import multiprocessing
 import re
+import signal
 import socket
 import sys
 import threading
@@ -304,3 +306,17 @@ def test_how_a_fixture_is_torn_down(request: pytest.FixtureRequest, tmp_path: Pa
 @checks("_pytest")
 def test_the_package_of_what_pytest_has() -> None:
     assert pytest.Config.__module__.partition(".")[0] == "_pytest"
+
+
+# the parts in C of the standard library, which the resident child takes in place of the whole
+
+
+@checks("_functools", "_signal")
+def test_the_parts_in_c() -> None:
+    import _functools  # type: ignore[import-not-found]
+    import _signal  # type: ignore[import-not-found]
+
+    assert _functools.partial is functools.partial
+    assert (_signal.SIGKILL, _signal.SIG_IGN, _signal.SIG_DFL) == (signal.SIGKILL, signal.SIG_IGN, signal.SIG_DFL)
+    assert _signal.pidfd_send_signal is not None
+    assert _signal.strsignal(9) == signal.strsignal(9)
