@@ -9,8 +9,8 @@ from collections.abc import Callable
 from .._errors import from_errno, is_meant
 from .._linux import syscalls
 from .._originals import Originals
-from . import check_mode
-from .protocol import ChildMode
+from .mode_names import ChildMode
+from .protocol import Strategy
 from .resident.client import ResidentMode
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -41,27 +41,27 @@ class Modes:
         self._original_ns = self._original_namespaces[0]
         self.resident: ResidentMode = ResidentMode(self._original_ns, timeout, userns)
         self._undo.callback(self.resident.close)
-        self._modes: dict[str, ChildMode] = {self.resident.name: self.resident}
+        self._modes: dict[str, Strategy] = {self.resident.name: self.resident}
 
-    def __getitem__(self, name: str) -> ChildMode:
+    def __getitem__(self, name: str) -> Strategy:
         try:
             return self._modes[name]
         except KeyError:
-            check_mode(name)
+            mode = ChildMode.of(name)
         try:
             with self._originals.in_place():
-                return self._modes.setdefault(name, self._make(name))
+                return self._modes.setdefault(name, self._make(mode))
         except OSError as error:  # its module cannot be read
             raise from_errno(error.errno or 0, f"cannot load the child mode {name}") from error
 
-    def _make(self, name: str) -> ChildMode:
-        if name == "fork":
+    def _make(self, mode: ChildMode) -> Strategy:
+        if mode.kind == "fork":
             from .fork import Fork
 
             return Fork()
         from .mp import Multiprocessing
 
-        return Multiprocessing(name.removeprefix("mp").removeprefix(":") or None, self._original_ns)
+        return Multiprocessing(mode.start_method, self._original_ns)
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that live as long as this object."""

@@ -1,4 +1,4 @@
-"""What a child mode is."""
+"""What each child mode does."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Spec = tuple[int, int, int]
 """A socket to make: family, type and protocol, as of ``socket.socket``."""
 
 
-class ChildMode(Protocol):
-    """A child mode: how the child is started."""
+class Strategy(Protocol):
+    """What a child mode does: start a child, and ask it."""
 
     name: str
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._arguments import check_keywords, check_timeout, check_type
 from .._child import DEFAULT, check_mode
+from .._child.mode_names import ChildMode
 from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSError, is_meant
 from .._handle import Handle
@@ -226,19 +227,18 @@ class Session:
 
 
 @contextlib.contextmanager
-def others_in(mode: str) -> Iterator[None]:
+def others_in(mode: ChildMode) -> Iterator[None]:
     """Start the children of pyroute2 and of ``multiprocessing`` as a child mode does, for the length of a block."""
     import multiprocessing
 
     from . import netlink
 
-    kind, _, method = mode.partition(":")
     # To ask for it with allow_none does not fix it; to use it does, so it is restored for "mp" and "fork" too.
     saved = multiprocessing.get_start_method(allow_none=True)
     try:
-        if method:
-            multiprocessing.set_start_method(method, force=True)
-        with netlink.child_process_mode(kind):
+        if mode.start_method is not None:
+            multiprocessing.set_start_method(mode.start_method, force=True)
+        with netlink.child_process_mode(mode.kind):
             yield
     finally:
         multiprocessing.set_start_method(saved, force=True)

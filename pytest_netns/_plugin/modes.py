@@ -38,9 +38,10 @@ def netns_child_mode(request: pytest.FixtureRequest) -> Iterator[str]:
     with contextlib.ExitStack() as undo:
         if mode != DEFAULT:
             with config.stash[originals_key].in_place():
+                from .._child.mode_names import ChildMode
                 from .._netns.factory import others_in
 
-                undo.enter_context(others_in(mode))
+                undo.enter_context(others_in(ChildMode.of(mode)))
         config.stash[mode_key] = mode
         undo.callback(config.stash.__delitem__, mode_key)
         yield mode
