@@ -76,6 +76,7 @@ def test_all_snippets_are_shown() -> None:
 def test_pages_can_be_read_in_any_viewer_of_markdown(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"^```\{(literalinclude|raw|code-block|image|figure)\}", text, re.MULTILINE)
+    assert not re.search(r"^\(\S+\)=$", text, re.MULTILINE)  # a target of MyST; a heading has one anyway
     # A comment at the beginning of a line makes a block of it, and Markdown in that is not read.
     assert not re.search(r"^ *<!-- figure", text, re.MULTILINE)
 
