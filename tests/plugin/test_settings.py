@@ -149,9 +149,7 @@ def test_the_settings_reach_the_tests(pytester: pytest.Pytester, where: str) -> 
 
 def test_help_says_what_there_is(pytester: pytest.Pytester) -> None:
     text = " ".join(pytester.runpytest("--help").stdout.str().split())
-    assert f"tests run once in each: {VALID} (default: resident)" in text
-    assert (
-        "how long a child may take over one step before it is killed and the test gets an error (default: 10)" in text
-    )
+    assert f"each test runs once in each: {VALID} (default: resident)" in text
+    assert "how long a child may take for one step before it is killed and the test fails (default: 10)" in text
     for name in ("netns_child_mode", "netns_child_timeout", "netns_thread_timeout"):
-        assert f"(twin of --{name.replace('_', '-')})" in text
+        assert f"(same as --{name.replace('_', '-')})" in text
