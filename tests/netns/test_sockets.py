@@ -7,7 +7,9 @@ import errno
 import fcntl
 import os
 import socket
+import sys
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -194,3 +196,31 @@ def test_many_sockets_come_in_order_or_not_at_all(netns: NetNS, mode: ChildModeN
     eventually(lambda: open_sockets(resident) <= of_the_child, "the child has none of the sockets left")
     made = netns.sockets(iter([good, (socket.AF_INET6,), good]), child_mode=mode)
     assert [sock.family for sock in made] == [socket.AF_INET, socket.AF_INET6, socket.AF_INET]
+
+
+def test_the_path_to_a_socket_is_short(netns: NetNS) -> None:
+    """Its stack is what a reader follows: at most four calls, in three files, between the test and socket.socket."""
+    stacks: list[list[str]] = []
+    made = socket.socket.__init__.__code__
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is made:
+            stack = []
+            caller = frame.f_back
+            while caller is not None and caller.f_code is not test.__code__:
+                stack.append(caller.f_code.co_filename)
+                caller = caller.f_back
+            stacks.append(stack)
+
+    def test() -> None:
+        netns.socket().close()
+
+    test()  # the child runs
+    sys.setprofile(profile)
+    try:
+        test()
+    finally:
+        sys.setprofile(None)
+    assert len(stacks) == 1
+    assert len(stacks[0]) <= 4, stacks
+    assert len(set(stacks[0])) <= 3, stacks

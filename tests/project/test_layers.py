@@ -198,3 +198,7 @@ def test_modules_and_functions_are_short(name: str) -> None:
 
 def test_the_plugin_only_registers_its_features() -> None:
     assert (PACKAGE / "plugin.py").read_text().count("\n") < 80
+
+
+def test_what_is_internal_says_so_in_its_path() -> None:
+    assert [name for name in MODULES if not name.startswith("_")] == ["", "plugin"]
