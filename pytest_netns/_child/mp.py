@@ -7,7 +7,7 @@ import errno
 import multiprocessing
 import posix as os  # see syscalls.py
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from .fork import ReadyToFork
 from .job import Job, run
 from .one_per_call import OneChildPerCall
 from .process import Child
+from .protocol import Call
 from .reply import Step, failure, reply
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -113,18 +114,11 @@ class Multiprocessing(OneChildPerCall):
         self._method = method
         self._original_ns = original_ns
 
-    def call(
-        self,
-        handle: Handle,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        timeout: float | None,
-    ) -> Any:
+    def call(self, handle: Handle, asked: Call) -> Any:
         method = self._start_method()
         if method != "fork":
-            pickling.check_picklable(method, func, args, kwargs)
-        return super().call(handle, func, args, kwargs, timeout)
+            pickling.check_picklable(method, asked.func, asked.args, asked.kwargs)
+        return super().call(handle, asked)
 
     def _child(self, handle: Handle) -> Started:
         return Started(handle, is_ours=self._start_method() != "forkserver")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .. import _causes
@@ -22,7 +22,7 @@ from .._linux import fdpass, syscalls
 from . import pickling
 from .job import BEGUN, RAISED, UNPICKLABLE, CallFunction, Job, MakeSockets
 from .process import Child
-from .protocol import Spec
+from .protocol import Call, Spec
 from .reply import checked
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -51,17 +51,12 @@ class OneChildPerCall(ABC):
     def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
         checked(self._run(handle, MakeSockets(specs), received), handle)
 
-    def call(
-        self,
-        handle: Handle,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        timeout: float | None,
-    ) -> Any:
+    def call(self, handle: Handle, asked: Call) -> Any:
         received = fdpass.Received()
         try:
-            payload = self._run(handle, CallFunction(func, args, kwargs), received, call=True, timeout=timeout)
+            payload = self._run(
+                handle, CallFunction(asked.func, asked.args, asked.kwargs), received, call=True, timeout=asked.timeout
+            )
             if payload[:1] == UNPICKLABLE:
                 raise UnpicklableError(f"{handle}: {payload[1:].decode()}; return something that can, sockets included")
             if payload[:1] == RAISED:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from .._arguments import check_callable, check_command, check_timeout
 from .._child import CALL_MODES, check_mode
+from .._child.protocol import Call
 from .._errors import is_meant
 from .._linux import entering
 from .lifetime import Lifetime
@@ -95,7 +96,7 @@ class Running(Lifetime):
         if child_mode is not None:
             self._checked_fd()
             check_mode(child_mode, valid=CALL_MODES, what="child mode that can call a function")
-            return cast("T", self._modes[child_mode].call(self._handle, func, args, kwargs, timeout))
+            return cast("T", self._modes[child_mode].call(self._handle, Call(func, args, kwargs, timeout)))
         return entering.call(self._copy_fd, self._handle, functools.partial(func, *args, **kwargs), timeout)
 
     def thread(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import marshal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..._errors import (
@@ -19,7 +19,7 @@ from ..._errors import (
 from ..._handle import Handle
 from ..._linux import fdpass, run_netns, syscalls
 from .. import CALL_MODES
-from ..protocol import Spec
+from ..protocol import Call, Spec
 from . import requests
 from .process import Gone, Process
 from .supervisor import Supervisor
@@ -177,14 +177,7 @@ class ResidentMode(Supervisor):
         request = requests.request(requests.SOCKETS, handle.key, list(specs))
         self._ask(request, received, handle.child_timeout, handle)
 
-    def call(
-        self,
-        handle: Handle,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        timeout: float | None,
-    ) -> Any:
+    def call(self, handle: Handle, asked: Call) -> Any:
         raise ChildModeError(
             "the resident child has the standard library only and cannot run a function of yours; "
             f"give one of {', '.join(CALL_MODES)} as child_mode, or none to run it in a thread"
