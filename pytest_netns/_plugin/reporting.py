@@ -15,6 +15,7 @@ from .leaks import uses_namespaces
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 OURS = ("pytest_netns", "pyroute2")
+FRAMEWORK = ("_pytest", "pluggy")
 
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
 
@@ -49,7 +50,9 @@ def _shorten(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException]
         if not _is_beneath(following.tb_frame):
             last = following
         following = following.tb_next
-    if last is not None and last.tb_next is not None and _package(last.tb_next.tb_frame) in OURS:
+    if last is None or last.tb_next is None or _package(last.tb_frame) in FRAMEWORK:
+        return  # of a fixture of ours there would be nothing left
+    if _package(last.tb_next.tb_frame) in OURS:
         last.tb_next = None
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from pytest_netns import ChildModeName, NetNS
 from pytest_netns._child.resident.reaper import command_of
-from pytest_netns._netns.factory import Session
+from pytest_netns._netns.factory import Options, Session
 from tests.support.helpers import descriptors, eventually, is_gone
 
 # Python cannot pass on what a handler raises within a callback of the garbage collector, and says so.
@@ -120,7 +120,7 @@ def test_a_namespace(session: Session, interrupted: Interrupted) -> None:
     made: list[Callable[[], object]] = []
     first = session.namespace()
     with nothing_lost(session):
-        assert interrupted(lambda: session.namespace(own=made.append).close()) == COUNT
+        assert interrupted(lambda: session.make(Options(), own=made.append).close()) == COUNT
         for close in made:
             close()
         assert list(session._open.values()) == [first]
