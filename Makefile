@@ -14,7 +14,7 @@ endif
 .PHONY: help demo quick test test-resident test-uml test-sid foreign smoke lint format docs pages figures bench soak chaos clean
 help:
 	@echo "make demo           run the examples and show what they do"
-	@echo "make quick          run most of the tests here, in two minutes on two processors"
+	@echo "make quick          run the tests here that are not slow"
 	@echo "make test           run the tests here, and a part of them on each other Python there is"
 	@echo "make test-resident  run a part of them where only the resident child is in a user namespace"
 	@echo "make test-uml       run a part of them on a second kernel, which has links that this one may lack"

@@ -181,7 +181,7 @@ OUT_OF_DESCRIPTORS = read_suite(__file__, "causes_out_of_descriptors")
 @pytest.mark.parametrize("act", ACTS)
 def test_out_of_descriptors(act: str) -> None:
     """With none to spare, then one, then two: an error each time that says where and what to do, until it works."""
-    command = [sys.executable, "-c", OUT_OF_DESCRIPTORS, str(Path(__file__).parent), act]
+    command = [sys.executable, "-c", OUT_OF_DESCRIPTORS, str(Path(__file__).parents[1]), act]
     worked, found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     assert worked
     for text in found:

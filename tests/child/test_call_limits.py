@@ -161,6 +161,7 @@ def test_a_mode_that_cannot_call_is_refused(netns: NetNS, mode: CallModeName) ->
     )
 
 
+@pytest.mark.slow
 @in_children
 def test_a_timeout_ends_a_child_that_hangs(
     netns: NetNS, mode: CallModeName, pair: tuple[socket.socket, socket.socket]

@@ -266,6 +266,7 @@ def test_a_name_that_is_taken(make_netns: Callable[..., NetNS]) -> None:
     make_netns(name=f"faults-{os.getpid()}").close()
 
 
+@pytest.mark.slow
 def test_the_limit_of_namespaces(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         from pathlib import Path

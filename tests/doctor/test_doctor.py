@@ -178,6 +178,7 @@ def test_requires(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     pytester.runpytest_subprocess("-o", "netns_strict=true", *options).assert_outcomes(passed=1, errors=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["'vteh'", "", "name='veth'"])
 def test_requires_what_does_not_exist(pytester: pytest.Pytester, arguments: str) -> None:
     pytester.makepyfile(f"import pytest\n@pytest.mark.netns_requires({arguments})\ndef test(): pass")

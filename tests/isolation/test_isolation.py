@@ -74,6 +74,7 @@ def test_unittest_and_doctest(pytester: pytest.Pytester) -> None:
     run(pytester, suite, "--netns-isolate=test", "--doctest-modules").assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
 def test_event_loops(pytester: pytest.Pytester, plugin: str) -> None:
     mark = {"asyncio": "pytest.mark.asyncio", "anyio": "pytest.mark.anyio"}[plugin]
@@ -116,6 +117,7 @@ def test_the_threads_of_a_wider_loop_go_along(pytester: pytest.Pytester) -> None
     run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_the_threads_of_trio_go_along(pytester: pytest.Pytester) -> None:
     pytest.importorskip("trio")
     suite = """
@@ -231,6 +233,7 @@ def test_the_note_in_the_report(pytester: pytest.Pytester, isolate: str) -> None
     assert sum(line.startswith("this test ran inside") for line in result.outlines) == 8
 
 
+@pytest.mark.slow
 def test_what_is_no_python_test_is_inside_for_its_call(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("""
         import os, pytest
@@ -287,11 +290,13 @@ def test_what_is_left_is_named_where_the_test_asks_for_it(pytester: pytest.Pytes
     result.stdout.fnmatch_lines(["*thread * still runs *"])
 
 
+@pytest.mark.slow
 def test_a_suite_that_knows_nothing_is_not_judged(pytester: pytest.Pytester) -> None:
     result = run(pytester, LEAVING.format(mark=""), "--netns-isolate=test", "-o", "netns_thread_timeout=1000")
     result.assert_outcomes(passed=2, warnings=0)
 
 
+@pytest.mark.slow
 def test_a_test_that_closes_its_namespace(pytester: pytest.Pytester) -> None:
     suite = """
         @pytest.fixture(scope="module")

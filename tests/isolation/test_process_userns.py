@@ -74,10 +74,12 @@ def test_auto_picks_it_for_isolation(start: Start, isolate: str, workers: tuple[
     passes(start(suite, f"--netns-isolate={isolate}", *workers), 4)
 
 
+@pytest.mark.slow
 def test_auto_leaves_others_outside(start: Start) -> None:
     passes(start("import os\n\ndef test_who(netns):\n    assert os.getuid() != 0", "--netns-isolate=off"), 1)
 
 
+@pytest.mark.slow
 def test_the_marker_says_what_to_do(start: Start) -> None:
     out, _ = start("import pytest\n\n@pytest.mark.netns_isolate\ndef test_it(): pass").communicate()
     assert "1 error" in out.splitlines()[-1]
@@ -91,11 +93,13 @@ def test_threads_bar_it(start: Start) -> None:
     assert "unshare -Urn" in out
 
 
+@pytest.mark.slow
 def test_a_remote_worker_cannot_be_reached(start: Start) -> None:
     out, _ = start("", "--netns-userns=process", "--tx", "ssh=nowhere", "-d").communicate()
     assert "ERROR: --netns-userns=process: without root, pytest goes into a user namespace, from which no" in out
 
 
+@pytest.mark.slow
 def test_as_root_it_is_entered_where_it_is_asked_for(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_fixture_that_listens_outside(pytester: pytest.Pytester, scope: str) -
     assert not sections(result)
 
 
+@pytest.mark.slow
 def test_a_fixture_that_another_test_has_set_up_outside(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(mode="import pytest\nSCOPE, mark = 'module', pytest.mark.netns_isolate(scope='module')")
     suite = REFUSED.replace("class TestIt:", "def test_first(server):\n    pass\n\n\nclass TestIt:")
@@ -66,6 +67,7 @@ def test_a_fixture_that_another_test_has_set_up_outside(pytester: pytest.Pyteste
     ] * 3
 
 
+@pytest.mark.slow
 def test_another_process_that_listens_outside(pytester: pytest.Pytester) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -16,6 +16,7 @@ INSIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["option", "marker"])
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
 def test_fixtures_up_to_the_scope_are_inside(pytester: pytest.Pytester, scope: str, by: str) -> None:
@@ -118,6 +119,7 @@ def test_in_parallel(pytester: pytest.Pytester, dist: str) -> None:
     run(pytester, suite, "-n3", f"--dist={dist}", "--netns-isolate=module").assert_outcomes(passed=18)
 
 
+@pytest.mark.slow
 def test_unittest(pytester: pytest.Pytester) -> None:
     suite = read_suite(__file__, "unittest_scopes")
     run(pytester, suite, "--netns-isolate=class").assert_outcomes(passed=4)
@@ -136,12 +138,14 @@ def test_a_fixture_with_parameters_is_torn_down_where_it_was_set_up(pytester: py
         result.assert_outcomes(passed=12)
 
 
+@pytest.mark.slow
 def test_scopes_side_by_side(pytester: pytest.Pytester) -> None:
     """The nearest marker wins, and others may be in between those that share a namespace."""
     suite = read_suite(__file__, "scopes_side_by_side")
     run(pytester, suite).assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 def test_a_loop_of_a_wider_scope(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_asyncio")
     suite = read_suite(__file__, "loop_of_a_wider_scope")
@@ -176,6 +180,7 @@ def test_the_leak_check_goes_by_test(pytester: pytest.Pytester) -> None:
     run(pytester, suite.format(marker=""), "--netns-isolate=module").assert_outcomes(passed=3, errors=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [("'worker'", "'worker'"), ("scope='worker'", "scope='worker'"), ("'class'", "'class'"), ("names=1", "names=1")],

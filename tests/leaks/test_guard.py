@@ -173,6 +173,7 @@ def test_what_is_no_leak(pytester: pytest.Pytester) -> None:
     run(pytester, NO_LEAKS).assert_outcomes(passed=8, xfailed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("what", "warnings"), [("warn", 1), ("ignore", 0)])
 def test_leaks_as_warnings_or_not_at_all(pytester: pytest.Pytester, what: str, warnings: int) -> None:
     result = run(pytester, LEAKS["a file"][0], f"--netns-leaks={what}")

@@ -106,6 +106,7 @@ KEPT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", KEPT)
 def test_who_keeps_a_namespace_is_named(run: Run, leak: str) -> None:
     code, line = KEPT[leak]
@@ -121,6 +122,7 @@ def test_who_keeps_a_namespace_is_named(run: Run, leak: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_is_named_while_the_session_goes_on_and_once(run: Run) -> None:
     code = """
     @pytest.mark.parametrize("n", range(1000))
@@ -137,6 +139,7 @@ def test_it_is_named_while_the_session_goes_on_and_once(run: Run) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("choice", "warnings"), [("warn", 1), ("ignore", 0)])
 def test_it_is_a_warning_or_nothing(run: Run, choice: str, warnings: int) -> None:
     result = run(INHERITED, f"--netns-leaks={choice}")
@@ -145,6 +148,7 @@ def test_it_is_a_warning_or_nothing(run: Run, choice: str, warnings: int) -> Non
         result.stdout.fnmatch_lines(["*PytestWarning: *namespace 'netns', closed in *::test_leak, is still there:"])
 
 
+@pytest.mark.slow
 def test_a_test_that_failed_or_has_an_error_already_is_not_judged(run: Run) -> None:
     result = run("""
     kept = []

@@ -73,6 +73,7 @@ def test_a_plain_namespace_is_as_the_kernel_makes_it(netns: NetNS) -> None:
         netns.socket(type=socket.SOCK_DGRAM).setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
 
 
+@pytest.mark.slow
 def test_multicast_of_ipv6_goes_by_another_link_that_there_is(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import socket, struct

@@ -70,6 +70,7 @@ first = session.namespace()
 """
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_lock_that_a_stranger_keeps_is_an_error_that_says_who() -> None:
     found = run("""

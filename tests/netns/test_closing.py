@@ -72,6 +72,7 @@ def start(ns: NetNS, script: str) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.slow
 def test_a_second_call_goes_on_where_the_first_was_interrupted(
     session: Session, alarm: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_second_call_goes_on_where_the_first_was_interrupted(
 TIME_LIMIT = read_suite(__file__, "closing_time_limit")
 
 
+@pytest.mark.slow
 def test_a_time_limit_in_the_teardown_leaves_no_process(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TIME_LIMIT)
     result = pytester.runpytest_subprocess("-p", "no:randomly")
@@ -100,6 +102,7 @@ def test_a_time_limit_in_the_teardown_leaves_no_process(pytester: pytest.Pyteste
     result.stdout.fnmatch_lines(["*out of time*"])
 
 
+@pytest.mark.slow
 def test_control_c_in_the_teardown_leaves_no_process(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TIME_LIMIT.replace('pytest.fail("out of time")', "signal.raise_signal(signal.SIGINT)"))
     result = pytester.runpytest_subprocess("-p", "no:randomly")
@@ -269,6 +272,7 @@ def test_a_socket_that_lingers_is_closed_at_once(netns_pair: tuple[NetNS, NetNS]
 FROZEN = read_suite(__file__, "closing_frozen")
 
 
+@pytest.mark.slow
 def test_a_clock_that_stands_bounds_nothing(pytester: pytest.Pytester) -> None:
     pytest.importorskip("freezegun")
     pytester.makepyfile(FROZEN)

@@ -109,6 +109,7 @@ def test_a_fork_while_a_command_is_started_does_not_block_the_child(netns: NetNS
 OUTPUTS = read_suite(__file__, "commands_end_outputs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["-n1"]], ids=["alone", "xdist"])
 def test_what_was_not_read_is_in_the_report_of_a_failed_test(pytester: pytest.Pytester, options: list[str]) -> None:
     pytester.makepyfile(OUTPUTS)

@@ -107,6 +107,7 @@ def children_of_this_process() -> dict[int, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["resident", "fork"])
 def test_a_socket(session: Session, interrupted: Interrupted, mode: ChildModeName) -> None:
     ns = session.namespace()
@@ -128,6 +129,7 @@ def test_a_namespace(session: Session, interrupted: Interrupted) -> None:
     eventually(lambda: not session.modes.resident.still_there(keys), "all namespaces are gone")
 
 
+@pytest.mark.slow
 def test_the_end_of_a_namespace(session: Session, interrupted: Interrupted) -> None:
     spaces: list[NetNS] = []
 
@@ -147,6 +149,7 @@ def test_the_end_of_a_namespace(session: Session, interrupted: Interrupted) -> N
     eventually(lambda: all(map(is_gone, spaces)), "all namespaces are gone")
 
 
+@pytest.mark.slow
 def test_a_visit(session: Session, interrupted: Interrupted) -> None:
     original = os.stat("/proc/thread-self/ns/net").st_ino
     visited: list[NetNS] = []

@@ -206,6 +206,7 @@ def test_a_forked_child_uses_and_closes_its_own_copies_only(make_netns: MakeNetN
     ns.socket().close()
 
 
+@pytest.mark.slow
 def test_a_program_in_user_namespace_of_its_own(pytester: pytest.Pytester) -> None:
     """Inside a user namespace there is no way back home, so nothing must need one that can do without."""
     pytester.makepyfile("""

@@ -218,9 +218,8 @@ def test_of_several_errors_it_is_the_same_one(netns: NetNS) -> None:
 def test_all_errors_come_in_a_group(netns: NetNS, whose: str) -> None:
     address: Any = two_ways(netns)
     group: type[Any] = vars(builtins)["ExceptionGroup"]  # by its name, it is an error for type checkers at 3.10
+    connect: Any = netns.create_connection if whose == "ours" else socket.create_connection
     with netns.enter(), pytest.raises(group) as info:
-        # Not in a child: the standard library empties the group as it raises it, and so it cannot be unpickled.
-        connect = netns.create_connection if whose == "ours" else socket.create_connection
         connect(address, all_errors=True)
     assert info.value.message == "create_connection failed"
     found = [error.errno for error in info.value.exceptions if isinstance(error, OSError)]

@@ -4,9 +4,8 @@ import resource
 import sys
 
 sys.path.append(sys.argv[1])
-from test_causes import ACTS
-
 from pytest_netns._netns.factory import Session
+from tests.test_causes import ACTS
 
 session = Session()
 found = []

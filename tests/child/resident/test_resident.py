@@ -70,6 +70,7 @@ def test_it_is_small_and_alone(session: Session) -> None:
     assert os.getsid(pid_of(session)) == pid_of(session)
 
 
+@pytest.mark.slow
 def test_its_size_and_descriptors_are_flat(session: Session) -> None:
     def state() -> tuple[int, int]:
         pid = pid_of(session)
@@ -221,6 +222,7 @@ def test_a_session_is_closed_with_what_is_open(session: Session) -> None:
     assert not any(ns.name in named_namespaces() for ns in spaces)
 
 
+@pytest.mark.slow
 def test_a_thousand_namespaces(make_netns: Callable[..., NetNS]) -> None:
     import resource
 
@@ -236,6 +238,7 @@ def test_a_thousand_namespaces(make_netns: Callable[..., NetNS]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+@pytest.mark.slow
 def test_the_namespace_made_ahead_is_as_new_as_any(session: Session) -> None:
     for _ in range(50):
         with session.namespace(sysctl={"net.ipv4.ip_forward": 1}) as ns:

@@ -83,6 +83,7 @@ def test_a_limit_that_is_lifted(userns: str, kind: str) -> None:
         assert not list(Path(parent).glob(f"pytest-netns-*/*-{pid}-*"))
 
 
+@pytest.mark.slow
 def test_a_limit_that_a_child_which_takes_over_meets() -> None:
     """It needs a namespace to be in, and there is no way to serve those of the child before without."""
     program = """
@@ -134,6 +135,7 @@ def ignored() -> Iterator[None]:
     signal.signal(signal.SIGCHLD, saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--netns-userns=resident",), ("--netns-userns=process",), ("-n1",)])
 def test_a_suite_under_a_supervisor_that_ignores_sigchld(start: Start, options: tuple[str, ...]) -> None:
     suite = """
