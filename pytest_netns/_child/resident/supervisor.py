@@ -152,6 +152,10 @@ class Supervisor:
             return self._process
 
     def _make(self) -> Process:
+        with contextlib.suppress(OSError):  # else each pair of sockets is made there by another thread
+            # This thread, which ends with the start, was born where the one was that first asked.
+            if syscalls.namespace_id("/proc/thread-self/ns/net") != syscalls.namespace_id(self._original_ns):
+                syscalls.setns(self._original_ns)
         patience = min(self._timeout / 2, PATIENCE)
         self._generation += 1
         process = Process(self._original_ns, self._timeout, self._record_number, self._userns, self._mounts, patience)

@@ -302,8 +302,10 @@ def test_what_a_thread_inside_asks_for_does_not_keep_the_namespace(session: Sess
     else:
         os.kill(pid_of(session), signal.SIGKILL)
         eventually(lambda: not is_running(process.pid), "it is dead")
+    known = set(threading.enumerate())
     with ns.enter():
         ns.socket().close()
+    assert set(threading.enumerate()) <= known, "no thread of ours counts as one that threading does not know"
     home = os.stat("/proc/self/ns/net").st_ino
     for fd in session.modes.descriptors():
         if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
