@@ -201,4 +201,4 @@ def test_the_plugin_only_registers_its_features() -> None:
 
 
 def test_what_is_internal_says_so_in_its_path() -> None:
-    assert [name for name in MODULES if not name.startswith("_")] == ["", "plugin"]
+    assert {name for name in MODULES if not name.startswith("_")} == {"", "plugin"}
