@@ -41,7 +41,9 @@ def test_nothing_is_left(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["controller", "resident child", *DISTURBED, "processes"])
 def test_nothing_of_an_ordinary_user_is_left(place: Path, start: Start, kind: str) -> None:
-    shutil.copytree(ROOT / "chaos", place / "packages" / "chaos", dirs_exist_ok=True)
+    trials = place / "packages" / "trials"
+    shutil.copytree(ROOT / "trials" / "chaos", trials / "chaos", dirs_exist_ok=True)
+    shutil.copy(ROOT / "trials" / "__init__.py", trials)
     chaos = ["-m", "trials.chaos", "--rounds=2", "--seed=5", f"--kind={kind}"]
     out, _ = (ended := start("", program=chaos, PYTEST_PLUGINS="pytest_netns.plugin,xdist.plugin")).communicate()
     assert ended.returncode == 0, out
