@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -30,66 +30,65 @@ ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
 STRICT_HELP = "fail a test, rather than skip it, where the machine lacks what it requires"
 DOCTOR_HELP = "report what works on this machine, what does not, and how to mend it, as a table or as JSON; then exit"
 
-
-class Option(NamedTuple):
-    """An option with a value, and its ini twin."""
-
-    name: str
-    default: str
-    metavar: str
-    help: str
-
-
 OPTIONS = (
-    Option(
+    (
         CHILD_MODE,
         DEFAULT,
         "MODE[,MODE...]",
-        "child mode of tests without the marker netns_child_mode: how the child that creates sockets in a namespace is "
-        f"started; with several modes, each test runs once in each: {', '.join(MODES)}",
+        (
+            "child mode of tests without the marker netns_child_mode: how the child that creates sockets in a "
+            f"namespace is started; with several modes, each test runs once in each: {', '.join(MODES)}"
+        ),
     ),
-    Option(
+    (
         CHILD_TIMEOUT,
         "10",
         "SECONDS",
         "how long a child may take for one step before it is killed and the test fails",
     ),
-    Option(
+    (
         THREAD_TIMEOUT,
         "5",
         "SECONDS",
         "how long a thread that used a namespace may go on after the test before the test fails",
     ),
-    Option(
+    (
         LEAKS,
         LEAKS_CHOICES[0],
         "{error,warn,ignore}",
-        "what to do when a test that used a namespace leaks a file descriptor, a thread or a child process, or leaves "
-        "its thread inside a namespace",
+        (
+            "what to do when a test that used a namespace leaks a file descriptor, a thread or a child process, or "
+            "leaves its thread inside a namespace"
+        ),
     ),
-    Option(
+    (
         USERNS,
         USERNS_CHOICES[0],
         "{auto,off,resident,process}",
-        "which process enters a user namespace so that no root is needed: auto (only without privileges: pytest itself "
-        "with --netns-isolate, otherwise the resident child), off, resident, process",
+        (
+            "which process enters a user namespace so that no root is needed: auto (only without privileges: pytest "
+            "itself with --netns-isolate, otherwise the resident child), off, resident, process"
+        ),
     ),
-    Option(
+    (
         ISOLATE,
         ISOLATE_CHOICES[0],
         "{off,test,class,module,session,worker}",
-        "run each test inside a network namespace of its own, or the tests of each class or module, of the session, or "
-        "of each pytest-xdist worker together in one",
+        (
+            "run each test inside a network namespace of its own, or the tests of each class or module, of the "
+            "session, or of each pytest-xdist worker together in one"
+        ),
     ),
 )
+"""Those with a value and an ini twin: name, default, metavar and help. Tuples, since each run of pytest loads this."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("netns", "network namespaces")
-    for option in OPTIONS:
-        flag = f"--{option.name.replace('_', '-')}"
-        group.addoption(flag, metavar=option.metavar, help=f"{option.help} (default: {option.default})")
-        parser.addini(option.name, default=option.default, help=f"{option.help} (same as {flag})")
+    for name, default, metavar, text in OPTIONS:
+        flag = f"--{name.replace('_', '-')}"
+        group.addoption(flag, metavar=metavar, help=f"{text} (default: {default})")
+        parser.addini(name, default=default, help=f"{text} (same as {flag})")
     group.addoption("--netns-doctor", nargs="?", const="table", choices=("table", "json"), help=DOCTOR_HELP)
     group.addoption("--netns-strict", action="store_true", default=None, help=STRICT_HELP)
     parser.addini(STRICT, type="bool", default=False, help=f"{STRICT_HELP} (same as --netns-strict)")
