@@ -155,13 +155,13 @@ class Multiprocessing(OneChildPerCall):
         pickled, sockets = pickling.dump(job)
         ours, theirs = child.ends
         child.process = self._process(run_received, _Passed(theirs))
-        self._start_at_home(child.process, handle)
+        self._start_outside(child.process, handle)
         theirs.close()
         ours.settimeout(handle.child_timeout)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died; receiving the answer tells how
             fdpass.send(ours, pickled, [handle.fd, *(sock.fileno() for sock in sockets)])
 
-    def _start_at_home(self, process: BaseProcess, handle: Handle) -> None:
+    def _start_outside(self, process: BaseProcess, handle: Handle) -> None:
         """Start a child from a thread in the original namespace; fail if the fork server does not answer."""
         starter = syscalls.thread_id()
 

@@ -1,6 +1,6 @@
 """What the machine can do, tried out: each probe in a throw-away child with a network namespace of its own.
 
-Runs as a program of its own (see ``doctor.py``), since a probe may neither move nor fork the process that asks.
+Runs as a program of its own (see ``findings.py``), since a probe may neither move nor fork the process that asks.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Helpers:
     def __init__(self, outside: Callable[[], AbstractContextManager[None]], current: Callable[[], int | None]) -> None:
         self._originals: list[tuple[Any, str, Any]] = []
 
-        def start_at_home(start: Callable[..., Any]) -> Callable[..., Any]:
+        def start_outside(start: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(start)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 with outside():
@@ -65,7 +65,7 @@ class Helpers:
         tracker = resource_tracker.ResourceTracker
         launch = "_launch" if hasattr(tracker, "_launch") else "ensure_running"
         for kind, name in ((forkserver.ForkServer, "ensure_running"), (tracker, launch)):
-            self._replace(kind, name, start_at_home(getattr(kind, name)))
+            self._replace(kind, name, start_outside(getattr(kind, name)))
 
     def _replace(self, owner: Any, name: str, value: object) -> None:
         self._originals.append((owner, name, getattr(owner, name)))

@@ -87,7 +87,7 @@ class Guard:
         stacks = sys._current_frames()
         older = [stacks.get(thread.ident or 0) for thread in before.threads if thread is not threading.main_thread()]
         held = held_by([*self._wider(), *(one for frame in older for one in locals_of(frame))])
-        before.threads |= {thread for thread in held[0] & now.threads if self._is_at_home(thread)}
+        before.threads |= {thread for thread in held[0] & now.threads if self._is_outside(thread)}
         before.descriptors |= {fd: now.descriptors[fd] for fd in held[1] & now.descriptors.keys()}
 
     def _differences(self, before: State) -> list[str]:
@@ -157,9 +157,9 @@ class Guard:
 
     def _rests(self, thread: threading.Thread) -> bool:
         """Whether a thread of a pool, or of trio's cache, waits for work in the original namespace."""
-        return is_idle_in_a_pool(thread) and self._is_at_home(thread)
+        return is_idle_in_a_pool(thread) and self._is_outside(thread)
 
-    def _is_at_home(self, thread: threading.Thread) -> bool:
+    def _is_outside(self, thread: threading.Thread) -> bool:
         return namespace_of(thread) == self.original_ns
 
     def _wait_for(self, threads: Iterable[threading.Thread], before: State) -> None:
@@ -191,8 +191,8 @@ class Guard:
     def _describe_socket(self, fd: int) -> str:
         with sockets.Socket(fileno=os.dup(fd)) as sock:
             identity = namespace_of_socket(sock)
-            is_home = identity in (None, self.original_ns)
-            return socket_text(sock) + ("" if identity is None or is_home else f" in {self._text_of(identity)}")
+            is_original = identity in (None, self.original_ns)
+            return socket_text(sock) + ("" if identity is None or is_original else f" in {self._text_of(identity)}")
 
 
 def _with_room(look: Callable[..., T], *args: Any) -> T:

@@ -36,14 +36,6 @@ def is_idle_in_a_pool(thread: threading.Thread) -> bool:
     return frame is not None and _is_of_a_pool(frame)
 
 
-def is_in_a_pool(thread: threading.Thread) -> bool:
-    """Whether a thread belongs to such a pool, at work or not."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    while frame is not None and not _is_of_a_pool(frame):
-        frame = frame.f_back
-    return frame is not None
-
-
 def _is_of_a_pool(frame: FrameType) -> bool:
     code = frame.f_code
     return any(code.co_filename.endswith(file) and code.co_name == function for file, function in POOLS)

@@ -150,11 +150,6 @@ class Lifetime:
                 for step in self._to_undo:
                     stack.callback(self._undo, step)
 
-    @property
-    def _is_gone(self) -> bool:
-        """Whether nothing is left to be closed."""
-        return not self._to_undo
-
     def _undo(self, step: Callable[[], object]) -> None:
         if step in self._last_steps and step is not self._to_undo[-1]:
             return  # the resident child and its journal are to know the namespace until all else is done

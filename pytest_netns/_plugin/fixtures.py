@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
-from .keys import isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key
-from .modes import mode_of
+from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key
 from .notices import notice
 from .requirements import require
 
@@ -34,7 +33,7 @@ def _start(config: pytest.Config) -> Session:
 
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     session = Session(
-        child_mode=lambda: mode_of(config),
+        child_mode=lambda: config.stash[mode_key],
         child_timeout=settings.child_timeout,
         thread_timeout=settings.thread_timeout,
         name_suffix=f"-{worker}" if worker else "",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 originals_key: pytest.StashKey[Originals] = pytest.StashKey()
 mode_key = pytest.StashKey[str]()
-"""The child mode of the test that runs."""
+"""The child mode of the test that runs, and of what names none."""
 session_key: pytest.StashKey[Session] = pytest.StashKey()
 leaks_key: pytest.StashKey[Leaks] = pytest.StashKey()
 isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()

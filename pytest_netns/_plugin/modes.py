@@ -24,16 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
 
 
-def mode_of(config: pytest.Config) -> str:
-    """Return the child mode of the test that runs, or of those that name none."""
-    return config.stash.get(mode_key, config.stash[settings_key].child_modes[0])
-
-
 @pytest.fixture
 def netns_child_mode(request: pytest.FixtureRequest) -> Iterator[str]:
     """The child mode this test runs in."""
     config = request.config
-    mode = check_mode(getattr(request, "param", config.stash[settings_key].child_modes[0]))
+    usual = config.stash[mode_key]
+    mode = check_mode(getattr(request, "param", usual))
     config.stash[leaks_key].begin()  # if not before, since the test has asked by getfixturevalue()
     with contextlib.ExitStack() as undo:
         if mode != DEFAULT:
@@ -42,8 +38,8 @@ def netns_child_mode(request: pytest.FixtureRequest) -> Iterator[str]:
                 from .._netns.factory import others_in
 
                 undo.enter_context(others_in(ChildMode.of(mode)))
+        undo.callback(config.stash.__setitem__, mode_key, usual)
         config.stash[mode_key] = mode
-        undo.callback(config.stash.__delitem__, mode_key)
         yield mode
 
 

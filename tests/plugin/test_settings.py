@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from pytest_netns._child import MODES
@@ -64,7 +62,7 @@ def test_each_mode_can_be_given(pytester: pytest.Pytester, mode: str) -> None:
 def test_an_option_and_its_ini_twin_are_the_same(
     pytester: pytest.Pytester, name: str, text: str, expected: dict[str, object]
 ) -> None:
-    wanted = dataclasses.replace(settings(pytester), **expected)  # type: ignore[arg-type]
+    wanted = settings(pytester)._replace(**expected)  # type: ignore[arg-type]
     assert settings(pytester, option(name, text)) == wanted
     pytester.makeini(f"[pytest]\n{name} = {text}\n")
     assert settings(pytester) == wanted
@@ -83,7 +81,7 @@ def test_the_command_line_wins_over_an_ini_file_that_is_wrong(pytester: pytest.P
 
 
 def test_settings_are_frozen(pytester: pytest.Pytester) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         settings(pytester).child_timeout = 1.0  # type: ignore[misc]
 
 

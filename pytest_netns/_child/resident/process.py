@@ -160,9 +160,9 @@ class Process:
             fdpass.pair(ends)
         else:
             make = functools.partial(fdpass.pair, ends)
-            entering.call(self._copy_home, "the namespace of the test process", make)
+            entering.call(self._copy_original, "the namespace of the test process", make)
 
-    def _copy_home(self, fds: list[int]) -> None:
+    def _copy_original(self, fds: list[int]) -> None:
         syscalls.keep(fds, os.dup, self._original_ns)
 
     def _close_channels(self) -> None:

@@ -195,7 +195,7 @@ def kill_processes(
 ) -> None:
     """Kill the processes in namespaces until there are none.
 
-    :param inhabited: the namespaces, as :func:`kernel.namespace_id` gives them.
+    :param inhabited: the namespaces, as ``syscalls.namespace_id`` gives them.
     :param original: the namespace of which nothing is killed.
     :param is_meant: whether the process with this pid really is in one of them.
     :raises Failed: there still are some.
