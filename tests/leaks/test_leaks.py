@@ -326,7 +326,7 @@ LEAKS = {
             with netns.enter():
                 netns.socket(child_mode="mp:forkserver")
         """,
-        "mp.Multiprocessing._start_at_home = lambda self, process, ns: process.start()",
+        "mp.Multiprocessing._start_outside = lambda self, process, handle: process.start()",
     ),
 }
 
@@ -364,8 +364,10 @@ def is_dealt_with(leak: Leak, result: pytest.RunResult) -> bool:
 @pytest.mark.parametrize("what", LEAKS)
 def test_a_leak_is_dealt_with_by_its_mechanism(run: Callable[..., pytest.RunResult], what: str) -> None:
     leak = LEAKS[what]
-    assert is_dealt_with(leak, run(leak, textwrap.dedent(SETTINGS)))
-    assert not is_dealt_with(leak, run(leak, textwrap.dedent(SETTINGS) + leak.without))
+    mechanism = leak.without.partition(" = ")[0] if " = " in leak.without else ""
+    settings = f"{textwrap.dedent(SETTINGS)}{mechanism}\n"  # fails where the mechanism has another name by now
+    assert is_dealt_with(leak, run(leak, settings))
+    assert not is_dealt_with(leak, run(leak, settings + leak.without))
 
 
 def test_the_table_is_these() -> None:

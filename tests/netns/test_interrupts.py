@@ -37,8 +37,12 @@ Interrupted = Callable[..., int]
 def interrupted() -> Iterator[Interrupted]:
     """Call a function often, each time with a signal at a random moment; return how many calls were interrupted."""
 
+    armed: list[bool] = []  # where another thread takes the signal, it may come after the timer is switched off
+
     def handler(number: int, frame: FrameType | None) -> None:
-        raise Interrupt
+        if armed:
+            armed.clear()
+            raise Interrupt
 
     def interrupted(function: Callable[..., object], prepare: Callable[[], tuple[Any, ...]] = tuple) -> int:
         seed = random.randrange(1 << 32)
@@ -50,14 +54,15 @@ def interrupted() -> Iterator[Interrupted]:
             calls += 1
             arguments = prepare()
             try:
+                armed.append(True)
                 signal.setitimer(signal.ITIMER_REAL, moments.uniform(0, 1.1) * typical + 1e-6)
                 try:
                     function(*arguments)
                 finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    armed.clear()
             except Interrupt:
                 count += 1
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
         return count
 
     before = signal.signal(signal.SIGALRM, handler)
