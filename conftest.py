@@ -62,6 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_told_that_no_thread_can_be_inside())
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what is loaded by now is not looked at again after each test
+
+
 def _strings_of(item: pytest.Item) -> set[str]:
     """Return the parameters of a test that are strings."""
     parameters = (
