@@ -1,0 +1,76 @@
+"""A network worked out: who forwards, what each interface is called, and its addresses; the same on every run."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from typing import TypeAlias
+
+from . import model
+from .model import IPNetwork, Link, Network, Node
+
+IPInterface: TypeAlias = "ipaddress.IPv4Interface | ipaddress.IPv6Interface"
+
+
+@dataclasses.dataclass(eq=False)
+class Port:
+    """An interface of a node."""
+
+    node: Planned
+    name: str
+    index: int
+    """Its number in its namespace, as the kernel counts."""
+    mac: str
+    link: Link
+    mtu: int
+    peer: Port = dataclasses.field(init=False, repr=False)
+    segment: Segment | None = None
+    """Where it is, or ``None`` for a port of a switch."""
+    addresses: list[IPInterface] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """A route of a node."""
+
+    to: IPNetwork
+    via: model.Address
+    port: Port
+
+
+@dataclasses.dataclass(eq=False)
+class Planned:
+    """A node, worked out."""
+
+    node: Node
+    kind: str
+    number: int
+    """Counted from 1 in the order of the text."""
+    ports: list[Port] = dataclasses.field(default_factory=list)
+    routes: list[Route] = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def forwards(self) -> bool:
+        return self.kind in (model.ROUTER, model.NAT)
+
+
+@dataclasses.dataclass(eq=False)
+class Segment:
+    """Interfaces that reach each other without a router: the two of a link, or all of a switch or a VLAN."""
+
+    ports: list[Port] = dataclasses.field(default_factory=list)
+    networks: list[IPNetwork] = dataclasses.field(default_factory=list)
+    vlan: int | None = None
+
+
+@dataclasses.dataclass
+class Plan:
+    """A network, worked out."""
+
+    network: Network
+    nodes: dict[str, Planned]
+    segments: list[Segment]
