@@ -59,11 +59,15 @@ def start_time(pid: int) -> int | None:
     return None if fields is None or has_ended(pid, fields) else int(fields[19])
 
 
-def has_capability(number: int) -> bool:
-    """Whether this process has a capability in effect (capabilities(7))."""
+def capabilities() -> int:
+    """Return the capabilities that this process has in effect, a bit for each (capabilities(7))."""
     lines = read("/proc/self/status").splitlines()
-    effective = next(int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:"))
-    return bool(effective >> number & 1)
+    return next(int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:"))
+
+
+def has_capability(number: int) -> bool:
+    """Whether this process has a capability in effect."""
+    return bool(capabilities() >> number & 1)
 
 
 def uid_outside() -> int:

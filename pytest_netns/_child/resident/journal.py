@@ -17,7 +17,7 @@ from .record import Entry, Record, entries, open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BARE_FILE_AGE = 1.0  # seconds after which a file that is to become a name, and is none yet, belongs to nobody
 UNDO_TIME = 2.5  # seconds after which a start leaves what else the dead have left to the next one
@@ -109,7 +109,7 @@ def _name(owner: int, number: int) -> str:
     if started is None:
         raise Unusable(f"/proc does not show process {owner}", "mount /proc (mount -t proc proc /proc)")
     spaces = "-".join(str(inode) for inode in within if inode is not None)
-    return f"{machine}-{owner}-{started}-{number}-{spaces}"
+    return f"{machine}-{owner}-{started}-{number}-{proc.capabilities():x}-{spaces}"
 
 
 def identity(proc: str = PROC) -> str:
@@ -141,7 +141,7 @@ def undo_the_dead(seconds: float = UNDO_TIME, *directories: str) -> None:
     """
     deadline = syscalls.monotonic() + seconds
     try:
-        machine, own = identity(), proc.user_namespace()
+        machine, within = identity(), _within_our_power()
     except (OSError, ValueError):
         return  # there is no journal, and open_journal() says why
     for parent in directories or parents():
@@ -154,7 +154,7 @@ def undo_the_dead(seconds: float = UNDO_TIME, *directories: str) -> None:
             for name in sorted(os.listdir(directory.fd), key=hash):
                 if syscalls.monotonic() > deadline:
                     return
-                if _is_of_the_dead(name, machine, own):
+                if _is_of_the_dead(name, machine, within):
                     undo_dead(directory.fd, name, deadline)
         except OSError:
             continue  # the next start tries again
@@ -162,15 +162,31 @@ def undo_the_dead(seconds: float = UNDO_TIME, *directories: str) -> None:
             directory.close()
 
 
-def _is_of_the_dead(name: str, machine: str, own: int) -> bool:
+def _within_our_power() -> Callable[[int, list[str]], bool]:
+    """Return what says whether we could see and end all that is in a record: who could not would find nothing there.
+
+    It takes the capabilities of its owner, and its user namespaces, of which the first owns the network namespaces. Who
+    is in that one takes those capabilities to enter them and to look into their processes (ptrace(2)). Who is in one
+    around it, and made it, has every capability there (user_namespaces(7)).
+    """
+    own, ours = proc.user_namespace(), proc.capabilities()
+
+    def is_within(theirs: int, spaces: list[str]) -> bool:
+        if spaces[0] == str(own):
+            return not theirs & ~ours
+        return own == proc.INITIAL_USER_NAMESPACE or str(own) in spaces
+
+    return is_within
+
+
+def _is_of_the_dead(name: str, machine: str, is_within_our_power: Callable[[int, list[str]], bool]) -> bool:
     """Whether this is the name of a record that is ours to undo."""
     if not name.startswith(f"{machine}-"):
         return False
     try:
-        pid, start, _, *within = name.removeprefix(f"{machine}-").split("-")
-        # Who is in another user namespace could not look into the processes (ptrace(2)), and would find none.
-        may_look = own == proc.INITIAL_USER_NAMESPACE or str(own) in within
-        return may_look and proc.start_time(int(pid)) != int(start)
+        pid, start, _, capabilities, *spaces = name.removeprefix(f"{machine}-").split("-")
+        may_undo = bool(spaces) and is_within_our_power(int(capabilities, 16), spaces)
+        return may_undo and proc.start_time(int(pid)) != int(start)
     except (OSError, ValueError):
         return False  # no name that we have given
 

@@ -50,10 +50,13 @@ class Entry:
         return cls(int(key), (int(device), int(inode)), int(cookie), name)
 
     def is_at(self, path: str) -> bool:
-        """Whether a path leads to this namespace, and not to another that has got its numbers."""
+        """Whether a path leads to this namespace, and not to another that has got its numbers.
+
+        :raises OSError: that cannot be told.
+        """
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         try:
             return syscalls.namespace_id(fd) == self.identity and cookie_of(fd) == self.cookie
@@ -61,8 +64,11 @@ class Entry:
             os.close(fd)
 
 
-def cookie_of(ns: int) -> int | None:
-    """Return the cookie of a namespace, asked by a forked child, which need not come back; ``None`` if it may not."""
+def cookie_of(ns: int) -> int:
+    """Return the cookie of a namespace, asked by a forked child, which need not come back.
+
+    :raises PermissionError: it may not enter.
+    """
     ends = list(os.pipe())
     try:
         read, write = ends
@@ -78,7 +84,9 @@ def cookie_of(ns: int) -> int | None:
         syscalls.reap(pid)
     finally:
         close_all(ends)
-    return int(answer) if answer else None
+    if not answer:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    return int(answer)
 
 
 def open_file(name: str, directory: int, flags: int = 0) -> int:

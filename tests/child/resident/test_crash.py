@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.helpers import Watch, eventually, is_running, links, named_namespaces, names_mounted
+from tests.support.ordinary_user import needs_root
 from tests.support.suites import read_suite
 
 pytestmark = pytest.mark.slow
@@ -127,13 +128,12 @@ def test_sigkill_of_the_resident_child_is_made_good_at_teardown(pytester: pytest
 
 
 @pytest.fixture
-def next_start(pytester: pytest.Pytester) -> Callable[[], None]:
+def next_start(pytester: pytest.Pytester) -> Callable[..., None]:
     """Run a session that makes a namespace, and so looks for what dead ones have left."""
 
-    def start() -> None:
-        pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "test_after").assert_outcomes(
-            passed=1, deselected=1
-        )
+    def start(*under: str) -> None:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "test_after"]
+        pytester.run(*under, *command).assert_outcomes(passed=1, deselected=1)
 
     return start
 
@@ -154,6 +154,23 @@ def test_what_is_left_when_both_are_killed_is_undone_by_the_next_start(
     next_start()
     eventually(lab.is_gone, "nothing is left after the next start")
     assert links() == before
+
+
+@needs_root
+@pytest.mark.parametrize("without", ["sys_admin", "sys_ptrace"])
+def test_a_start_that_may_not_look_leaves_what_was_left_to_the_next(
+    start_lab: Callable[..., Lab], next_start: Callable[..., None], without: str
+) -> None:
+    """Who sees no process of the dead would take the record away, and nobody would ever know of them."""
+    lab = start_lab()
+    os.kill(lab.pytest, signal.SIGSTOP)  # so that it does not act on the other's end
+    for pid in (lab.resident, lab.pytest):
+        os.kill(pid, signal.SIGKILL)
+    lab.run.wait()
+    eventually(lambda: not is_running(lab.resident), "the resident child is dead")
+    next_start("setpriv", f"--bounding-set=-{without}", "--inh-caps=-all")
+    next_start()
+    eventually(lab.is_gone, "nothing is left after the next start")
 
 
 def test_the_next_start_leaves_a_live_run_alone(start_lab: Callable[..., Lab], next_start: Callable[[], None]) -> None:

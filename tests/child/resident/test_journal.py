@@ -170,18 +170,22 @@ def test_owners_are_known_by_pid_and_start(place: Directory) -> None:
     alive, start, machine = os.getpid(), proc.start_time(os.getpid()), identity()
     assert start is not None
     pids, _, times = machine.partition(".")
+    own = f"0-{proc.user_namespace()}"
     files = {
-        f"{machine}-{alive}-{start}-1-{proc.user_namespace()}": True,
-        f"{machine}-{alive}-{start - 1}-1-{proc.user_namespace()}": False,  # another process that had our pid
-        f"{machine}-{dead.pid}-1-1-{proc.user_namespace()}": False,
-        f"another-boot-{dead.pid}-1-1-1": True,
+        f"{machine}-{alive}-{start}-1-{own}": True,
+        f"{machine}-{alive}-{start - 1}-1-{own}": False,  # another process that had our pid
+        f"{machine}-{dead.pid}-1-1-{own}": False,
+        f"{machine}-{dead.pid}-1-2-{proc.capabilities():x}-{proc.user_namespace()}": False,
+        # One that had a capability that we lack, so that its processes cannot be looked into.
+        f"{machine}-{dead.pid}-1-1-{1 << 63:x}-{proc.user_namespace()}": True,
+        f"another-boot-{dead.pid}-1-1-0-1": True,
         # To whom the same process has started at another time, or whose pids are other processes.
-        f"{pids}.{int(times) + 1}-{alive}-{start - 1}-1-{proc.user_namespace()}": True,
-        f"{pids}1.{times}-{alive}-{start - 1}-1-{proc.user_namespace()}": True,
-        # pytest came from here into another user namespace.
-        f"{machine}-{dead.pid}-1-1-1-{proc.user_namespace()}": False,
+        f"{pids}.{int(times) + 1}-{alive}-{start - 1}-1-{own}": True,
+        f"{pids}1.{times}-{alive}-{start - 1}-1-{own}": True,
+        # pytest came from here into another user namespace, where it had every capability.
+        f"{machine}-{dead.pid}-1-1-{1 << 63:x}-1-{proc.user_namespace()}": False,
         # One in another user namespace, into whose processes only the outermost can look.
-        f"{machine}-{dead.pid}-1-1-1": proc.user_namespace() != proc.INITIAL_USER_NAMESPACE,
+        f"{machine}-{dead.pid}-1-1-0-1": proc.user_namespace() != proc.INITIAL_USER_NAMESPACE,
     }
     try:
         for file in files:
@@ -195,7 +199,7 @@ def test_owners_are_known_by_pid_and_start(place: Directory) -> None:
 
 def test_odd_files_keep_no_record_from_being_undone(place: Directory) -> None:
     start = f"{identity()}-{os.getpid()}-1"  # of a process that is dead, since we have not started at 1
-    own = proc.user_namespace()
+    own = f"0-{proc.user_namespace()}"
     odd = [start, f"{identity()}-pid-start-number-{own}", f"{identity()}-", "\udcff", "-", f"{start}-link-{own}"]
     dead = [f"{start}-{number}-{own}" for number in range(10)]
     folder = Path(place.path, f"{start}-folder-{own}")
@@ -219,7 +223,7 @@ def test_the_records_of_all_directories_are_found(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir(mode=0o755)
         directory = Directory(str(tmp_path / name), make=True)
-        leave(directory.fd, f"{identity()}-{os.getpid()}-1-1-{proc.user_namespace()}")
+        leave(directory.fd, f"{identity()}-{os.getpid()}-1-1-0-{proc.user_namespace()}")
         directory.close()
     undo_the_dead(NEVER, str(tmp_path / "first"), str(tmp_path / "second"))
     assert [path for path in tmp_path.rglob("*-*-*") if path.is_file()] == []
@@ -235,7 +239,7 @@ syscalls.mount("tmpfs", "/run", 0, kind="tmpfs")
 outside, own = sys.argv[1], str(proc.user_namespace())
 path = Directory("/run", make=True).path
 for within in (outside, own, f"{own}-{outside}", f"1-{own}"):
-    open(f"{path}/{identity()}-{os.getpid()}-1-1-{within}", "w").close()  # of a dead one, as it started at 1
+    open(f"{path}/{identity()}-{os.getpid()}-1-1-0-{within}", "w").close()  # of a dead one, as it started at 1
 undo_the_dead()
 print(*(file.rpartition("-")[2] for file in os.listdir(path)))
 """
