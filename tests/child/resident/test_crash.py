@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_netns._linux import run_netns
 from tests.support.helpers import Watch, eventually, is_running, links, named_namespaces, names_mounted
 from tests.support.ordinary_user import needs_root
 from tests.support.suites import read_suite
@@ -66,11 +68,17 @@ def start_lab(pytester: pytest.Pytester) -> Iterator[Callable[..., Lab]]:
         return lab
 
     yield start
-    for lab in labs:
-        lab.watch.close()
     for run in runs:
         with run:
             run.kill()
+    for lab in labs:
+        for pid in lab.pids:  # where the test has failed
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if Path(f"/proc/{pid}/cwd").samefile(pytester.path):
+                    os.kill(pid, signal.SIGKILL)
+        for name in named_namespaces() & set(lab.names):
+            run_netns.remove(name, lambda path: True)
+        lab.watch.close()
 
 
 @pytest.mark.smoke
