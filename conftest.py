@@ -52,6 +52,11 @@ def _children() -> set[str]:
     return found - helpers
 
 
+def pytest_configure() -> None:
+    # Hypothesis would call trio's, and not find who refers to what is frozen below. Runs inside of tests inherit this.
+    os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "start" in getattr(item, "fixturenames", ()):  # of tests/support/ordinary_user.py
@@ -101,7 +106,9 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_asyncio(request: pytest.FixtureRequest) -> None:
-    """Let pytest-asyncio not warn, in each run inside a test, that its default is unset."""
+def _quiet_plugins(request: pytest.FixtureRequest) -> None:
+    """Set for each run inside a test what pyproject.toml sets for ours: for pytest-asyncio, and without Hypothesis."""
     if "pytester" in request.fixturenames:
-        request.getfixturevalue("pytester").makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+        pytester = request.getfixturevalue("pytester")
+        pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+        pytester.plugins.append("no:hypothesispytest")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from ._netns.namespace import MakeNetNS, NetNS
     from ._netns.sysctl import Sysctl
+    from ._topology.errors import TopologyError
 
     __version__: str
 
@@ -45,6 +46,7 @@ __all__ = [
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
     "Sysctl",
+    "TopologyError",
     "UnpicklableError",
 ]
 
@@ -68,6 +70,7 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
             "Sysctl": "_netns.sysctl",
+            "TopologyError": "_topology.errors",
         }
         return getattr(import_module(f"{__name__}.{where.get(name, '_errors')}"), name)
 

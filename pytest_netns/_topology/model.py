@@ -42,7 +42,9 @@ class Node:
     """The way in which a NAT translates; see ``nat.py``."""
     outside: str | None = None
     """The interface of a NAT that is outside, by default its last."""
-    at: Position | None = None
+    at: Position | None = dataclasses.field(default=None, compare=False, repr=False)
+    places: dict[str, Position] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """Where its settings stand, by their text: ``"mtu"``, ``"192.0.2.80"``, ``"net.ipv4.ip_forward"``, ..."""
 
 
 @dataclasses.dataclass
@@ -52,7 +54,7 @@ class End:
     node: str
     interface: str | None = None
     """A name, or ``None`` for the next of ``eth0``, ``eth1``, ..."""
-    at: Position | None = None
+    at: Position | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclasses.dataclass
@@ -68,16 +70,22 @@ class Link:
     """The VLAN of who is at a switch's port without tags."""
     trunk: tuple[int, ...] = ()
     """The VLANs that two switches, or a switch and a node, tell apart by tags."""
-    at: Position | None = None
+    at: Position | None = dataclasses.field(default=None, compare=False, repr=False)
+    """From its left end to its right end."""
+    places: dict[str, Position] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """Where its settings stand, by their text: ``"mtu"``, ``"192.0.2.0/24"``, ``"access"``, ..."""
 
     @property
     def ends(self) -> tuple[End, End]:
         return self.left, self.right
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Network:
-    """Nodes and links, in the order in which they were named."""
+    """Nodes and links, in the order in which they were named.
+
+    Two are equal if the same would be made of them, whether a router was called one or only stood between two links.
+    """
 
     nodes: dict[str, Node] = dataclasses.field(default_factory=dict)
     links: list[Link] = dataclasses.field(default_factory=list)
@@ -85,3 +93,19 @@ class Network:
     """The nodes that stood between two links of a line, or closed a ring: routers, if nothing else was said."""
     text: str | None = None
     """The text that it was read from, for errors."""
+
+    def kinds(self) -> dict[str, str]:
+        """Return the kind of each node: the given one, or what the links say."""
+        return {name: node.kind or (ROUTER if name in self.between else HOST) for name, node in self.nodes.items()}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return self.kinds() == other.kinds() and self.links == other.links and _bare(self) == _bare(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _bare(network: Network) -> list[Node]:
+    """Return the nodes without their kinds."""
+    return [dataclasses.replace(node, kind=None) for node in network.nodes.values()]
