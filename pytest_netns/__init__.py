@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ._netns.namespace import MakeNetNS, NetNS
     from ._netns.sysctl import Sysctl
     from ._topology.errors import TopologyError
+    from ._topology.host import Host, Interface
+    from ._topology.pair import NetNSPair
+    from ._topology.topology import MakeTopology, Topology
 
     __version__: str
 
@@ -34,7 +37,10 @@ __all__ = [
     "ChildModeError",
     "ChildModeName",
     "ChildProtocolError",
+    "Host",
+    "Interface",
     "MakeNetNS",
+    "MakeTopology",
     "NetNS",
     "NetNSClosedError",
     "NetNSError",
@@ -42,10 +48,12 @@ __all__ = [
     "NetNSLeakError",
     "NetNSLimitError",
     "NetNSOSError",
+    "NetNSPair",
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
     "Sysctl",
+    "Topology",
     "TopologyError",
     "UnpicklableError",
 ]
@@ -69,7 +77,12 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "ChildModeName": "_child.mode_names",
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
+            "Host": "_topology.host",
+            "Interface": "_topology.host",
+            "MakeTopology": "_topology.topology",
+            "NetNSPair": "_topology.pair",
             "Sysctl": "_netns.sysctl",
+            "Topology": "_topology.topology",
             "TopologyError": "_topology.errors",
         }
         return getattr(import_module(f"{__name__}.{where.get(name, '_errors')}"), name)

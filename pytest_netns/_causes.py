@@ -15,6 +15,7 @@ ENTERING = "entering"  # a namespace that belongs to a user namespace below our 
 FILE_OF_NAME, MOUNT_OF_NAME = "file", "mount"  # making a name under /run/netns
 SYSCTL = "sysctl"
 SOCKET = "socket"
+NETWORKING = "networking"  # making a link, an address or a route
 STARTING = "starting"  # a process or a thread
 LOOKING_UP, BINDING, CONNECTING = "looking up", "binding", "connecting"  # what is done with a socket or for one
 EAI_AGAIN = -3  # <netdb.h>: what getaddrinfo(3) returns is below 0; the module socket is not imported for it alone
@@ -88,6 +89,10 @@ NEXT_STEP: dict[str, dict[int, str]] = {
         errno.EPROTONOSUPPORT: "check the protocol number, or load the module that provides it",
         errno.ESOCKTNOSUPPORT: "check that the address family has this type of socket",
         errno.EINVAL: "check the type and the protocol: the address family has no such socket",
+    },
+    NETWORKING: {
+        errno.EOPNOTSUPP: "load the module that has it (modprobe veth, bridge, as root, outside)",
+        errno.EPERM: "run pytest with CAP_NET_ADMIN, or with --netns-userns=auto, which takes no privilege",
     },
     LOOKING_UP: {
         EAI_AGAIN: (

@@ -8,29 +8,14 @@ from __future__ import annotations
 import _socket as socket
 import errno
 import os
-import struct
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from . import rtnetlink
 
 DOWN, UP, COMPLETE = 0, 1, 2
 """How much of it there is: nothing, as the kernel brings it up, or all that :func:`complete` makes."""
 
-# <linux/rtnetlink.h>, <linux/netlink.h>, <linux/if_link.h>, <linux/if_addr.h>, <linux/if.h>
-RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE = 16, 20, 24
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE = 0x1, 0x4, 0x400
-NLMSG_ERROR = 2
-IFF_UP, IFF_MULTICAST = 0x1, 0x1000
-IFA_LOCAL, IFA_ADDRESS, IFA_F_NODAD = 2, 1, 0x02
-RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_PREFSRC = 1, 4, 6, 7
-RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
-RTPROT_BOOT = 3
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_HOST = 0, 253, 254
-RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST = 1, 2, 3
 LO = 1  # its index in every namespace: LOOPBACK_IFINDEX in <net/net_namespace.h>
 
-HEADER = struct.Struct("=IHHII")
 LOCALHOST = socket.inet_aton("127.0.0.1")
 FAR = 1 << 20  # a metric that leaves the multicast of IPv6 to any other link that there may be
 WITHOUT_IPV6 = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EACCES, errno.ENODEV)  # EACCES: by the sysctl disable_ipv6
@@ -49,72 +34,65 @@ def complete() -> None:
         control.send(MESSAGES)
         answered = 0
         while answered < COUNT:
-            answer = control.recv(1 << 16)
-            for sequence, number in _results(answer):
-                answered += 1
-                if number and not (sequence >= FIRST_OF_IPV6 and number in WITHOUT_IPV6):
-                    raise OSError(number, os.strerror(number))
+            for kind, _, sequence, body in rtnetlink.messages(control.recv(1 << 16)):
+                if kind == rtnetlink.NLMSG_ERROR:
+                    answered += 1
+                    number = rtnetlink.error_of(body)
+                    if number and not (sequence >= FIRST_OF_IPV6 and number in WITHOUT_IPV6):
+                        raise OSError(number, os.strerror(number))
     finally:
         control.close()
 
 
-def _results(answer: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the number of each message that was answered, and the errno, or 0."""
-    offset = 0
-    while offset < len(answer):
-        length, kind, _, sequence, _ = HEADER.unpack_from(answer, offset)
-        if kind == NLMSG_ERROR:
-            yield sequence, -struct.unpack_from("=i", answer, offset + HEADER.size)[0]
-        offset += length
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value  # all values here are of whole words
-
-
 def _link() -> tuple[int, bytes]:
-    flags = IFF_UP | IFF_MULTICAST
-    return RTM_NEWLINK, struct.pack("=BxHiII", socket.AF_UNSPEC, 0, LO, flags, flags)
+    flags = rtnetlink.IFF_UP | rtnetlink.IFF_MULTICAST
+    return rtnetlink.RTM_NEWLINK, rtnetlink.link(LO, flags=flags, change=flags)
 
 
 def _address(family: int, text: str, prefix: int, scope: int) -> tuple[int, bytes]:
-    address = socket.inet_pton(family, text)
-    body = struct.pack("=BBBBI", family, prefix, IFA_F_NODAD, scope, LO)
-    return RTM_NEWADDR, body + _attribute(IFA_LOCAL, address) + _attribute(IFA_ADDRESS, address)
+    return rtnetlink.RTM_NEWADDR, rtnetlink.address(family, socket.inet_pton(family, text), prefix, LO, scope)
 
 
 def _route(
     family: int, text: str, prefix: int, table: int, scope: int, kind: int, *others: tuple[int, bytes]
 ) -> tuple[int, bytes]:
-    body = struct.pack("=BBBBBBBBI", family, prefix, 0, 0, table, RTPROT_BOOT, scope, kind, 0)
-    attributes = (RTA_DST, socket.inet_pton(family, text)), (RTA_OIF, struct.pack("=I", LO)), *others
-    return RTM_NEWROUTE, body + b"".join(_attribute(*attribute) for attribute in attributes)
+    attributes = [rtnetlink.attribute(*one) for one in ((rtnetlink.RTA_OIF, rtnetlink.number(LO)), *others)]
+    packed, protocol = socket.inet_pton(family, text), rtnetlink.RTPROT_BOOT
+    body = rtnetlink.route(family, packed, prefix, *attributes, table=table, protocol=protocol, scope=scope, kind=kind)
+    return rtnetlink.RTM_NEWROUTE, body
 
 
 def _message(number: int, kind: int, body: bytes) -> bytes:
-    flags = NLM_F_REQUEST | NLM_F_ACK | (0 if kind == RTM_NEWLINK else NLM_F_CREATE)
-    return HEADER.pack(HEADER.size + len(body), kind, flags, number, 0) + body
+    create = 0 if kind == rtnetlink.RTM_NEWLINK else rtnetlink.NLM_F_CREATE
+    return rtnetlink.message(number, kind, body, rtnetlink.NLM_F_ACK | create)
 
 
 _OF_IPV4 = (
     _link(),
-    _address(socket.AF_INET, "127.0.0.2", 32, RT_SCOPE_HOST),
+    _address(socket.AF_INET, "127.0.0.2", 32, rtnetlink.RT_SCOPE_HOST),
     # With a source, since the kernel takes none of scope host by itself.
     _route(
-        *(socket.AF_INET, "224.0.0.0", 4, RT_TABLE_MAIN, RT_SCOPE_LINK, RTN_UNICAST),
-        (RTA_PREFSRC, LOCALHOST),
+        *(socket.AF_INET, "224.0.0.0", 4, rtnetlink.RT_TABLE_MAIN, rtnetlink.RT_SCOPE_LINK, rtnetlink.RTN_UNICAST),
+        (rtnetlink.RTA_PREFSRC, LOCALHOST),
     ),
     _route(
-        *(socket.AF_INET, "255.255.255.255", 32, RT_TABLE_LOCAL, RT_SCOPE_LINK, RTN_BROADCAST),
-        (RTA_PREFSRC, LOCALHOST),
+        *(
+            socket.AF_INET,
+            "255.255.255.255",
+            32,
+            rtnetlink.RT_TABLE_LOCAL,
+            rtnetlink.RT_SCOPE_LINK,
+            rtnetlink.RTN_BROADCAST,
+        ),
+        (rtnetlink.RTA_PREFSRC, LOCALHOST),
     ),
 )
 _OF_IPV6 = (
-    _address(socket.AF_INET6, "fe80::1", 64, RT_SCOPE_LINK),
+    _address(socket.AF_INET6, "fe80::1", 64, rtnetlink.RT_SCOPE_LINK),
     # Of type local: by one of type multicast, which other links have, what was sent is not received on lo.
     _route(
-        *(socket.AF_INET6, "ff00::", 8, RT_TABLE_LOCAL, RT_SCOPE_UNIVERSE, RTN_LOCAL),
-        (RTA_PRIORITY, struct.pack("=I", FAR)),
+        *(socket.AF_INET6, "ff00::", 8, rtnetlink.RT_TABLE_LOCAL, rtnetlink.RT_SCOPE_UNIVERSE, rtnetlink.RTN_LOCAL),
+        (rtnetlink.RTA_PRIORITY, rtnetlink.number(FAR)),
     ),
 )
 FIRST_OF_IPV6 = len(_OF_IPV4)

@@ -188,6 +188,16 @@ class Processes:
             self._through.close()
         self.may_be_there = False
 
+    def kill(self) -> None:
+        """Kill what runs in the namespace, and what its commands have started, without a word before.
+
+        :raises NetNSError: something does not end, or cannot be looked for.
+        """
+        self._unseen = None
+        self._kill()
+        if self._unseen is not None:
+            raise self._unseen
+
     def check_strays(self) -> None:
         """Name what commands have started that has gone to the original namespace, where nothing is signalled.
 

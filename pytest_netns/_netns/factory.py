@@ -9,7 +9,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._arguments import check_keywords, check_timeout, check_type
 from .._child import DEFAULT, check_mode
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .netlink import Netlink
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+Made = TypeVar("Made", bound=NetNS)
 
 LONGEST_NAME = 200  # bytes
 
@@ -121,12 +123,14 @@ class Session:
         self,
         given: Options,
         *,
+        kind: type[Made] = NetNS,  # type: ignore[assignment]
         leak_checked: bool = True,
         complete: bool = False,
         own: Callable[[Callable[[], object]], object] = lambda close: None,
-    ) -> NetNS:
+    ) -> Made:
         """Make a namespace.
 
+        :param kind: the class of the object for it.
         :param leak_checked: whether what keeps it after it is closed is waited for, and then an error.
         :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
         :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
@@ -136,7 +140,7 @@ class Session:
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
         handle = Handle(key, given.label or name or f"netns{key}", timeout)
-        self._open[key] = ns = self._new(handle, given.child_mode, leak_checked)
+        self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
         own(ns.close)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
@@ -154,9 +158,9 @@ class Session:
             raise
         return ns
 
-    def _new(self, handle: Handle, child_mode: str | None, leak_checked: bool) -> NetNS:
+    def _new(self, kind: type[Made], handle: Handle, child_mode: str | None, leak_checked: bool) -> Made:
         """Return the object for a namespace that is not made yet."""
-        return NetNS(
+        return kind(
             self.modes,
             handle,
             child_mode=child_mode,

@@ -124,7 +124,7 @@ class Lifetime:
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"inode={self.inode}"
-        return f"<NetNS {self.label!r} {state}>"
+        return f"<{type(self).__name__} {self.label!r} {state}>"
 
     def __reduce__(self) -> Any:
         raise TypeError(f"{self} belongs to this process; pass its sockets, or str(ns.path), instead")

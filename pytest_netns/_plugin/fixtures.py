@@ -56,7 +56,8 @@ def make(config: pytest.Config, given: Options, *, leak_checked: bool = True, **
     if leak_checked:
         config.stash[leaks_key].begin()
     try:
-        return session.make(given, leak_checked=leak_checked, **internal)
+        made: NetNS = session.make(given, leak_checked=leak_checked, **internal)
+        return made
     except (NetNSPermissionError, NetNSUnsupportedError, NetNSLimitError):
         if not session.has_made_one:
             require(config, ["netns"])  # says why none can be made at all
@@ -100,19 +101,6 @@ def make_netns(pytestconfig: pytest.Config, netns_child_mode: str, netns_factory
     session = pytestconfig.stash[session_key]
     with contextlib.ExitStack() as undo:
         yield lambda *args, **options: make(pytestconfig, session.options(args, options), own=undo.callback)
-
-
-@pytest.fixture
-def netns_pair(make_netns: MakeNetNS) -> tuple[NetNS, NetNS]:
-    """Two namespaces (left, right) joined by a veth link.
-
-    eth0 on each side has 192.0.2.1/24 and 2001:db8::1/64 (left), 192.0.2.2/24 and 2001:db8::2/64 (right), ready to use.
-    """
-    from .._netns.pair import join
-
-    left, right = make_netns("left"), make_netns("right")
-    join(left, right)
-    return left, right
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

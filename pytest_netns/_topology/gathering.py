@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise, product
 from typing import NamedTuple, NoReturn, TypeAlias
 
+from .._errors import is_meant
 from . import model
 from .checks import Refused
 from .errors import TopologyError
@@ -12,6 +13,8 @@ from .model import End, Link, Network, Node, Position
 from .settings import Setting, Unknown, interpret
 from .statements import Statement, Words
 from .words import LINK, NODE
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Given(NamedTuple):
@@ -40,7 +43,6 @@ class Gathering:
     """A network that grows by statements."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
         self._network = Network(text=text)
         self._spelled: dict[str, str] = {}
         """The name of each node, by its lower case."""
@@ -50,6 +52,25 @@ class Gathering:
         """The nodes and the names of interfaces that links have."""
         self._known: dict[tuple[str, str], Setting] = {}
         """The words that were read before."""
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes so far, by name."""
+        return self._network.nodes
+
+    def goes_on(self, text: str) -> None:
+        """Take a longer text, of which the statements that follow are a part."""
+        self._network.text = text
+
+    def add(self, statement: Statement) -> None:
+        """Add a statement.
+
+        :raises TopologyError: what it says cannot be.
+        """
+        if statement.links:
+            self.add_links(statement)
+        else:
+            self.add_nodes(statement)
 
     def add_nodes(self, statement: Statement) -> None:
         """Add a statement about nodes.
@@ -164,7 +185,7 @@ class Gathering:
     def _fail(
         self, message: str, at: Position | None, hint: str, word: str = "", known: tuple[str, ...] = ()
     ) -> NoReturn:
-        raise TopologyError(message, self._text, at, hint, word, known) from None
+        raise TopologyError(message, self._network.text, at, hint, word, known) from None
 
 
 def stretch(left: End, right: End) -> Position | None:

@@ -22,11 +22,14 @@ class Port:
     """Its number in its namespace, as the kernel counts."""
     mac: str
     link: Link
-    mtu: int
+    mtu: int | None
     peer: Port = dataclasses.field(init=False, repr=False)
     segment: Segment | None = None
     """Where it is, or ``None`` for a port of a switch."""
     addresses: list[IPInterface] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.node.name!r}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Route:
     via: model.Address
     port: Port
 
+    def __str__(self) -> str:
+        return f"the route to {self.to} via {self.via} ({self.port})"
+
 
 @dataclasses.dataclass(eq=False)
 class Planned:
@@ -44,8 +50,8 @@ class Planned:
 
     node: Node
     kind: str
-    number: int
-    """Counted from 1 in the order of the text."""
+    ipv6: bool
+    """Whether it has addresses of IPv6."""
     ports: list[Port] = dataclasses.field(default_factory=list)
     routes: list[Route] = dataclasses.field(default_factory=list)
 
@@ -55,7 +61,7 @@ class Planned:
 
     @property
     def forwards(self) -> bool:
-        return self.kind in (model.ROUTER, model.NAT)
+        return self.kind == model.ROUTER
 
 
 @dataclasses.dataclass(eq=False)
@@ -64,7 +70,7 @@ class Segment:
 
     ports: list[Port] = dataclasses.field(default_factory=list)
     networks: list[IPNetwork] = dataclasses.field(default_factory=list)
-    vlan: int | None = None
+    at: model.Position | None = None
 
 
 @dataclasses.dataclass
@@ -72,5 +78,7 @@ class Plan:
     """A network, worked out."""
 
     network: Network
+    has_ipv6: bool
+    """Whether the kernel has IPv6 at all."""
     nodes: dict[str, Planned]
     segments: list[Segment]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from .._errors import is_meant
 from .._netns.sysctl import path_of, text_of
 from . import checks, words
 from .checks import Refused
 from .model import KINDS
 from .words import LINK, NODE
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Setting(NamedTuple):
@@ -233,3 +236,16 @@ def quoted(value: str) -> str:
     if PLAIN.fullmatch(value):
         return value
     return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
+
+
+def words_of(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the words of the text form for settings that are given by name, which are checked as those of a text."""
+    for key, value in settings.items():
+        if key == "sysctl" and isinstance(value, Mapping):
+            yield from (f"{name}={quoted(str(one))}" for name, one in value.items())
+        elif isinstance(value, bool):
+            yield f"{key}={'on' if value else 'off'}"
+        elif isinstance(value, (list, tuple)):
+            yield f"{key}={','.join(map(str, value))}"
+        else:
+            yield f"{key}={value}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import NoReturn, TypeAlias
 
+from .._errors import is_meant
 from . import checks
 from .errors import TopologyError
 from .model import End, Position
 from .tokens import LINK_SIGN, Token, tokenize
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 Words: TypeAlias = "list[Token]"
 """What stands between brackets."""

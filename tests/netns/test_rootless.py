@@ -17,7 +17,6 @@ from pytest_netns import NetNS, NetNSExistsError, NetNSPermissionError
 from pytest_netns._child.resident import record
 from pytest_netns._linux import syscalls
 from pytest_netns._netns.factory import Session
-from pytest_netns._netns.pair import join
 from tests.support.helpers import eventually, is_running, named_namespaces, needs_privilege
 from tests.support.ordinary_user import LAB, Start, denied, place, start
 from tests.support.suites import read_suite
@@ -102,7 +101,7 @@ def test_another_resident_child_joins_the_user_namespace_of_the_first(session: S
     eventually(lambda: not is_running(pid), "it is dead")
     ns.socket(socket.AF_PACKET, socket.SOCK_RAW)
     other = session.namespace("other")
-    join(ns, other)
+    ns.ipr.link("add", ifname="eth0", kind="veth", peer={"ifname": "eth0", "net_ns_fd": other.fileno()})
     assert {os.stat(f"/proc/self/fd/{fd}").st_ino for fd in (ns.fileno(), other.fileno())} == {ns.inode, other.inode}
 
 

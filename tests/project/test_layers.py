@@ -19,7 +19,7 @@ PACKAGE = Path(pytest_netns.__file__).parent
 LAYERS = [
     "plugin",
     "_plugin",
-    "_isolation _doctor",
+    "_isolation _doctor _topology",
     "_netns",
     "_child",
     "_leaks",

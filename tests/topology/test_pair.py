@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-from collections.abc import Callable
 
 import pytest
 
-from pytest_netns import MakeNetNS, NetNS, NetNSTimeoutError, NetNSUnsupportedError
-from pytest_netns._netns.pair import join, wait_until_up
+from pytest_netns import MakeTopology, NetNS
+from pytest_netns._topology import topology
 from tests.support.helpers import links
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
@@ -59,41 +57,30 @@ def test_a_pair_leaves_no_link_at_home(pytester: pytest.Pytester) -> None:
     assert links() == before
 
 
-def test_pairs_one_after_another_in_the_same_namespaces_names(make_netns: Callable[..., NetNS]) -> None:
+def test_pairs_one_after_another_of_the_same_names(netns_topology_factory: MakeTopology) -> None:
     """A veth's name may linger in a namespace that goes; ours are new each time."""
     for _ in range(20):
-        left, right = make_netns(), make_netns()
-        join(left, right)
-        right.close()
-        left.close()
-
-
-def test_waiting_for_a_link_that_stays_down_has_a_bound(netns: NetNS) -> None:
-    netns.ipr.link("add", ifname="left", kind="veth", peer="right")
-    with pytest.raises(NetNSTimeoutError) as raised:
-        wait_until_up(netns, "left", timeout=0.05)
-    assert str(raised.value) == f"[Errno 110] {netns}: left has no carrier after 0.05 s"
-    assert os.strerror(raised.value.errno or 0) == "Connection timed out"
+        with netns_topology_factory("left -- right") as net:
+            assert net["left"].interfaces["eth0"].peer.host is net["right"]
 
 
 def test_the_news_of_the_carrier_does_not_wait(netns_pair: tuple[NetNS, NetNS]) -> None:
-    """The kernel holds it back for a second where both ends have the same index; see the comment in pair.py."""
+    """The kernel holds it back for a second where both ends have the same index; see the comment in planner.py."""
     for ns in netns_pair:
         eth0 = next(link for link in ns.ipr.link("dump") if link.get("ifname") == "eth0")
         assert eth0.get("operstate") == "UP"
         assert eth0["index"] != eth0.get("link")
 
 
-def test_a_kernel_without_ipv6(netns: NetNS, make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = NetNS.socket
+def test_a_kernel_without_ipv6(netns_topology_factory: MakeTopology, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_ipv6(family: int, *args: int) -> socket.socket:
+        assert family == socket.AF_INET6
+        raise OSError(errno.EAFNOSUPPORT, "as without IPv6")
 
-    def without_ipv6(ns: NetNS, family: int = socket.AF_INET, *args: int) -> socket.socket:
-        if family == socket.AF_INET6:
-            raise NetNSUnsupportedError(errno.EAFNOSUPPORT, "as without IPv6")
-        return original(ns, family, *args)
-
-    monkeypatch.setattr(NetNS, "socket", without_ipv6)
-    other = make_netns()
-    join(netns, other)
-    with other.create_server(("192.0.2.2", 80)), netns.create_connection(("192.0.2.2", 80)):
-        pass
+    monkeypatch.setattr(topology, "Socket", without_ipv6)
+    with netns_topology_factory("left -- router -- right") as net:
+        server = net["right"].create_server((net["right"].ip, 80))
+        net["left"].create_connection((net["right"].ip, 80)).close()
+        server.close()
+        with pytest.raises(ValueError, match="host 'left' has no address of IPv6"):
+            net["left"].ip6  # noqa: B018

@@ -1,0 +1,105 @@
+"""The fixtures that make networks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from .._errors import is_meant
+from .fixtures import make
+
+if TYPE_CHECKING:
+    from .._netns.namespace import MakeNetNS
+    from .._topology.host import Host
+    from .._topology.pair import NetNSPair
+    from .._topology.topology import MakeHost, MakeTopology, Topology
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+TOPOLOGY = "netns_topology"
+MARKER = (
+    f"{TOPOLOGY}(text): let the fixture {TOPOLOGY} be this network, made and ready, such as "
+    '"client -- router -- server"; a line is a line of links, and name [switch] says what a node is'
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+def _make_host(config: pytest.Config) -> MakeHost:
+    from .._topology.host import Host
+
+    return lambda options, own: cast("Host", make(config, options, kind=Host, own=own))
+
+
+@pytest.fixture(scope="session")
+def netns_topology_factory(pytestconfig: pytest.Config, netns_factory: MakeNetNS) -> Iterator[MakeTopology]:
+    """Make networks for fixtures of a wider scope: ``with netns_topology_factory("a -- b") as net: yield net``.
+
+    It takes a text, or a Topology that is only described. What is still open at the end of the session is closed then.
+    """
+    from .._topology.topology import Topology
+
+    with contextlib.ExitStack() as undo:
+
+        def make_topology(topology: str | Topology) -> Topology:
+            net = Topology(topology) if isinstance(topology, str) else topology
+            net._own(_make_host(pytestconfig))
+            undo.callback(net.close)
+            net.wait_ready()
+            return net
+
+        yield make_topology
+
+
+@pytest.fixture
+def netns_topology(
+    request: pytest.FixtureRequest, netns_child_mode: str, netns_factory: MakeNetNS
+) -> Iterator[Topology]:
+    """A network of hosts, routers and switches: that of the marker netns_topology, or one for the test to describe.
+
+    It is made when it is first used, as by netns_topology["client"], and closed at the end of the test.
+    """
+    from .._topology.topology import Topology
+
+    net = Topology(_text(request.node))
+    net._own(_make_host(request.config))
+    with contextlib.closing(net):
+        if len(net):
+            net.wait_ready()
+        yield net
+
+
+def _text(item: pytest.Item) -> str | None:
+    """Return the text that a test is marked with.
+
+    :raises pytest.UsageError: the marker has not one argument.
+    """
+    mark = item.get_closest_marker(TOPOLOGY)
+    if mark is None:
+        return None
+    arguments: list[Any] = [*mark.args, *mark.kwargs.values()]
+    if len(arguments) != 1 or not set(mark.kwargs) <= {"text"}:
+        raise pytest.UsageError(
+            f'the marker {TOPOLOGY} takes the text of a network, as in @pytest.mark.{TOPOLOGY}("client -- server")'
+        )
+    return cast("str", arguments[0])
+
+
+@pytest.fixture
+def netns_pair(request: pytest.FixtureRequest, netns_child_mode: str, netns_factory: MakeNetNS) -> Iterator[NetNSPair]:
+    """Two hosts (left, right) joined by a link.
+
+    eth0 on each side has 192.0.2.1/24 and 2001:db8::1/64 (left), 192.0.2.2/24 and 2001:db8::2/64 (right), ready to use.
+    """
+    from .._topology.pair import TEXT, NetNSPair
+    from .._topology.topology import Topology
+
+    net = Topology(TEXT)
+    net._own(_make_host(request.config))
+    with contextlib.closing(net):
+        yield NetNSPair(net["left"], net["right"])

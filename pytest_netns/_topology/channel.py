@@ -1,0 +1,192 @@
+"""The netlink socket by which a namespace is set up: it sends many requests at once, and hears when all is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .. import _causes
+from .._errors import NetNSLimitError, NetNSTimeoutError, from_errno, is_meant
+from .._linux import rtnetlink, syscalls
+from .requests import Request
+
+if TYPE_CHECKING:
+    from .._netns.namespace import NetNS
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+RTMGRP_LINK, RTMGRP_IPV6_IFADDR = 0x1, 0x100  # rtnetlink(7)
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11  # <linux/socket.h>, <linux/netlink.h>
+RECEIVED = 1 << 16  # bytes
+NAMED = 5  # of what is not ready, in an error
+AT_ONCE = 150  # requests in one message: as many errors may come back before the queue of the socket is full
+
+
+class Channel:
+    """A netlink socket of a namespace, which closes it at the latest.
+
+    It hears of IPv6 addresses that are ready from when it is made.
+    """
+
+    def __init__(self, ns: NetNS) -> None:
+        self._ns = ns
+        self._sock = self._open(RTMGRP_IPV6_IFADDR)
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
+            self._sock.setsockopt(SOL_NETLINK, option, 1)
+        self._number = 0
+        self._up: set[int] = set()
+        self._addresses: set[bytes] = set()
+
+    def _open(self, groups: int) -> socket.socket:
+        sock = self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
+        sock.bind((0, groups))
+        return sock
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def send(self, requests: Sequence[Request], deadline: float) -> None:
+        """Send requests and wait until the kernel has done all.
+
+        :param deadline: as of ``syscalls.monotonic()``.
+        :raises NetNSError: it has refused one; those behind it may be done.
+        """
+        for first in range(0, len(requests), AT_ONCE):
+            self._send(requests[first : first + AT_ONCE], deadline)
+
+    def _send(self, requests: Sequence[Request], deadline: float) -> None:
+        first = self._number + 1
+        self._number += len(requests)
+        parts = [
+            rtnetlink.message(number, one.kind, one.body, one.flags) for number, one in enumerate(requests[:-1], first)
+        ]
+        last = requests[-1]
+        # The kernel does them in their order, so that the answer to the last says that all are done.
+        parts.append(rtnetlink.message(self._number, last.kind, last.body, last.flags | rtnetlink.NLM_F_ACK))
+        self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
+        self._sock.sendall(b"".join(parts))
+        refused: list[tuple[Request, int, str]] = []
+        while not self._is_answered(requests, first, refused, deadline):
+            pass
+        for request, number, text in refused[:1]:
+            said = f" ({text})" if text else ""
+            raise from_errno(number, f"{self._ns}: cannot make {request.what}{said}", step=_causes.NETWORKING)
+
+    def _is_answered(
+        self, requests: Sequence[Request], first: int, refused: list[tuple[Request, int, str]], deadline: float
+    ) -> bool:
+        """Take what the kernel says; return whether it has come to the last request."""
+        is_last = False
+        for kind, flags, sequence, body in self._receive(self._sock, deadline, f"{requests[-1].what} is not made"):
+            if kind != rtnetlink.NLMSG_ERROR or sequence < first:
+                continue
+            is_last |= sequence == self._number
+            number = rtnetlink.error_of(body)
+            if number:
+                refused.append((requests[sequence - first], number, _said(flags, body)))
+        return is_last
+
+    def dump(self, kind: int, deadline: float) -> list[bytes]:
+        """Return the bodies of all that there is of a kind, in the form in which it can be made anew or deleted.
+
+        :param kind: of the message that gets it, such as ``rtnetlink.RTM_GETROUTE``.
+        :raises NetNSError: the kernel does not give it.
+        """
+        self._number += 1
+        self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
+        self._sock.sendall(rtnetlink.message(self._number, kind, bytes(rtnetlink.LINK.size), rtnetlink.NLM_F_DUMP))
+        found: list[bytes] = []
+        while True:
+            for answer, _, sequence, body in self._receive(self._sock, deadline, "does not say what there is"):
+                if sequence != self._number:
+                    continue
+                if answer == rtnetlink.NLMSG_ERROR:
+                    raise from_errno(rtnetlink.error_of(body), f"{self._ns}: cannot look at what there is")
+                if answer == rtnetlink.NLMSG_DONE:
+                    return found
+                found.append(body)
+
+    def wait(self, links: dict[int, object], addresses: dict[bytes, object], deadline: float) -> None:
+        """Wait until links have carrier and addresses are ready.
+
+        :param links: their indices, and what each is called.
+        :param addresses: addresses of IPv6, packed, and what each is called. A work queue has the link join the
+            multicast group of each, without which it hears no neighbour ask for it, and then sends the news
+            (net/ipv6/addrconf.c, addrconf_dad_begin).
+        :raises NetNSTimeoutError: they are not in time.
+        """
+        self._look_at_links(deadline)
+        if not self._up >= links.keys():
+            self._wait_for_links(links, deadline)
+        while waiting := [name for packed, name in addresses.items() if packed not in self._addresses]:
+            self._receive(self._sock, deadline, _not_ready(waiting))
+
+    def _wait_for_links(self, links: dict[int, object], deadline: float) -> None:
+        with contextlib.closing(self._open(RTMGRP_LINK)) as news:  # before the look, so that no change falls between
+            self._look_at_links(deadline)
+            while waiting := [name for index, name in links.items() if index not in self._up]:
+                try:
+                    self._receive(news, deadline, _not_ready(waiting))
+                except NetNSLimitError:  # more news than the queue holds
+                    self._look_at_links(deadline)
+
+    def _look_at_links(self, deadline: float) -> None:
+        for body in self.dump(rtnetlink.RTM_GETLINK, deadline):
+            self._note_link(body)
+
+    def drain(self) -> None:
+        """Take the news that have come."""
+        self._sock.settimeout(0)
+        try:
+            while True:
+                self._note(self._sock.recv(RECEIVED))
+        except BlockingIOError:
+            return
+
+    def _receive(self, sock: socket.socket, deadline: float, failure: str) -> list[tuple[int, int, int, bytes]]:
+        sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
+        try:
+            return self._note(sock.recv(RECEIVED))
+        except TimeoutError:
+            raise NetNSTimeoutError(errno.ETIMEDOUT, f"{self._ns}: {failure}") from None
+        except OSError as error:
+            raise from_errno(error.errno or 0, f"{self._ns}: news of the kernel are lost") from error
+
+    def _note(self, received: bytes) -> list[tuple[int, int, int, bytes]]:
+        found = list(rtnetlink.messages(received))
+        for kind, _, _, body in found:
+            if kind == rtnetlink.RTM_NEWLINK:
+                self._note_link(body)
+            elif kind == rtnetlink.RTM_NEWADDR:
+                for attribute, value in rtnetlink.attributes(body, rtnetlink.ADDRESS.size):
+                    if attribute == rtnetlink.IFA_ADDRESS:
+                        self._addresses.add(value)
+        return found
+
+    def _note_link(self, body: bytes) -> None:
+        index = rtnetlink.LINK.unpack_from(body)[2]
+        for attribute, value in rtnetlink.attributes(body, rtnetlink.LINK.size):
+            if attribute == rtnetlink.IFLA_OPERSTATE:
+                if value[0] == rtnetlink.IF_OPER_UP:
+                    self._up.add(index)
+                else:
+                    self._up.discard(index)
+
+
+def _not_ready(waiting: list[object]) -> str:
+    more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
+    return f"not ready in time: {', '.join(map(str, waiting[:NAMED]))}{more}"
+
+
+def _said(flags: int, body: bytes) -> str:
+    """Return what the kernel says beside the errno (NETLINK_EXT_ACK, netlink(7))."""
+    if not flags & rtnetlink.NLM_F_ACK_TLVS:
+        return ""
+    head = 4 + rtnetlink.HEADER.size  # the errno, and the head of the request
+    for attribute, value in rtnetlink.attributes(body, head):
+        if attribute == rtnetlink.NLMSGERR_ATTR_MSG:
+            return value.rstrip(b"\0").decode(errors="replace")
+    return ""

@@ -1,0 +1,162 @@
+"""A node of a network, as tests have it: a namespace with interfaces."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .._errors import is_meant
+from .._linux import rtnetlink, syscalls
+from .._netns.namespace import NetNS
+from . import requests
+from .channel import Channel
+
+if TYPE_CHECKING:
+    from .plan import IPInterface, Plan, Planned, Port
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+LOOPBACK = 1  # its index in every namespace
+READY_TIMEOUT = 5.0  # seconds for a link to have carrier again; it takes up to 20 ms
+
+
+class Interface:
+    """An interface of a host: one end of a link."""
+
+    __module__ = "pytest_netns"
+
+    def __init__(self, port: Port, find: Callable[[str], Host]) -> None:
+        self._port = port
+        self._find = find
+
+    @property
+    def name(self) -> str:
+        """Its name, such as ``eth0``."""
+        return self._port.name
+
+    @property
+    def index(self) -> int:
+        """Its number in its namespace."""
+        return self._port.index
+
+    @property
+    def mac(self) -> str:
+        """Its MAC address, as ``02:00:00:00:00:01``."""
+        return self._port.mac
+
+    @property
+    def addresses(self) -> list[IPInterface]:
+        """Its addresses with their networks, as objects of ``ipaddress``; a port of a switch has none."""
+        return list(self._port.addresses)
+
+    @property
+    def host(self) -> Host:
+        """The host that has it."""
+        return self._find(self._port.node.name)
+
+    @property
+    def peer(self) -> Interface:
+        """The interface at the other end of the link."""
+        peer = self._port.peer
+        return self._find(peer.node.name).interfaces[peer.name]
+
+    def __repr__(self) -> str:
+        return f"<Interface {self}>"
+
+    def __str__(self) -> str:
+        return f"{self._port.name} of {self._port.node.name!r}"
+
+    def down(self) -> None:
+        """Take it down, as an administrator does: the other end loses its carrier, and the routes over it go.
+
+        :raises NetNSError: the kernel refuses it.
+        """
+        body = rtnetlink.link(self.index, change=rtnetlink.IFF_UP)
+        self._ask([requests.Request(rtnetlink.RTM_NEWLINK, body, self, requests.CHANGE)])
+
+    def up(self) -> None:
+        """Bring it up, with the addresses and routes that it had, and wait until it is ready if its peer is up too.
+
+        :raises NetNSError: the kernel refuses it.
+        """
+        host = self.host
+        lost = requests.set_up(self.index, self, has_ipv6=host._plan.has_ipv6)
+        lost += [
+            requests.add_address(self._port, one)
+            for one in requests.addresses_of(self._port)
+            if one.version == 6  # the kernel keeps those of IPv4
+        ]
+        lost += [requests.add_route(route) for route in host._planned.routes if route.port is self._port]
+        self._ask([one._replace(flags=one.flags & ~rtnetlink.NLM_F_EXCL) for one in lost])
+
+    def _ask(self, asked: list[requests.Request]) -> None:
+        with contextlib.closing(Channel(self.host)) as channel:
+            channel.send(asked, syscalls.monotonic() + READY_TIMEOUT)
+
+
+class Host(NetNS):
+    """A node of a network: a namespace with interfaces and addresses.
+
+    Everything that a ``NetNS`` can works here. ``net["client"]`` gives it.
+    """
+
+    __module__ = "pytest_netns"
+
+    _plan: Plan
+    _planned: Planned
+    interfaces: Mapping[str, Interface]
+    """Its interfaces by name, in the order of the text."""
+
+    def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
+        """Tell it to which network it belongs; its label is the name of its node."""
+        self._plan, self._planned = plan, plan.nodes[self.label]
+        self.interfaces = MappingProxyType({port.name: Interface(port, find) for port in self._planned.ports})
+
+    @property
+    def kind(self) -> str:
+        """What it is: ``host``, ``router``, ``switch`` or ``nat``."""
+        return self._planned.kind
+
+    @property
+    def ip(self) -> str:
+        """Its first IPv4 address.
+
+        :raises ValueError: it has none, as a switch.
+        """
+        return self._first(4)
+
+    @property
+    def ip6(self) -> str:
+        """Its first IPv6 address.
+
+        :raises ValueError: it has none, as a switch, or what has ``ipv6=off``.
+        """
+        return self._first(6)
+
+    def _first(self, version: int) -> str:
+        for port in self._planned.ports:
+            for one in port.addresses:
+                if one.version == version:
+                    return str(one.ip)
+        raise ValueError(f"{self.kind} {self.label!r} has no address of IPv{version}")
+
+    def crash(self) -> None:
+        """Let it fail as by a power cut: its processes are killed, and its links stay up and silent.
+
+        Sockets of the test that live in it reach nobody any more, and nobody is told.
+
+        :raises NetNSError: a process does not end, or the kernel refuses it.
+        """
+        self._checked_fd()
+        self._processes.kill()
+        deadline = syscalls.monotonic() + READY_TIMEOUT
+        with contextlib.closing(Channel(self)) as channel:
+            # Who has no address neither answers nor asks, and who has no route forwards nothing.
+            for get, delete, index_of in (
+                (rtnetlink.RTM_GETADDR, rtnetlink.RTM_DELADDR, rtnetlink.index_of_address),
+                (rtnetlink.RTM_GETROUTE, rtnetlink.RTM_DELROUTE, rtnetlink.index_of_route),
+            ):
+                there = [body for body in channel.dump(get, deadline) if index_of(body) not in (None, LOOPBACK)]
+                channel.send([requests.Request(delete, body, "the host silent", 0) for body in there], deadline)

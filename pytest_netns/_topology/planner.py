@@ -1,0 +1,79 @@
+"""How a network is worked out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from .._errors import is_meant
+from . import model
+from .addressing import assign_addresses
+from .errors import TopologyError
+from .model import End, Link, Network
+from .plan import Plan, Planned, Port
+from .routes import add_routes
+from .segments import segments_of
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+FIRST_INDEX = 100  # of an interface; far from those that the kernel gives
+
+
+def make_plan(network: Network, *, has_ipv6: bool = True) -> Plan:
+    """Work a network out.
+
+    :param has_ipv6: whether the kernel has IPv6.
+    :raises TopologyError: it cannot be.
+    """
+    nodes = {
+        name: Planned(network.nodes[name], kind, network.nodes[name].ipv6 and has_ipv6)
+        for name, kind in network.kinds().items()
+    }
+    for planned in nodes.values():
+        if planned.kind == model.NAT:
+            raise TopologyError(
+                f"{planned.name} is a NAT",
+                network.text,
+                planned.node.at,
+                "NATs come with a later release; take a router",
+            )
+    names = _names(network)
+    for number, link in enumerate(network.links):
+        ends = [_add_port(nodes[end.node], end, link, 2 * number + at, names) for at, end in enumerate(link.ends)]
+        ends[0].peer, ends[1].peer = ends[::-1]
+    plan = Plan(network, has_ipv6, nodes, segments_of(network, nodes))
+    assign_addresses(plan)
+    add_routes(plan)
+    return plan
+
+
+def _names(network: Network) -> dict[str, Iterator[str]]:
+    """Return, for each node, the names of the interfaces that have none given."""
+    given: dict[str, set[str]] = {name: set() for name in network.nodes}
+    for link in network.links:
+        for end in link.ends:
+            given[end.node].add(end.interface or "")
+    return {name: _free_names(taken) for name, taken in given.items()}
+
+
+def _free_names(taken: set[str]) -> Iterator[str]:
+    return (name for name in map("eth{}".format, itertools.count()) if name not in taken)
+
+
+def _add_port(planned: Planned, end: End, link: Link, number: int, names: dict[str, Iterator[str]]) -> Port:
+    """Give a node an interface.
+
+    :param number: tells it from all others of the network. With that as its index too, no interface has the index of
+        its peer: such a link is taken for one without a peer, and the news of its carrier waits for a second
+        (net/core/link_watch.c).
+    """
+    port = Port(
+        node=planned,
+        name=end.interface or next(names[planned.name]),
+        index=FIRST_INDEX + number,
+        mac=":".join(f"{byte:02x}" for byte in (0x02_00_00_00_00_00 + number + 1).to_bytes(6, "big")),
+        link=link,
+        mtu=link.mtu or planned.node.mtu,
+    )
+    planned.ports.append(port)
+    return port
