@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from .. import _causes
 from .._errors import NetNSLimitError, NetNSTimeoutError, from_errno, is_meant
 from .._linux import rtnetlink, syscalls
-from .requests import Request
+from .requests import CHANGE, Request
 
 if TYPE_CHECKING:
     from .._netns.namespace import NetNS
@@ -22,6 +22,7 @@ RTMGRP_LINK, RTMGRP_IPV6_IFADDR = 0x1, 0x100  # rtnetlink(7)
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11  # <linux/socket.h>, <linux/netlink.h>
 RECEIVED = 1 << 16  # bytes
 NAMED = 5  # of what is not ready, in an error
+GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)  # what the kernel says of what is not there
 AT_ONCE = 150  # requests in one message: as many errors may come back before the queue of the socket is full
 
 
@@ -48,16 +49,17 @@ class Channel:
     def close(self) -> None:
         self._sock.close()
 
-    def send(self, requests: Sequence[Request], deadline: float) -> None:
+    def send(self, requests: Sequence[Request], deadline: float, ignored: Collection[int] = ()) -> None:
         """Send requests and wait until the kernel has done all.
 
         :param deadline: as of ``syscalls.monotonic()``.
+        :param ignored: errnos that are as good as success, such as that of what is gone already.
         :raises NetNSError: it has refused one; those behind it may be done.
         """
         for first in range(0, len(requests), AT_ONCE):
-            self._send(requests[first : first + AT_ONCE], deadline)
+            self._send(requests[first : first + AT_ONCE], deadline, ignored)
 
-    def _send(self, requests: Sequence[Request], deadline: float) -> None:
+    def _send(self, requests: Sequence[Request], deadline: float, ignored: Collection[int]) -> None:
         first = self._number + 1
         self._number += len(requests)
         parts = [
@@ -71,7 +73,7 @@ class Channel:
         refused: list[tuple[Request, int, str]] = []
         while not self._is_answered(requests, first, refused, deadline):
             pass
-        for request, number, text in refused[:1]:
+        for request, number, text in [one for one in refused if one[1] not in ignored][:1]:
             said = f" ({text})" if text else ""
             raise from_errno(number, f"{self._ns}: cannot make {request.what}{said}", step=_causes.NETWORKING)
 
@@ -136,6 +138,23 @@ class Channel:
     def _look_at_links(self, deadline: float) -> None:
         for body in self.dump(rtnetlink.RTM_GETLINK, deadline):
             self._note_link(body)
+
+    def links_up(self, deadline: float) -> set[int]:
+        """Return the indices of the links that are up, with carrier or without."""
+        heads = map(rtnetlink.LINK.unpack_from, self.dump(rtnetlink.RTM_GETLINK, deadline))
+        return {index for _, _, index, flags, _ in heads if flags & rtnetlink.IFF_UP}
+
+    def forget_who_was_silent(self, link: int, deadline: float) -> None:
+        """Forget the neighbours that did not answer at a link: a packet to one would wait for the next try, a second.
+
+        :raises NetNSError: the kernel refuses it.
+        """
+        silent = []
+        for body in self.dump(rtnetlink.RTM_GETNEIGH, deadline):
+            _, index, state, _, _ = rtnetlink.NEIGHBOUR.unpack_from(body)
+            if index == link and state & (rtnetlink.NUD_INCOMPLETE | rtnetlink.NUD_FAILED):
+                silent.append(Request(rtnetlink.RTM_DELNEIGH, body, "it forget a neighbour", CHANGE))
+        self.send(silent, deadline, ignored=GONE)
 
     def drain(self) -> None:
         """Take the news that have come."""

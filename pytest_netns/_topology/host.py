@@ -11,7 +11,7 @@ from .._errors import is_meant
 from .._linux import rtnetlink, syscalls
 from .._netns.namespace import NetNS
 from . import requests
-from .channel import Channel
+from .channel import GONE, Channel
 
 if TYPE_CHECKING:
     from .plan import IPInterface, Plan, Planned, Port
@@ -74,26 +74,34 @@ class Interface:
         :raises NetNSError: the kernel refuses it.
         """
         body = rtnetlink.link(self.index, change=rtnetlink.IFF_UP)
-        self._ask([requests.Request(rtnetlink.RTM_NEWLINK, body, self, requests.CHANGE)])
+        asked = requests.Request(rtnetlink.RTM_NEWLINK, body, self, requests.CHANGE)
+        with contextlib.closing(Channel(self.host)) as channel:
+            channel.send([asked], syscalls.monotonic() + READY_TIMEOUT)
 
     def up(self) -> None:
-        """Bring it up, with the addresses and routes that it had, and wait until it is ready if its peer is up too.
+        """Bring it up, with the addresses and routes that it had.
 
-        :raises NetNSError: the kernel refuses it.
+        If the other end is up, wait until both are ready: what is sent before is lost.
+
+        :raises NetNSError: the kernel refuses it, or it is not ready in time.
         """
-        host = self.host
-        lost = requests.set_up(self.index, self, has_ipv6=host._plan.has_ipv6)
-        lost += [
-            requests.add_address(self._port, one)
-            for one in requests.addresses_of(self._port)
-            if one.version == 6  # the kernel keeps those of IPv4
+        deadline = syscalls.monotonic() + READY_TIMEOUT
+        addresses = [one for one in requests.addresses_of(self._port) if one.version == 6]  # those of IPv4 stay
+        lost = [
+            *requests.set_up(self.index, self, has_ipv6=self.host._plan.has_ipv6),
+            *(requests.add_address(self._port, one) for one in addresses),
+            *(requests.add_route(route) for route in self.host._planned.routes if route.port is self._port),
         ]
-        lost += [requests.add_route(route) for route in host._planned.routes if route.port is self._port]
-        self._ask([one._replace(flags=one.flags & ~rtnetlink.NLM_F_EXCL) for one in lost])
-
-    def _ask(self, asked: list[requests.Request]) -> None:
-        with contextlib.closing(Channel(self.host)) as channel:
-            channel.send(asked, syscalls.monotonic() + READY_TIMEOUT)
+        with (
+            contextlib.closing(Channel(self.host)) as channel,
+            contextlib.closing(Channel(self.peer.host)) as channel_of_peer,
+        ):
+            channel.send([one._replace(flags=one.flags & ~rtnetlink.NLM_F_EXCL) for one in lost], deadline)
+            if self.peer.index in channel_of_peer.links_up(deadline):
+                channel.wait({self.index: self}, {one.packed: f"{one.ip} of {self}" for one in addresses}, deadline)
+                channel_of_peer.wait({self.peer.index: self.peer}, {}, deadline)
+            channel.forget_who_was_silent(self.index, deadline)
+            channel_of_peer.forget_who_was_silent(self.peer.index, deadline)
 
 
 class Host(NetNS):
@@ -159,4 +167,4 @@ class Host(NetNS):
                 (rtnetlink.RTM_GETROUTE, rtnetlink.RTM_DELROUTE, rtnetlink.index_of_route),
             ):
                 there = [body for body in channel.dump(get, deadline) if index_of(body) not in (None, LOOPBACK)]
-                channel.send([requests.Request(delete, body, "the host silent", 0) for body in there], deadline)
+                channel.send([requests.Request(delete, body, "the host silent", 0) for body in there], deadline, GONE)

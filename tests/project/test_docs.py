@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 import pytest_netns
-from pytest_netns import MakeNetNS, NetNS, NetNSError
+from pytest_netns import Host, Interface, MakeNetNS, NetNS, NetNSError, Topology
 from pytest_netns._child import MODES
 from pytest_netns._errors import from_errno
 
@@ -190,8 +190,23 @@ def test_netns(netns: NetNS) -> None:
     assert found(r"^\.\. [\w:]+:: NetNS\.(\w+)", page("reference/netns")) == public_names_of(netns)
 
 
+def test_networks() -> None:
+    text = page("reference/topology")
+    documented = {
+        name: {*re.split(r",\s*", members), *found(r"^   \.\. py:attribute:: (\w+)", rest)}
+        for name, members, rest in re.findall(
+            r"^\.\. autoclass:: (\w+)\n   :members: (.*)$((?:\n(?:   .*)?)*)", text, re.MULTILINE
+        )
+    }
+    assert documented == {
+        "Topology": {name for name in vars(Topology) if not name.startswith("_")},
+        "Host": {name for name in {*vars(Host), *Host.__annotations__} if not name.startswith("_")},
+        "Interface": {name for name in vars(Interface) if not name.startswith("_")},
+    }
+
+
 def test_all() -> None:
-    text = "".join(page(f"reference/{name}") for name in ("fixtures", "netns", "errors"))
+    text = "".join(page(f"reference/{name}") for name in ("fixtures", "netns", "topology", "errors"))
     assert found(r"^\.\. (?:autoclass|autoexception|py:data):: (\w+)$", text) == {*pytest_netns.__all__, "__version__"}
 
 

@@ -169,7 +169,7 @@ def test_an_interface_that_goes_down_comes_up_as_it_was(netns_topology: Topology
     net = netns_topology
     for interface in (net["r1"].interfaces["eth1"], net["a"].interfaces["eth0"]):
         interface.down()
-        assert not is_reached(net["a"], net["b"], timeout=0.1)
+        assert not is_reached(net["a"], net["b"], timeout=0.1)  # and so a neighbour that is asked for stays unknown
         interface.up()
         for family in FAMILIES:
             assert is_reached(net["a"], net["b"], family)
