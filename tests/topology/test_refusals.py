@@ -76,7 +76,7 @@ REFUSED = [
     ("a -- " + "b" * 64, "b" * 64, f"'{'b' * 64}' cannot be the name of a node: it has 64 characters", "at most 63"),
     ("localhost -- b", "localhost", "'localhost' cannot be the name of a node", "choose another name"),
     ("Web -- a\nweb -- a", "web", "'web' and 'Web' differ in capitals only", "write it the same"),
-    ("a:e123456789012345 -- b", "a:e123456789012345", "'e123456789012345' cannot be the name of an interface: it", "15"),
+    ("a:e123456789012345 -- b", "a:e123456789012345", "'e123456789012345' cannot be the name of an interface", "15"),
     ("a:b/c -- d", "a:b/c", "'b/c' cannot be the name of an interface", "at most 15 letters"),
     ("a:b:c -- d", "a:b:c", "'b:c' cannot be the name of an interface", "at most 15 letters"),
     ("a: -- d", "a:", "'' cannot be the name of an interface", "at most 15 letters"),
