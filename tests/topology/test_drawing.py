@@ -125,8 +125,9 @@ def test_both_families_stand_below_each_other_where_a_line_is_too_short() -> Non
         "\n".join(f"n{number // 2} -- n{number}" for number in range(1, 200)),
         "\n".join(f"n{number // 3} -- n{number}" for number in range(1, 200)),
         "\n".join(f"r{number} -- r{number + 1}\nr{number} -- h{number}" for number in range(40)),
+        "\n".join(f"r{number} -- r{number + 1}\nr{number} -- a{number} -- b{number}" for number in range(40)),
     ],
-    ids=["star", "line", "binary tree", "ternary tree", "comb"],
+    ids=["star", "line", "binary tree", "ternary tree", "comb", "comb of lines"],
 )
 def test_a_large_network_is_not_wide(text: str) -> None:
     assert max(map(len, draw(plan_of(text)).split("\n"))) <= 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import re
 from collections import Counter
@@ -113,6 +114,17 @@ def test_shapes(text: str) -> None:
 @given(networks())
 def test_networks_at_random(network: Network) -> None:
     check(plan_of(to_text(network)))
+
+
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+def test_interfaces_with_many_addresses(text: str) -> None:
+    plan = plan_of(text)
+    for node in plan.nodes.values():
+        for port in node.ports:
+            port.addresses += [
+                ipaddress.ip_interface(f"2001:db8:1234:5678:9abc:def0::{index}/64") for index in range(4)
+            ]
+    check(plan)
 
 
 @pytest.mark.parametrize("shape", ["pair", "line", "ring", "star", "two LANs"])
