@@ -50,7 +50,9 @@ class Planned:
 
     node: Node
     kind: str
-    ipv6: bool
+    number: int
+    """Counted from 1 in the order of the text."""
+    ipv6: bool = True
     """Whether it has addresses of IPv6."""
     ports: list[Port] = dataclasses.field(default_factory=list)
     routes: list[Route] = dataclasses.field(default_factory=list)
@@ -78,7 +80,7 @@ class Plan:
     """A network, worked out."""
 
     network: Network
-    has_ipv6: bool
-    """Whether the kernel has IPv6 at all."""
     nodes: dict[str, Planned]
     segments: list[Segment]
+    has_ipv6: bool = True
+    """Whether the kernel has IPv6 at all."""

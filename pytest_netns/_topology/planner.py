@@ -26,8 +26,8 @@ def make_plan(network: Network, *, has_ipv6: bool = True) -> Plan:
     :raises TopologyError: it cannot be.
     """
     nodes = {
-        name: Planned(network.nodes[name], kind, network.nodes[name].ipv6 and has_ipv6)
-        for name, kind in network.kinds().items()
+        name: Planned(network.nodes[name], kind, number, network.nodes[name].ipv6 and has_ipv6)
+        for number, (name, kind) in enumerate(network.kinds().items(), 1)
     }
     for planned in nodes.values():
         if planned.kind == model.NAT:
@@ -41,7 +41,7 @@ def make_plan(network: Network, *, has_ipv6: bool = True) -> Plan:
     for number, link in enumerate(network.links):
         ends = [_add_port(nodes[end.node], end, link, 2 * number + at, names) for at, end in enumerate(link.ends)]
         ends[0].peer, ends[1].peer = ends[::-1]
-    plan = Plan(network, has_ipv6, nodes, segments_of(network, nodes))
+    plan = Plan(network, nodes, segments_of(network, nodes), has_ipv6)
     assign_addresses(plan)
     add_routes(plan)
     return plan

@@ -199,7 +199,7 @@ def test_networks() -> None:
         )
     }
     assert documented == {
-        "Topology": {name for name in vars(Topology) if not name.startswith("_")},
+        "Topology": {name for name in dir(Topology) if not name.startswith("_")},
         "Host": {name for name in {*vars(Host), *Host.__annotations__} if not name.startswith("_")},
         "Interface": {name for name in vars(Interface) if not name.startswith("_")},
     }

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from pytest_netns import MakeTopology, NetNS
-from pytest_netns._topology import topology
+from pytest_netns._topology import described
 from tests.support.helpers import links
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
@@ -77,7 +77,7 @@ def test_a_kernel_without_ipv6(netns_topology_factory: MakeTopology, monkeypatch
         assert family == socket.AF_INET6
         raise OSError(errno.EAFNOSUPPORT, "as without IPv6")
 
-    monkeypatch.setattr(topology, "Socket", without_ipv6)
+    monkeypatch.setattr(described, "Socket", without_ipv6)
     with netns_topology_factory("left -- router -- right") as net:
         server = net["right"].create_server((net["right"].ip, 80))
         net["left"].create_connection((net["right"].ip, 80)).close()

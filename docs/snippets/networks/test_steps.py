@@ -16,7 +16,7 @@ def test_a_cut_link(netns_topology):
     cable = server.interfaces["eth0"]
     assert cable.peer.host.label == "router"
     cable.down()
-    with pytest.raises(OSError):
+    with pytest.raises(TimeoutError):
         client.create_connection((server.ip, 80), timeout=0.5)
     cable.up()
     server.create_server((server.ip, 80))
