@@ -54,6 +54,12 @@ PROMISES = (
     _faster("netns fixture: faster than pyroute2's nsname", 20, "fixture.nsname", "fixture.netns"),
     Promise("namespace: of the system calls it takes", False, 2, "x", "namespace.ours", "namespace.floor"),
     Promise("netns fixture: of the system calls it takes", False, 2, "x", "fixture.netns", "fixture.floor"),
+    _faster("two hosts and a link: faster than ip", 5, "network.pair.ip", "network.pair.ours"),
+    _faster("two hosts and a link: faster than pyroute2", 5, "network.pair.pyroute2", "network.pair.ours"),
+    Promise(
+        "a star of 1,000 hosts: of ip -batch", False, 1.5, "x", "network.star.1000.ours", "network.star.1000.batch"
+    ),
+    Promise("a line of 100 routers: of ip -batch", False, 1.5, "x", "network.line.ours", "network.line.batch"),
     _faster("sockets() of 1,000: cheaper for each than socket()", 1, "sockets.one", "sockets.many"),
     Promise("--netns-isolate=test: more for a test", False, 1, " ms", "isolation.cost.test", scale=1e3),
     Promise("--netns-isolate=worker: more for a test", False, 0.01, " ms", "isolation.cost.worker", scale=1e3),

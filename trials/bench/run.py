@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import fixtures, growth, isolation, large, namespaces, promises, report, resident, sockets, startup
+from . import fixtures, growth, isolation, large, namespaces, networks, promises, report, resident, sockets, startup
 from .report import Section
 
 # Sockets come first: pyroute2 makes them faster once namespaces.py has had it remove a namespace (see sockets.py).
@@ -23,6 +23,8 @@ SECTIONS: tuple[Callable[[bool], Section], ...] = (
     large.section,
     sockets.many_section,
     namespaces.section,
+    networks.pair_section,
+    networks.large_section,
     fixtures.section,
     isolation.section,
     resident.section,
