@@ -180,9 +180,9 @@ def large_section(quick: bool) -> report.Section:
         before = resident_memory()
         with ours(session, star(sizes[-1])):
             gc.collect()
-            memory = (resident_memory() - before) / sizes[-1]
+            memory = resident_memory() - before
     found_samples = samples(found) | {"network.memory": Sample.of([memory], "MB")}
-    labels["network.memory"] = f"memory of pytest for each of {sizes[-1]} hosts"
+    labels["network.memory"] = f"what pytest holds for {sizes[-1]} hosts"
     ratios = {f"network.{name}.ours": f"network.{name}.batch" for name in texts}
     return report.Section(
         "networks of many hosts, made", report.rows(found_samples, labels), (report.Column("x ip -batch", ratios),)
