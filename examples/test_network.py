@@ -2,7 +2,7 @@
 
     client -- r1 -- r2 -- r3 -- server        web  db  printer
                                                  \\  |  /
-                                                  switch -- router -- user
+                                                  office -- router -- user
 
 The plugin picks what the text leaves out: addresses, MAC addresses, names of interfaces, routes. They are the same on
 every run.
@@ -26,16 +26,19 @@ def test_a_line_of_routers(netns_topology: Topology) -> None:
         with connection:
             assert address[0] == net["client"].ip
             client.sendall(b"over three routers")
-            show("the server got", connection.recv(100).decode(), "from", address[0])
+            show(f"the server got {connection.recv(100).decode()!r} from {address[0]}")
 
 
 def test_an_office(netns_topology: Topology) -> None:
     net = netns_topology
     net.host("db", "192.0.2.10")
+    net.router("router")
     net.lan("office", "web", "db", "printer", "router", networks=["192.0.2.0/24"])
-    net.line("office", "router", "user")
+    net.link("router", "user")
     show(str(net))
     with net["db"].create_server((net["db"].ip, 5432)) as listening:
         for name in ("web", "printer", "user"):
-            net[name].create_connection((net["db"].ip, 5432), timeout=5).close()
-            show(name, "reached the database from", listening.accept()[1][0])
+            with net[name].create_connection((net["db"].ip, 5432), timeout=5):
+                connection, address = listening.accept()
+                connection.close()
+                show(f"{name} reached the database from {address[0]}")
