@@ -196,6 +196,10 @@ class NetNS(Running):
         return handed_out.Maker(self.socket, self._look_up, str(self))
 
     def _look_up(self, *arguments: Any) -> list[Any]:
+        names = self._names
+        found = None if names is None else names.look_up(stdlib.getaddrinfo, *arguments)
+        if found is not None:
+            return found
         if entering.is_below(self._checked_fd(), self):
             from .resolver import by_program
 

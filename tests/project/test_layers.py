@@ -171,7 +171,7 @@ OF_OS = {
     *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_child.launch"),
     *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
-    "_linux.proc",
+    *("_linux.proc", "_linux.own_etc", "_child.resident.own_etc"),
 }
 
 
