@@ -53,6 +53,7 @@ class Names:
         self._lock = threading.RLock()
         self._by_name = _checked(addresses)
         self._fds: list[int] = []
+        self._outdated: list[int] = []  # which a command that is being started may still be about to join
         self._made_from: int | None = None
         self._users = 0
         self._resolv_conf = RESOLV_CONF
@@ -124,9 +125,10 @@ class Names:
             self._users -= 1
             if self._users <= 0:
                 syscalls.close_all(self._fds)
+                syscalls.close_all(self._outdated)
 
     def descriptors(self) -> set[int]:
-        return set(self._fds)
+        return {*self._fds, *self._outdated}
 
     def mounts(self, maker: Maker, handle: Handle) -> int | None:
         """Return a descriptor, not to be closed, of the mount namespace in which commands see them.
@@ -137,7 +139,8 @@ class Names:
             if self.trouble:
                 return None
             if not self._fds or self._made_from != maker.mounts:
-                syscalls.close_all(self._fds)  # that of before lacks the names under /run/netns
+                self._outdated += self._fds  # that of before lacks the names under /run/netns
+                del self._fds[:]
                 self._made_from = maker.mounts
                 received = fdpass.Received()
                 try:
