@@ -152,11 +152,11 @@ def test_a_command_has_the_directory_and_the_umask_of_who_starts_it(
     script.write_text("#!/bin/sh\npwd; umask")
     script.chmod(0o755)
     (tmp_path / "below").mkdir()
-    for directory, command in ((tmp_path, "./script"), (tmp_path / "below", "../script")):
+    for directory, command, umask in ((tmp_path, "./script", 0o027), (tmp_path / "below", "../script", 0o077)):
         monkeypatch.chdir(directory)
-        before = os.umask(0o027)
+        before = os.umask(umask)
         try:
-            assert output(left, command).split() == [str(directory), "0027"]
+            assert output(left, command).split() == [str(directory), f"{umask:04o}"]
         finally:
             os.umask(before)
     assert output(left, "pwd", cwd="/usr") == "/usr\n"

@@ -243,6 +243,17 @@ def test_without_the_neighbour_it_cannot_be_told(netns_pair: Pair, family: int, 
         netns_pair[0].blocked(NOBODY[family], port, timeout=0.1)
 
 
+@needs_nft
+@pytest.mark.slow
+@both_families
+def test_a_filter_of_its_own_does_not_show_that_the_network_is_up(netns_pair: Pair, family: int) -> None:
+    left, _ = netns_pair
+    filters(left, "output", "tcp dport 80 reject")
+    left.blocked(RIGHT[family], 80, by="reject")
+    with pytest.raises(AssertionError, match=f"cannot be told: {NOBODY[family]} does not answer on eth0\n"):
+        left.blocked(NOBODY[family], 80)
+
+
 @pytest.mark.parametrize(("whose", "trouble"), [(1, "eth0 has no carrier"), (0, "there is no route to|eth0 is down")])
 def test_without_the_link_it_cannot_be_told(netns_pair: Pair, whose: int, trouble: str) -> None:
     ns = netns_pair[whose]
