@@ -96,6 +96,7 @@ class Processes:
     def _make_starter(self) -> Starter:
         entering.check_threads(self._handle)
         self.may_be_there = True
+        self._stay = mounts.Stay(self._handle)
         with entering.starting(self._handle):
             if entering.is_below(self._handle.fd, self._handle):
                 self._through = Through(self._handle.fd, self._mounts)

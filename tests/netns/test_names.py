@@ -163,6 +163,12 @@ def test_a_command_has_the_directory_and_the_umask_of_who_starts_it(
     assert output(left, "pwd", cwd="..").strip() == str(tmp_path)
 
 
+def test_a_forked_child_has_a_thread_of_its_own_for_commands(pair: Pair) -> None:
+    left, _ = pair
+    hosts = output(left, "cat", "/etc/hosts")
+    assert left.call(output, left, "cat", "/etc/hosts", child_mode="fork") == hosts
+
+
 def test_the_test_process_stays_in_its_mount_namespace(pair: Pair) -> None:
     before = {path: os.readlink(path) for path in ("/proc/self/ns/mnt", "/proc/self/cwd", "/proc/self/root")}
     output(pair[0], "true")
@@ -269,6 +275,26 @@ def test_code_inside_finds_a_host_by_its_name(pair: Pair) -> None:
 
 def test_a_forked_child_inside_finds_a_host_by_its_name(pair: Pair) -> None:
     assert pair[0].call(socket.gethostbyname, "server", child_mode="fork") == RIGHT[0]
+
+
+@needs_privilege
+def test_an_isolated_test_finds_a_host_by_its_name(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import asyncio, socket
+        import pytest
+        from pytest_netns._netns.names import Names
+
+        @pytest.mark.netns_isolate
+        def test_x(netns):
+            netns._set_names(Names({"server": ("127.0.0.2",)}))
+            with socket.create_server(("127.0.0.2", 80)), socket.create_connection(("server", 80)) as client:
+                assert client.getpeername() == ("127.0.0.2", 80)
+            assert asyncio.run(find()) == [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 80))]
+
+        async def find():  # in a thread of the loop
+            return await asyncio.get_running_loop().getaddrinfo("server", 80, type=socket.SOCK_STREAM)
+    """)
+    pytester.runpytest().assert_outcomes(passed=1)
 
 
 def test_code_outside_finds_what_it_found_before(pair: Pair) -> None:
