@@ -13,6 +13,7 @@ ANYTHING = ""
 NETWORK, USER, MOUNTS = "net", "user", "mnt"  # making a namespace of this kind, as namespaces(7) calls them
 ENTERING = "entering"  # a namespace that belongs to a user namespace below our own, from a thread
 FILE_OF_NAME, MOUNT_OF_NAME = "file", "mount"  # making a name under /run/netns
+FILES_OF_ETC = "etc"  # a mount namespace with files of its own there
 SYSCTL = "sysctl"
 SOCKET = "socket"
 NETWORKING = "networking"  # making a link, an address or a route
@@ -74,6 +75,14 @@ NEXT_STEP: dict[str, dict[int, str]] = {
         errno.EACCES: f"run pytest as root, who may write to /run/netns, {LEFT_OUT}",
     },
     MOUNT_OF_NAME: {errno.ENOSPC: f"raise the limit of mounts (sysctl fs.mount-max), {LEFT_OUT}"},
+    FILES_OF_ETC: {
+        **dict.fromkeys(
+            (errno.EPERM, errno.EACCES),
+            "let this container mount (docker/podman run --cap-add SYS_ADMIN --security-opt apparmor=unconfined), or "
+            "use addresses",
+        ),
+        errno.ENOSPC: f"{limit_of(MOUNTS)}, and sysctl -w fs.mount-max=100000",
+    },
     SYSCTL: {
         errno.EROFS: (
             "make it writable where you may (mount -o remount,bind,rw /proc/sys); containers mount it read-only"

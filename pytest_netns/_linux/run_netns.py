@@ -14,7 +14,7 @@ from . import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
 DIRECTORY = "/run/netns"  # ip-netns(8)
 RUN = os.path.dirname(DIRECTORY)
@@ -141,7 +141,7 @@ def make_own_directory() -> None:
     try:
         syscalls.mount("tmpfs", RUN, 0, kind="tmpfs")
         try:
-            _mirror(below)
+            mirror(below, RUN)
             os.mkdir(DIRECTORY)
             # Read-only, as it was for this user: who keeps something there is to keep it where others find it.
             syscalls.mount("", RUN, syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY)
@@ -153,10 +153,16 @@ def make_own_directory() -> None:
         os.close(below)
 
 
-def _mirror(below: int) -> None:
-    """Show in /run what is in the directory that a mount there has covered, as mounts of the same files."""
+def mirror(below: int, directory: str, without: Container[str] = ()) -> None:
+    """Show in a directory what is in the one that a mount there has covered, as mounts of the same files.
+
+    :param below: a descriptor of that which is covered.
+    :param without: the names of what is left out.
+    """
     for entry in list(os.scandir(below)):
-        source, target = f"/proc/self/fd/{below}/{entry.name}", f"{RUN}/{entry.name}"
+        source, target = f"/proc/self/fd/{below}/{entry.name}", f"{directory}/{entry.name}"
+        if entry.name in without:
+            continue
         if entry.is_symlink():
             os.symlink(os.readlink(entry.name, dir_fd=below), target)
             continue

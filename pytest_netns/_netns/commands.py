@@ -19,6 +19,8 @@ from .._handle import Handle
 from .._leaks.references import command_of
 from .._linux import entering, proc, syscalls
 from .._multiprocessing_parts import helpers
+from . import mounts
+from .names import Maker, Names
 from .nsenter import Through
 from .outputs import READ_TIMEOUT, unread
 from .starter import Command, Starter
@@ -31,12 +33,8 @@ FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05  # seconds between two looks at processes
 STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
 
 
-class Others(Protocol):
-    """The resident child, as what signals all that is inside."""
-
-    @property
-    def mounts(self) -> int | None:
-        """A descriptor of the mount namespace that commands of another user namespace join, if there is one."""
+class Others(Maker, Protocol):
+    """The resident child, as what signals all that is inside, and makes the mount namespaces that commands join."""
 
     def signal(
         self, handle: Handle, number: int, commands: list[int], spared: list[int]
@@ -67,6 +65,9 @@ class Processes:
         self._kill_at: float | None = None
         self._unseen: NetNSError | None = None
         self._strays: list[int] = []
+        self._stay = mounts.Stay(handle)
+        self.names: Names | None = None
+        """The host names that commands find."""
 
     def native_ids(self) -> set[int]:
         """Return the number that the kernel gives the thread which starts commands, if there is one."""
@@ -76,7 +77,8 @@ class Processes:
     def descriptors(self) -> set[int]:
         """Return the descriptors that are open as long as this object is used."""
         pidfds = {command.pidfd for command in list(self._commands) if command.pidfd is not None}
-        return pidfds if self._through is None else pidfds | self._through.descriptors()
+        names = set() if self.names is None else self.names.descriptors()
+        return pidfds | names if self._through is None else pidfds | names | self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
         if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
@@ -87,20 +89,32 @@ class Processes:
             if self._starter is None:
                 self._starter = self._make_starter()
             starter = self._starter
-        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, args, kwargs))
+        surroundings = None if self.names is None else mounts.of_caller()
+        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, surroundings, args, kwargs))
         return process
 
     def _make_starter(self) -> Starter:
         entering.check_threads(self._handle)
         self.may_be_there = True
+        self._stay = mounts.Stay(self._handle)
         with entering.starting(self._handle):
             if entering.is_below(self._handle.fd, self._handle):
-                self._through = Through(self._handle.fd, lambda: self._others.mounts)
+                self._through = Through(self._handle.fd, self._mounts)
                 return Starter(lambda: None)
             return Starter(lambda: entering.enter(self._handle.fd, self._handle))
 
-    def _start(self, starter: Starter, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
+    def _mounts(self) -> int | None:
+        """Return the mount namespace that commands are to be in, if not in that of this process."""
+        own = None if self.names is None else self.names.mounts(self._others, self._handle)
+        return self._others.mounts if own is None else own
+
+    def _start(
+        self, starter: Starter, surroundings: mounts.Surroundings | None, args: Any, kwargs: dict[str, Any]
+    ) -> subprocess.Popen[Any]:
         if self._through is None:
+            fd = None if surroundings is None else self._mounts()
+            if fd is not None and surroundings is not None:
+                self._stay.join(fd, surroundings)
             process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
         else:
             line, others = self._through.command(args, kwargs)

@@ -20,6 +20,7 @@ from .._handle import Handle
 from .._leaks.pending import Remains
 from .._linux import loopback, run_netns
 from .._originals import Originals
+from .inside import Inside
 from .namespace import NetNS
 from .sysctl import checked
 
@@ -102,6 +103,7 @@ class Session:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
         self._originals = originals or Originals()
+        self._inside = Inside()
         self._keys = itertools.count(1)
         self._open: dict[int, NetNS] = {}
         self.outputs: list[tuple[str, str]] = []
@@ -168,6 +170,7 @@ class Session:
             on_output=lambda title, text: self.outputs.append((title, text)),
             on_closed=functools.partial(self._closed, handle, leak_checked),
             make_netlink=self._netlink,
+            inside=self._inside,
         )
 
     def _closed(self, handle: Handle, leak_checked: bool) -> None:
@@ -191,6 +194,11 @@ class Session:
     def without_journal(self) -> str:
         """Why not all namespaces are written down, for the case that pytest and its resident child are both killed."""
         return self.modes.resident.without_journal
+
+    @property
+    def without_own_etc(self) -> str:
+        """Why commands do not find the hosts of a network by name, if so."""
+        return self.modes.resident.without_own_etc
 
     def _netlink(self, make: Callable[[int], socket]) -> Netlink:
         """Make the netlink objects of a namespace; by the first, pyroute2 is imported, which takes 0.1 s."""

@@ -17,6 +17,8 @@ from .._errors import NetNSClosedError, NetNSLeakError, from_errno, is_meant
 from .._handle import Handle
 from .._linux import syscalls
 from .commands import Processes
+from .inside import Inside
+from .names import Names
 from .sockets import Sockets
 from .threads import Threads
 
@@ -39,6 +41,7 @@ class Lifetime:
     :param on_closed: told when nothing is left.
     :param on_output: as of :class:`Processes`.
     :param make_netlink: makes what holds its netlink objects.
+    :param inside: finds the host names of a network in threads that are inside.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Lifetime:
         on_closed: Callable[[], object],
         on_output: Callable[[str, str], object],
         make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
+        inside: Inside,
     ) -> None:
         self.label: str = handle.label
         self.name: str | None = None
@@ -63,14 +67,21 @@ class Lifetime:
         self._is_closing = False
         self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
+        self._inside = inside
+        self._names: Names | None = None
         self._sockets = Sockets()
         self._threads = Threads(self._copy_fd, handle, thread_timeout)
         self._processes = Processes(handle, modes.resident, on_output)
         self._is_leak_checked = thread_timeout is not None
         self._callbacks: list[Callable[[], object]] = []
         self._last_steps: list[Callable[[], object]] = [on_closed, self._close_fd, self._let_go]
-        self._to_undo: list[Callable[[], object]] = [
+        self._to_undo = self._steps()
+        """What ``close`` has to do still; the last comes first."""
+
+    def _steps(self) -> list[Callable[[], object]]:
+        return [
             *self._last_steps,
+            self._drop_names,
             self._sockets.close,
             self._end_threads_and_netlink,
             self._processes.check_strays,
@@ -79,7 +90,6 @@ class Lifetime:
             self._call_back,
             self._threads.cancel,
         ]
-        """What ``close`` has to do still; the last comes first."""
 
     # Identity
 
@@ -190,6 +200,26 @@ class Lifetime:
     def _is_entered(self) -> None:
         """Have threads that are inside looked for when the namespace is closed, whoever has started them."""
         self._threads.was_entered = True
+
+    # Host names
+
+    def _set_names(self, names: Names) -> None:
+        """Have the host names of a network found here: by sockets, by commands, and by threads that are inside.
+
+        :param names: they are shared by all namespaces of the network, and may be updated.
+        """
+        self._checked_fd()
+        with self._lock:
+            self._drop_names()
+            names.begin()
+            self._names = self._processes.names = names
+            self._inside.add(self._handle.identity, names)
+
+    def _drop_names(self) -> None:
+        names, self._names, self._processes.names = self._names, None, None
+        if names is not None:
+            self._inside.remove(self._handle.identity)
+            names.end()
 
     def __enter__(self) -> Self:
         self._checked_fd()

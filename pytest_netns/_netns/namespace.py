@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .._child.mode_names import ChildModeName
     from .netlink import Netlink
+    from .reach import By, Control
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -190,12 +191,70 @@ class NetNS(Running):
         self._checked_fd()
         return Sysctl(self._ask_sysctl)
 
+    # Assertions
+
+    def reach(self, address: str, port: int | None = None, *, timeout: float = 5.0) -> float:
+        """Assert that an address answers to an ICMP echo, or that a TCP server listens at a port of it.
+
+        What is lost is repeated until the timeout; a connection that is refused fails at once. One that is made is closed
+        at once.
+
+        :param address: an address, one with a link such as ``fe80::1%eth0``, or a host name, of whose addresses one has
+            to answer.
+        :param port: a TCP port; with ``None``, an echo is enough.
+        :param timeout: how long it may take, in seconds.
+        :return: how long the answer took, in seconds.
+        :raises AssertionError: none answers; the text has what came back, and which way the packets went.
+        :raises OSError: the host name is not known.
+        """
+        from .reach import reach
+
+        self._checked_fd()
+        return reach(self, address, port, timeout)
+
+    def blocked(
+        self,
+        address: str,
+        port: int | None = None,
+        *,
+        timeout: float = 1.0,
+        by: By | None = None,
+        control: Control | None = None,
+    ) -> None:
+        """Assert that packets to an address, or TCP connections to a port of it, are blocked on a network that is up.
+
+        Those count that are dropped, or rejected by an ICMP message of a packet filter. A refused connection does not,
+        nor does a network that lacks a route, a link or a neighbour.
+
+        :param address: as of :meth:`reach`; each address of a host name that there is a route to has to be blocked.
+        :param port: a TCP port; with ``None``, it is echoes that are to be blocked.
+        :param timeout: how long nothing may come back, in seconds.
+        :param by: the only way that counts: ``"drop"``, ``"reject"``, or ``"reset"``, by which a filter that resets
+            connections counts, and so does a closed port.
+        :param control: what has to be reached meanwhile, an address or ``(address, port)``, to show that the network
+            is up; by default what is on the way.
+        :raises AssertionError: it is not blocked, or that cannot be told.
+        :raises OSError: a host name is not known.
+        """
+        from .reach import blocked
+
+        self._checked_fd()
+        blocked(self, address, port, timeout, by, control)
+
     # What these need
+
+    def _explain(self, address: str) -> list[str]:
+        """Return lines for the error of an assertion about a packet to an address; a host of a network knows more."""
+        return []
 
     def _maker(self) -> handed_out.Maker:
         return handed_out.Maker(self.socket, self._look_up, str(self))
 
     def _look_up(self, *arguments: Any) -> list[Any]:
+        names = self._names
+        found = None if names is None else names.look_up(stdlib.getaddrinfo, *arguments)
+        if found is not None:
+            return found
         if entering.is_below(self._checked_fd(), self):
             from .resolver import by_program
 

@@ -24,6 +24,7 @@ WITHOUT_JOURNAL = (
     "there is no journal of all namespaces, so names and processes would stay if pytest and its resident child were "
     "both killed:"
 )
+WITHOUT_NAMES = "commands did not find the hosts of a network by name:"
 
 
 def _start(config: pytest.Config) -> Session:
@@ -77,6 +78,8 @@ def netns_factory(pytestconfig: pytest.Config) -> Iterator[MakeNetNS]:
     finally:
         if session.without_journal:
             notice(pytestconfig, f"{WITHOUT_JOURNAL} {session.without_journal}; pytest --netns-doctor says what to do")
+        if session.without_own_etc:
+            notice(pytestconfig, f"{WITHOUT_NAMES} {session.without_own_etc}")
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ PACKAGE = Path(pytest_netns.__file__).parent
 LAYERS = [
     "plugin",
     "_plugin",
-    "_isolation _doctor _topology",
+    "_isolation _doctor",
+    "_topology",
     "_netns",
     "_child",
     "_leaks",
@@ -35,6 +36,7 @@ ONLY = {
     "pyroute2": {"_netns.netlink"},
     "ctypes": {"_linux.libc"},
     "asyncio": {"_netns.netlink", "_netns.parts"},
+    "dns": {"_topology.zone"},
 }
 # What the program of the resident child may reach. It has the standard library only, and the cheap part of that.
 OPEN_TO_THE_RESIDENT_CHILD = {"", "_child", "_child.reply", "_child.resident", "_linux", "_errors", "_causes"}
@@ -171,7 +173,7 @@ OF_OS = {
     *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_child.launch"),
     *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
-    "_linux.proc",
+    *("_linux.proc", "_linux.own_etc", "_child.resident.own_etc"),
 }
 
 

@@ -122,6 +122,14 @@ class ResidentMode(Supervisor):
             received.close()
             raise
 
+    def own_etc(self, handle: Handle, files: Mapping[str, str], received: fdpass.Received) -> None:
+        """Have a mount namespace made with these files in /etc; it is received, and then each file."""
+        try:
+            self._ask(requests.request(requests.OWN_ETC, dict(files)), received, handle.child_timeout, handle)
+        except NetNSError as error:
+            self.without_own_etc: str = self.without_own_etc or str(error)
+            raise
+
     def signal(
         self, handle: Handle, number: int, commands: Sequence[int], spared: Sequence[int]
     ) -> tuple[list[int], list[int]]:

@@ -19,6 +19,7 @@ FORGET = b"f"  # of a channel too
 CREATE = b"n"
 BIND = b"b"
 OWN_NAMES = b"o"
+OWN_ETC = b"e"
 SIGNAL = b"k"
 STILL_THERE = b"t"
 SOCKETS = b"s"

@@ -43,6 +43,8 @@ class Supervisor:
         self._mounts = -1
         self.without_journal: str = ""
         """Why not all namespaces are written down, for the case that this process and the child are both killed."""
+        self.without_own_etc: str = ""
+        """Why commands do not find the hosts of a network by name, if so."""
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()

@@ -8,12 +8,13 @@ import marshal
 import os
 
 from ... import _causes
-from ..._linux import loopback, run_netns, syscalls
+from ..._linux import loopback, own_etc, run_netns, syscalls
 from ..reply import CREATING_SOCKET, ENTERING, OK, Refused, Step
 from . import requests
 from .journal import Journal
 from .namespaces import Namespace, bind_if_not_locked, write_sysctl
 from .nsid_watch import Observer, hasten_the_end
+from .own_etc import in_a_child
 from .reaper import Failed, Reaper, kill_processes
 from .requests import key_of
 
@@ -66,6 +67,7 @@ class Verbs:
             requests.CREATE: self.create,
             requests.BIND: self.bind,
             requests.OWN_NAMES: self.own_names,
+            requests.OWN_ETC: self.own_etc,
             requests.FORGET: self.forget,
             requests.SIGNAL: self.signal,
             requests.STILL_THERE: self.still_there,
@@ -161,6 +163,16 @@ class Verbs:
             self.has_own_names = True
         with Step("open the mount namespace"):
             return OK, [os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)]
+
+    def own_etc(self, files: dict[str, str]) -> tuple[bytes, list[int]]:
+        """Make a mount namespace with these files in /etc; pass that, and the files."""
+
+        def make() -> list[int]:
+            with Step("mount files of /etc in a mount namespace", _causes.FILES_OF_ETC):
+                return own_etc.make(files)
+
+        with Step("start a child that makes a mount namespace", _causes.STARTING):
+            return in_a_child(make)
 
     def signal(self, key: int, number: int, roots: list[int], spared: list[int]) -> tuple[bytes, list[int]]:
         """Signal what runs in a namespace, and what these commands of the parent have started; tell what there is."""
