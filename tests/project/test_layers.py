@@ -20,6 +20,7 @@ LAYERS = [
     "plugin",
     "_plugin",
     "_isolation _doctor",
+    "_topology",
     "_netns",
     "_child",
     "_leaks",
