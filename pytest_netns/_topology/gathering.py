@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise, product
 from typing import NamedTuple, NoReturn, TypeAlias
 
+from .._errors import is_meant
 from . import model
 from .checks import Refused
 from .errors import TopologyError
@@ -12,6 +13,8 @@ from .model import End, Link, Network, Node, Position
 from .settings import Setting, Unknown, interpret
 from .statements import Statement, Words
 from .words import LINK, NODE
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Given(NamedTuple):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .._errors import is_meant
 from .errors import TopologyError
 from .model import Position
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 LINK_SIGN = "--"
 MARKS = frozenset("[]{},")
