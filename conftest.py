@@ -53,8 +53,7 @@ def _children() -> set[str]:
 
 
 def pytest_configure() -> None:
-    # Hypothesis would call trio's, and not find who refers to what is frozen below. Runs inside of tests inherit this.
-    os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
+    os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"  # trio is not to schedule in another way because Hypothesis is there
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,6 +108,5 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def _quiet_plugins(request: pytest.FixtureRequest) -> None:
     """Set for each run inside a test what pyproject.toml sets for ours: for pytest-asyncio, and without Hypothesis."""
     if "pytester" in request.fixturenames:
-        pytester = request.getfixturevalue("pytester")
-        pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
-        pytester.plugins.append("no:hypothesispytest")
+        request.getfixturevalue("pytester").makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+        request.getfixturevalue("monkeypatch").setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")

@@ -90,7 +90,11 @@ class Line:
             self._fail("a list of names has no links", self._peek(), f"write a group instead: {{{names}}} -- ...")
         settings = self._settings() if self._sees("[") else []
         self._done("'--', or settings such as [router]")
+        seen: set[str] = set()
         for stage in stages:
+            if stage.ends[0].node in seen:
+                self._fail(f"{stage.ends[0].node} is in the list twice", stage.at, "name it once")
+            seen.add(stage.ends[0].node)
             if stage.is_group:
                 self._fail(
                     "a group without a link", stage.at, "names in a statement about nodes have commas: a, b [router]"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from .._errors import NetNSClosedError, is_meant
 from .._netns.factory import Options
+from .._netns.names import Names
 from .build import Builder, sysctls_of
 from .described import Described
 from .host import Host
@@ -16,7 +17,8 @@ from .host import Host
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .plan import Plan
+    from .dns import DNSServer
+    from .plan import Plan, Planned
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -44,6 +46,7 @@ class Topology(Described):
         self._hosts: dict[str, Host] = {}
         self._is_ready = self._is_closed = False
         self._undo = contextlib.ExitStack()
+        self._names: Names | None = None
         super().__init__(text)
 
     def __getitem__(self, name: str) -> Host:
@@ -92,6 +95,23 @@ class Topology(Described):
             host._join(plan, self._hosts.__getitem__)
         timeout = READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(plan.network.links)
         Builder(plan, self._hosts, timeout=timeout).build()
+        self._names = Names({name: addresses for name, one in plan.nodes.items() if (addresses := _addresses(one))})
+        for host in self._hosts.values():
+            host._set_names(self._names)
+
+    def dns(self, name: str) -> DNSServer:
+        """Start a DNS server in a host, which commands in all hosts ask for names that are not those of hosts.
+
+        :param name: the host.
+        :return: the server, which the test tells what to answer; it is closed with the network.
+        :raises NetNSUnsupportedError: dnspython is not installed.
+        """
+        from .dns import DNSServer
+
+        server = DNSServer(self[name])
+        assert self._names is not None
+        self._names.use_servers(server.addresses)
+        return server
 
     def close(self) -> None:
         """Close its hosts, the last that was made first.
@@ -107,6 +127,10 @@ class Topology(Described):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _addresses(planned: Planned) -> list[str]:
+    return [str(interface.ip) for port in planned.ports for interface in port.addresses]
 
 
 class MakeTopology(Protocol):

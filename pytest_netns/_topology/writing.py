@@ -114,11 +114,12 @@ def compose(network: Network) -> list[Line]:
         while links.left() and links.may_go_on(line):
             after = links.index
             _, rights, settings = links.block(line.stages[-1])
-            longer = Line([*line.stages, rights], [*line.settings, settings]) if rights else line
-            if not rights or not links.may_stand_between(longer.names(0) & longer.names(-1)):
+            closing = line.names(0).intersection(end.node for end in rights)
+            if not rights or not links.may_stand_between(closing):
                 links.index = after
                 break
-            line = longer
+            line.stages.append(rights)
+            line.settings.append(settings)
         lines.append(line)
     return lines
 

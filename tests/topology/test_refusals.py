@@ -114,6 +114,7 @@ REFUSED = [
     ("a -- {b -- c}", "--", "'--' where a name belongs", "expected a name"),
     ("a -- {b b}", "b", "b is in the group twice", "name it once"),
     ("{a b} [router]", "{a b}", "a group without a link", "a, b [router]"),
+    ("a, b, a [router]", "a", "a is in the list twice", "name it once"),
     ("a:eth0 [router]", "a:eth0", "an interface without a link", "write the name alone: a"),
     ("a, b -- c", "--", "a list of names has no links", "write a group instead: {a b}"),
     ("a -- b []", "[", "brackets without settings", "leave them out"),

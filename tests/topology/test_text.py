@@ -230,3 +230,23 @@ def test_a_thousand_lines_take_little() -> None:
 def test_a_text_is_text() -> None:
     with pytest.raises(TypeError, match="the text of a network is a str, such as 'client -- server', not 3"):
         parse(3)  # type: ignore[arg-type]
+
+
+def test_the_report_of_a_test_shows_the_error_and_none_of_our_frames(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        from pytest_netns._topology.text import parse
+
+        def test():
+            parse("sw [swtich]")
+    """)
+    result = pytester.runpytest_inprocess("-p", "no:asyncio")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E  *TopologyError: 'swtich' is no setting of a node",
+            "E  *line 1: sw [[]swtich[]]",
+            "E  * ^^^^^^",
+            "E  *did you mean 'switch'[?]",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*_topology/*.py:*")

@@ -45,7 +45,7 @@ class Run:
         self._output = folder / f"output of {suite}"
         command = [*under, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
         # Without the settings and the conftest.py of the project's own tests.
-        command += ["-c", "/dev/null", "--rootdir", str(folder), "--confcutdir", str(HERE)]
+        command += ["-p", "no:hypothesispytest", "-c", "/dev/null", "--rootdir", str(folder), "--confcutdir", str(HERE)]
         command += [f"--basetemp={folder}/temp"]  # the other one is named after the user, who may be another inside
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
