@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from .._errors import is_meant
+from . import model
 from .errors import TopologyError
 from .model import Address, IPNetwork
 from .plan import Plan, Planned, Port, Segment
@@ -42,10 +43,10 @@ def assign_addresses(plan: Plan) -> None:
         if left:
             raise TopologyError(
                 f"{left[0]} is in no network of {name!r}, whose links have "
-                f"{', '.join(str(network) for network in _networks_of(plan.nodes[name])) or 'none'}; "
-                "give the network at the link, as in [192.0.2.0/24]",
+                f"{', '.join(str(network) for network in _networks_of(plan.nodes[name])) or 'none'}",
                 plan.network.text,
-                plan.nodes[name].node.at,
+                plan.nodes[name].node.places.get(str(left[0]), plan.nodes[name].node.at),
+                "give the network at the link, as in [192.0.2.0/24]",
             )
 
 
@@ -70,8 +71,17 @@ def _check_given(plan: Plan) -> None:
         for (network, _), (after, segment) in itertools.pairwise(given):
             if int(after.network_address) <= int(network.broadcast_address):
                 raise TopologyError(
-                    f"the network {after} overlaps with {network} of another link", plan.network.text, segment.at
+                    f"the network {after} overlaps with {network} of another link",
+                    plan.network.text,
+                    _place(plan, after) or segment.at,
+                    "take one that does not, or none, and the next free one is picked",
                 )
+
+
+def _place(plan: Plan, network: IPNetwork) -> model.Position | None:
+    """Return where a network was given last."""
+    places = [link.places[str(network)] for link in plan.network.links if str(network) in link.places]
+    return places[-1] if places else None
 
 
 class _Free(ABC):
@@ -155,4 +165,5 @@ def _check_address(
     elif network.version == 4 and network.num_addresses > 2 and address == network.broadcast_address:
         wrong = f"{address} is the broadcast address of {network}, and of no host"
     if wrong:
-        raise TopologyError(wrong, plan.network.text, port.node.node.at)
+        node = port.node.node
+        raise TopologyError(wrong, plan.network.text, node.places.get(str(address), node.at))

@@ -26,20 +26,28 @@ def segments_of(network: Network, nodes: dict[str, Planned]) -> list[Segment]:
     joined, switches = _Joined(), _Joined()
     for link in network.links:
         kinds = [nodes[end.node].kind for end in link.ends]
+        if (link.access or link.trunk) and model.SWITCH not in kinds:
+            word = "access" if link.access else "trunk"
+            raise TopologyError(
+                f"{word}= is a setting of a link at a switch, and this one joins a {kinds[0]} and a {kinds[1]}",
+                network.text,
+                link.places.get(word, link.at),
+                "say which node is a switch: sw1 [switch]",
+            )
         if link.trunk and kinds != [model.SWITCH, model.SWITCH]:
             raise TopologyError(
-                f"a trunk joins two switches, not a {kinds[0]} and a {kinds[1]}; "
-                "give what is no switch a link for each VLAN, with access=",
+                f"a trunk joins two switches, not a {kinds[0]} and a {kinds[1]}",
                 network.text,
-                link.at,
+                link.places.get("trunk", link.at),
+                "give what is no switch a link for each VLAN, with access=",
             )
         is_between_switches = kinds == [model.SWITCH, model.SWITCH]
         if is_between_switches and not switches.join((link.left.node, 0), (link.right.node, 0)):
             raise TopologyError(
-                "this link closes a ring of switches, in which frames would circle for ever; leave one link out, "
-                "or let a router stand between two of them",
+                "this link closes a ring of switches, in which frames would circle for ever",
                 network.text,
                 link.at,
+                "leave one link out, or let a router stand between two of them",
             )
         for one, other in zip(*(_places(nodes[end.node], link) for end in link.ends), strict=True):
             joined.join(one, other)

@@ -147,6 +147,8 @@ def test_switches_have_no_address() -> None:
         ("a [192.0.2.255]\na -- b [192.0.2.0/24]", "192.0.2.255 is the broadcast address of 192.0.2.0/24", 1),
         ("s1, s2, s3 [switch]\ns1 -- s2 -- s3 -- s1", "this link closes a ring of switches", 2),
         ("s1, s2 [switch]\ns1 -- s2\ns1 -- s2", "this link closes a ring of switches", 3),
+        ("a -- b [access=10]", "access= is a setting of a link at a switch", 1),
+        ("a -- b [trunk=10]", "trunk= is a setting of a link at a switch", 1),
         ("sw [switch]\na -- [trunk=10,20] -- sw", "a trunk joins two switches, not a host and a switch", 2),
         (
             "sw [switch]\nsw -- a [10.0.0.0/24]\nsw -- b [10.0.1.0/24]",
