@@ -148,7 +148,7 @@ class Names:
                     self._fds += received.fds
                     del received.fds[:]
                 except NetNSError as error:
-                    self.trouble = str(error)
+                    self.trouble = getattr(error, "strerror", None) or str(error)
                     return None
                 finally:
                     received.close()

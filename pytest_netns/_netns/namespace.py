@@ -196,8 +196,8 @@ class NetNS(Running):
     def reach(self, address: str, port: int | None = None, *, timeout: float = 5.0) -> float:
         """Assert that an address answers to an ICMP echo, or that a TCP server listens at a port of it.
 
-        What is lost is repeated until the timeout; a connection that is refused fails at once. One that is made is closed
-        at once.
+        What is lost is repeated until the timeout; a connection that is refused fails at once, and one that is made is
+        closed at once.
 
         :param address: an address, one with a link such as ``fe80::1%eth0``, or a host name, of whose addresses one has
             to answer.
