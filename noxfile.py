@@ -49,7 +49,7 @@ def lower_bounds() -> dict[str, str]:
     """Return the lowest version of each package that the tests take, as pyproject.toml says it."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["xdist"], *extras["test"]]
+    lines = [*project["dependencies"], *extras["xdist"], *extras["dns"], *extras["test"]]
     requirements = [Requirement(line) for line in lines]
     return {
         requirement.name: specifier.version

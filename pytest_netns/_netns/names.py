@@ -57,7 +57,7 @@ class Names:
         self._made_from: int | None = None
         self._users = 0
         self._resolv_conf = RESOLV_CONF
-        self.trouble = ""
+        self.trouble: str = ""
         """Why commands do not see them, if so."""
 
     def update(self, addresses: Mapping[str, Iterable[str]]) -> None:
@@ -148,7 +148,7 @@ class Names:
                     self._fds += received.fds
                     del received.fds[:]
                 except NetNSError as error:
-                    self.trouble = str(error)
+                    self.trouble = str(getattr(error, "strerror", None) or error)
                     return None
                 finally:
                     received.close()

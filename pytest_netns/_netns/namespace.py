@@ -197,7 +197,7 @@ class NetNS(Running):
         """Assert that an address answers to an ICMP echo, or that a TCP server listens at a port of it.
 
         What is lost is repeated until the timeout; a connection that is refused fails at once, and one that is made is
-        closed again.
+        closed at once.
 
         :param address: an address, one with a link such as ``fe80::1%eth0``, or a host name, of whose addresses one has
             to answer.

@@ -183,6 +183,38 @@ def test_without_mounts_only_names_are_missing(start: Start) -> None:
     assert "cannot make a directory of names, without privilege over /run/netns: EPERM" in out
 
 
+NAMES = """
+    from pytest_netns._netns.names import Names
+
+    def test_names_and_assertions(netns_pair):
+        left, right = netns_pair
+        names = Names({"server": ("192.0.2.2", "2001:db8::2")})
+        for ns in netns_pair:
+            ns._set_names(names)
+        assert left.reach("server") > 0
+        with right.create_server(("server", 80)):
+            assert left.reach("server", 80) > 0
+        left.blocked("server", 81, by="reset")
+        print(left.run(["cat", "/etc/hosts"], capture_output=True, text=True, check=True).stdout)
+"""
+
+
+@pytest.mark.parametrize("userns", ["resident", "process"])
+def test_names_and_assertions_of_an_ordinary_user(start: Start, userns: str) -> None:
+    out, _ = start(NAMES, "-s", f"--netns-userns={userns}").communicate()
+    assert "192.0.2.2\tserver\n" in out
+    assert " 1 passed in " in out.splitlines()[-1], out
+
+
+def test_without_mounts_only_commands_find_no_names(start: Start) -> None:
+    out, _ = start(NAMES, "-s", under=denied("mount")).communicate()
+    assert "\tserver\n" not in out
+    assert " 1 passed, 1 warning in " in out.splitlines()[-1], out
+    assert (
+        "commands did not find the hosts of a network by name: namespace 'left': cannot mount files of /etc" in out
+    ), out
+
+
 def test_off_says_what_is_missing(start: Start) -> None:
     out, _ = start(SUITE, "-k", "test_sysctl", "--netns-userns=off").communicate()
     assert "cannot create a namespace without privilege, nor a user namespace that gives it: EPERM" in out

@@ -127,7 +127,7 @@ class ResidentMode(Supervisor):
         try:
             self._ask(requests.request(requests.OWN_ETC, dict(files)), received, handle.child_timeout, handle)
         except NetNSError as error:
-            self.without_own_etc: str = self.without_own_etc or str(error)
+            self.without_own_etc: str = self.without_own_etc or str(getattr(error, "strerror", None) or error)
             raise
 
     def signal(
