@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from ._netns.namespace import MakeNetNS, NetNS
     from ._netns.sysctl import Sysctl
+    from ._topology.dns import DNSServer, Query
     from ._topology.errors import TopologyError
     from ._topology.host import Host, Interface
     from ._topology.pair import NetNSPair
@@ -37,6 +38,7 @@ __all__ = [
     "ChildModeError",
     "ChildModeName",
     "ChildProtocolError",
+    "DNSServer",
     "Host",
     "Interface",
     "MakeNetNS",
@@ -52,6 +54,7 @@ __all__ = [
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
+    "Query",
     "Sysctl",
     "Topology",
     "TopologyError",
@@ -77,6 +80,8 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "ChildModeName": "_child.mode_names",
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
+            "DNSServer": "_topology.dns",
+            "Query": "_topology.dns",
             "Host": "_topology.host",
             "Interface": "_topology.host",
             "MakeTopology": "_topology.topology",

@@ -17,7 +17,7 @@ import pytest_netns
 from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
-NETWORKS = {"Host", "Interface", "MakeTopology", "NetNSPair", "Topology", "TopologyError"}
+NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "NetNSPair", "Query", "Topology", "TopologyError"}
 OTHERS = {"MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
 
 

@@ -44,6 +44,9 @@ class Query(NamedTuple):
     """The address that it came from."""
 
 
+Query.__module__ = "pytest_netns"
+
+
 class DNSServer:
     """A DNS server inside a namespace, over UDP and TCP, that knows what a test tells it.
 
@@ -55,6 +58,8 @@ class DNSServer:
     :raises NetNSUnsupportedError: dnspython is not installed.
     :raises OSError: an address cannot be bound.
     """
+
+    __module__ = "pytest_netns"
 
     def __init__(self, ns: NetNS, addresses: Iterable[str] = ()) -> None:
         try:

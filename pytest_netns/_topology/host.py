@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .._errors import is_meant
+from .._errors import NetNSOSError, is_meant
 from .._linux import rtnetlink, syscalls
 from .._netns.namespace import NetNS
 from . import requests
 from .channel import GONE, Channel
+from .paths import end_of, follow
 
 if TYPE_CHECKING:
     from .plan import IPInterface, Plan, Planned, Port
@@ -114,12 +116,13 @@ class Host(NetNS):
 
     _plan: Plan
     _planned: Planned
+    _find: Callable[[str], Host]
     interfaces: Mapping[str, Interface]
     """Its interfaces by name, in the order of the text."""
 
     def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
         """Tell it to which network it belongs; its label is the name of its node."""
-        self._plan, self._planned = plan, plan.nodes[self.label]
+        self._plan, self._planned, self._find = plan, plan.nodes[self.label], find
         self.interfaces = MappingProxyType({port.name: Interface(port, find) for port in self._planned.ports})
 
     @property
@@ -149,6 +152,34 @@ class Host(NetNS):
                 if one.version == version:
                     return str(one.ip)
         raise ValueError(f"{self.kind} {self.label!r} has no address of IPv{version}")
+
+    def route_to(self, address: str) -> list[str]:
+        """Follow the routes to an address, as the hosts of the network have them now; no packet is sent.
+
+        :param address: an address, or the name of a host.
+        :return: the names of the hosts on the way, the last of which has the address; empty if this one has it.
+        :raises NetNSOSError: the way ends before, which the text explains; its errno is that of the kernel, or
+            ``EHOSTUNREACH``.
+        """
+        steps = list(follow(self, self._address_of(address)))
+        names = [step.host.label for step in steps[1:]]
+        if steps[-1].way.is_local:
+            return names
+        number = steps[-1].way.number or errno.EHOSTUNREACH
+        where = f"at {steps[-1].host.label!r}, after {', '.join(names)}" if names else "here"
+        raise NetNSOSError(number, f"{self}: the way to {address} ends {where}: {end_of(steps)}")
+
+    def _address_of(self, name: str) -> str:
+        return self._find(name).ip if name in self._plan.nodes else name
+
+    def _owner_of(self, address: str) -> Host | None:
+        name = self._plan.owners().get(address)
+        return None if name is None else self._find(name)
+
+    def _explain(self, address: str) -> list[str]:
+        steps = list(follow(self, address))
+        names = " -> ".join(step.host.label for step in steps)
+        return [f"by the routes: {names}" + ("" if steps[-1].way.is_local else f"; there, {end_of(steps)}")]
 
     def crash(self) -> None:
         """Let it fail as by a power cut: its processes are killed, and its links stay up and silent.

@@ -84,3 +84,12 @@ class Plan:
     segments: list[Segment]
     has_ipv6: bool = True
     """Whether the kernel has IPv6 at all."""
+
+    def owners(self) -> dict[str, str]:
+        """Return the node that has each address."""
+        return {
+            str(interface.ip): name
+            for name, planned in self.nodes.items()
+            for port in planned.ports
+            for interface in port.addresses
+        }

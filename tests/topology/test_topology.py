@@ -14,6 +14,7 @@ from pytest_netns import (
     MakeNetNS,
     MakeTopology,
     NetNSClosedError,
+    NetNSOSError,
     NetNSPair,
     NetNSTimeoutError,
     NetNSUnsupportedError,
@@ -249,3 +250,40 @@ def test_what_is_not_ready_in_time_is_named(make_netns: MakeNetNS) -> None:
         channel.wait({7: "eth0 of 'a'"}, {}, syscalls.monotonic() + 0.05)
     with pytest.raises(NetNSTimeoutError, match=r"the address of 'a'$"):
         channel.wait({}, {b"1": "the address of 'a'"}, syscalls.monotonic() + 0.05)
+
+
+@pytest.mark.netns_topology("client -- r1 -- r2 -- server")
+def test_the_hops_to_an_address(netns_topology: Topology) -> None:
+    net = netns_topology
+    for goal in ("server", net["server"].ip, net["server"].ip6):
+        assert net["client"].route_to(goal) == ["r1", "r2", "server"]
+    assert net["client"].route_to("client") == []
+    net["r2"].interfaces["eth1"].down()
+    with pytest.raises(
+        NetNSOSError, match=r"the way to server ends at 'r2', after r1, r2: there is no route to 10.0.3.2"
+    ):
+        net["client"].route_to("server")
+
+
+@pytest.mark.netns_topology("client -- r1 -- server")
+def test_hops_that_lead_in_a_circle_or_to_nobody(netns_topology: Topology) -> None:
+    net = netns_topology
+    with pytest.raises(
+        NetNSOSError, match="the way to 10.0.1.9 ends here: the route goes directly on eth0 .* no host of"
+    ):
+        net["client"].route_to("10.0.1.9")
+    with pytest.raises(NetNSOSError, match=r"ends at 'r1', after r1: there is no route to 203.0.113.1"):
+        net["client"].route_to("203.0.113.1")
+    net["r1"].ipr.route("add", dst="203.0.113.0/24", gateway=net["client"].ip)
+    with pytest.raises(
+        NetNSOSError, match="ends at 'r1', after r1: the route goes through 10.0.1.1 .* which is back to client"
+    ):
+        net["client"].route_to("203.0.113.1")
+
+
+@pytest.mark.netns_topology("client -- r1 -- server")
+def test_who_is_not_reached_is_told_where_the_way_ends(netns_topology: Topology) -> None:
+    net = netns_topology
+    net["r1"].interfaces["eth1"].down()
+    with pytest.raises(AssertionError, match=r"by the routes: client -> r1; there, there is no route to 10.0.2.2"):
+        net["client"].reach(net["server"].ip, timeout=0.2)
