@@ -6,7 +6,6 @@ import contextlib
 import errno
 import itertools
 import posix
-import select
 import signal
 import subprocess
 import threading
@@ -21,7 +20,7 @@ from .._linux import entering, proc, syscalls
 from .._multiprocessing_parts import helpers
 from .nsenter import Through
 from .outputs import READ_TIMEOUT, unread
-from .starter import Command, Starter
+from .starter import Command, Starter, wait
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -79,6 +78,13 @@ class Processes:
         return pidfds if self._through is None else pidfds | self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+        return self.start(args, kwargs, [])
+
+    def start(self, args: Any, kwargs: dict[str, Any], started: list[Command]) -> subprocess.Popen[Any]:
+        """Start a command.
+
+        :param started: gets it, also where a signal handler raises before this returns.
+        """
         if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
             self._starter, self._lock, self._pid = None, threading.RLock(), posix.getpid()
         with self._lock:
@@ -87,7 +93,7 @@ class Processes:
             if self._starter is None:
                 self._starter = self._make_starter()
             starter = self._starter
-        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, args, kwargs))
+        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, args, kwargs, started))
         return process
 
     def _make_starter(self) -> Starter:
@@ -99,7 +105,9 @@ class Processes:
                 return Starter(lambda: None)
             return Starter(lambda: entering.enter(self._handle.fd, self._handle))
 
-    def _start(self, starter: Starter, args: Any, kwargs: dict[str, Any]) -> subprocess.Popen[Any]:
+    def _start(
+        self, starter: Starter, args: Any, kwargs: dict[str, Any], started: list[Command]
+    ) -> subprocess.Popen[Any]:
         if self._through is None:
             process: subprocess.Popen[Any] = subprocess.Popen(args, **kwargs)
         else:
@@ -109,6 +117,7 @@ class Processes:
         command = Command(process, starter.is_child(process.pid))
         self._commands.append(command)  # before anything can fail
         command.watch()
+        started.append(command)
         return process
 
     def run(
@@ -147,6 +156,25 @@ class Processes:
             result.check_returncode()
         return result
 
+    def settle(self) -> None:
+        """Wait until what is to be started is started, also where a signal handler has raised meanwhile."""
+        if self._starter is not None:
+            self._starter.settle(READ_TIMEOUT)
+
+    def discard(self, command: Command) -> None:
+        """Close the pipes of a command that has ended, and let go of it."""
+        self._close_pipes(command)
+        if not command.is_running():
+            self._forget(command.process)
+
+    def _close_pipes(self, command: Command) -> None:
+        """Close the pipes of a command, and tell what nobody has read."""
+        if command.let_go is not None:
+            command.let_go()
+        elif isinstance(command.process, Popen):  # and not what a test has put in its place
+            for title, text in unread(command.process, self._handle):
+                self._on_output(title, text)
+
     def _forget(self, process: subprocess.Popen[Any]) -> None:
         for command in [command for command in self._commands if command.process is process]:
             with contextlib.suppress(ValueError):  # another thread closes the namespace
@@ -167,15 +195,14 @@ class Processes:
             return
         self._unseen = None
         try:
+            self.settle()
             self._end()
         except BaseException:
             for command in self._commands:  # who does not want to wait for them does not want them either
                 command.signal(signal.SIGKILL)
             raise
         for command in self._commands:
-            if isinstance(command.process, Popen):  # and not what a test has put in its place
-                for title, text in unread(command.process, self._handle):
-                    self._on_output(title, text)
+            self._close_pipes(command)
         if self._unseen is not None:
             raise self._unseen
         if self._starter is not None and not self._starter.close(READ_TIMEOUT):
@@ -214,7 +241,7 @@ class Processes:
             commands, others = self._signal(0)
             if not commands and not others:
                 return
-            _wait(commands, min(pause, self._kill_at - syscalls.monotonic()))
+            wait(commands, min(pause, self._kill_at - syscalls.monotonic()))
             pause = min(2 * pause, LAST_PAUSE)
         self._kill()
 
@@ -253,15 +280,6 @@ class Processes:
             return running, []
         self._strays = strays or self._strays
         return running, others
-
-
-def _wait(commands: list[Command], timeout: float) -> None:
-    """Wait until one of these has ended, or for a time in seconds."""
-    pidfds = [command.pidfd for command in commands if command.pidfd is not None]
-    poll = select.poll()
-    for pidfd in pidfds:
-        poll.register(pidfd, select.POLLIN)
-    poll.poll(max(0, timeout) * 1000)
 
 
 def _named(pids: list[int]) -> str:
