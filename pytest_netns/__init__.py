@@ -19,10 +19,14 @@ if TYPE_CHECKING:
         NetNSPermissionError,
         NetNSTimeoutError,
         NetNSUnsupportedError,
+        ProgramDiedError,
         UnpicklableError,
     )
+    from ._netns.listening import listening
     from ._netns.namespace import MakeNetNS, NetNS
+    from ._netns.notified import inherited, notified
     from ._netns.sysctl import Sysctl
+    from ._netns.written import output
 
     __version__: str
 
@@ -44,8 +48,13 @@ __all__ = [
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
+    "ProgramDiedError",
     "Sysctl",
     "UnpicklableError",
+    "inherited",
+    "listening",
+    "notified",
+    "output",
 ]
 
 
@@ -68,6 +77,10 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
             "Sysctl": "_netns.sysctl",
+            "inherited": "_netns.notified",
+            "listening": "_netns.listening",
+            "notified": "_netns.notified",
+            "output": "_netns.written",
         }
         return getattr(import_module(f"{__name__}.{where.get(name, '_errors')}"), name)
 

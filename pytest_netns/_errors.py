@@ -28,6 +28,7 @@ __all__ = [
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
+    "ProgramDiedError",
     "UnpicklableError",
     "from_errno",
 ]
@@ -75,6 +76,10 @@ class ChildDiedError(NetNSError, ChildProcessError):
 
 class ChildProtocolError(NetNSError, OSError):
     """A child answered something that is not an answer."""
+
+
+class ProgramDiedError(NetNSError, ChildProcessError):
+    """A program ended before it was ready."""
 
 
 class ChildModeError(NetNSError, ValueError):

@@ -23,6 +23,7 @@ BUILTINS: dict[type[_errors.NetNSError], type[Exception]] = {
     _errors.NetNSPermissionError: PermissionError,
     _errors.NetNSTimeoutError: TimeoutError,
     _errors.NetNSUnsupportedError: OSError,
+    _errors.ProgramDiedError: ChildProcessError,
     _errors.UnpicklableError: TypeError,
 }
 
