@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NetNSTimeoutError,
         NetNSUnsupportedError,
         ProgramDiedError,
+        RulesetError,
         UnpicklableError,
     )
     from ._netns.listening import listening
@@ -49,6 +50,7 @@ __all__ = [
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
     "ProgramDiedError",
+    "RulesetError",
     "Sysctl",
     "UnpicklableError",
     "inherited",

@@ -29,6 +29,7 @@ __all__ = [
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
     "ProgramDiedError",
+    "RulesetError",
     "UnpicklableError",
     "from_errno",
 ]
@@ -80,6 +81,10 @@ class ChildProtocolError(NetNSError, OSError):
 
 class ProgramDiedError(NetNSError, ChildProcessError):
     """A program ended before it was ready."""
+
+
+class RulesetError(NetNSError, ValueError):
+    """nft(8) does not take a ruleset."""
 
 
 class ChildModeError(NetNSError, ValueError):

@@ -1,4 +1,4 @@
-"""A namespace in which servers and other programs are waited for."""
+"""A namespace in which servers and other programs are waited for, and rules are set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
 class Programs(Running):
-    """A namespace in which servers and other programs are waited for."""
+    """A namespace in which servers and other programs are waited for, and rules are set."""
 
     def wait_listening(
         self, port: int, kind: str = "tcp", address: str | None = None, timeout: float = READY_TIMEOUT
@@ -56,3 +56,17 @@ class Programs(Running):
 
         options: dict[str, Any] = {**kwargs}
         return await async_programs.popen(self, self._processes, args, options)
+
+    def nft(self, ruleset: str) -> None:
+        """Apply a ruleset of nftables in the namespace, the whole of it or nothing, by ``nft -f``.
+
+        It adds to what there is; let it begin with ``flush ruleset`` to have nothing else.
+
+        :param ruleset: as nft(8) reads it from a file.
+        :raises RulesetError: nft does not take it; the text has its message, with the line in question.
+        :raises NetNSUnsupportedError: there is no nft(8).
+        """
+        self._checked_fd()
+        from . import nftables
+
+        nftables.apply(self, ruleset)

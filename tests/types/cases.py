@@ -131,3 +131,8 @@ async def commands_of_asyncio(ns: NetNS) -> None:
     assert_type(process, asyncio.subprocess.Process)
     await ns.async_popen("cat", shell=True)
     await ns.async_popen(["cat"], text=True)  # type: ignore[call-arg]
+
+
+def rules(ns: NetNS) -> None:
+    ns.nft("flush ruleset")
+    ns.nft(b"flush ruleset")  # type: ignore[arg-type]
