@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
 
 # What leans most on pytest, pytest-xdist, pyroute2 and the event loops. The rest of the tests are about Linux and us.
-LEANING = ("plugin", "settings", "xdist", "netlink", "pyroute2", "sockets_async")
+LEANING = ("plugin", "settings", "xdist", "netlink", "pyroute2", "sockets_async", "async_programs")
 DIST = Path("dist")
 
 nox.needs_version = ">=2024.10"

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
         NetNSPermissionError,
         NetNSTimeoutError,
         NetNSUnsupportedError,
+        ProgramDiedError,
+        RulesetError,
         UnpicklableError,
     )
+    from ._netns.listening import listening
     from ._netns.namespace import MakeNetNS, NetNS
+    from ._netns.notified import inherited, notified
     from ._netns.sysctl import Sysctl
+    from ._netns.written import output
     from ._topology.dns import DNSServer, Query
     from ._topology.errors import TopologyError
     from ._topology.host import Host, Interface
@@ -54,11 +59,17 @@ __all__ = [
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
+    "ProgramDiedError",
     "Query",
+    "RulesetError",
     "Sysctl",
     "Topology",
     "TopologyError",
     "UnpicklableError",
+    "inherited",
+    "listening",
+    "notified",
+    "output",
 ]
 
 
@@ -89,6 +100,10 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "Sysctl": "_netns.sysctl",
             "Topology": "_topology.topology",
             "TopologyError": "_topology.errors",
+            "inherited": "_netns.notified",
+            "listening": "_netns.listening",
+            "notified": "_netns.notified",
+            "output": "_netns.written",
         }
         return getattr(import_module(f"{__name__}.{where.get(name, '_errors')}"), name)
 

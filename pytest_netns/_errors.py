@@ -28,6 +28,8 @@ __all__ = [
     "NetNSPermissionError",
     "NetNSTimeoutError",
     "NetNSUnsupportedError",
+    "ProgramDiedError",
+    "RulesetError",
     "UnpicklableError",
     "from_errno",
 ]
@@ -75,6 +77,14 @@ class ChildDiedError(NetNSError, ChildProcessError):
 
 class ChildProtocolError(NetNSError, OSError):
     """A child answered something that is not an answer."""
+
+
+class ProgramDiedError(NetNSError, ChildProcessError):
+    """A program ended before it was ready."""
+
+
+class RulesetError(NetNSError, ValueError):
+    """nft(8) does not take a ruleset."""
 
 
 class ChildModeError(NetNSError, ValueError):

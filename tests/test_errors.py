@@ -23,6 +23,8 @@ BUILTINS: dict[type[_errors.NetNSError], type[Exception]] = {
     _errors.NetNSPermissionError: PermissionError,
     _errors.NetNSTimeoutError: TimeoutError,
     _errors.NetNSUnsupportedError: OSError,
+    _errors.ProgramDiedError: ChildProcessError,
+    _errors.RulesetError: ValueError,
     _errors.UnpicklableError: TypeError,
 }
 

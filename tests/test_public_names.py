@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import FunctionType
 from typing import get_args
 
 import pytest
@@ -19,12 +20,13 @@ from pytest_netns import NetNSTimeoutError, _child, _errors
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
 NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "NetNSPair", "Query", "Topology", "TopologyError"}
 OTHERS = {"MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
+FUNCTIONS = {"inherited", "listening", "notified", "output"}
 
 
 @pytest.mark.parametrize("name", sorted(set(pytest_netns.__all__) - TYPES))
-def test_each_class_is_there_and_is_its_own(name: str) -> None:
+def test_each_class_and_function_is_there_and_is_its_own(name: str) -> None:
     value = getattr(pytest_netns, name)
-    assert isinstance(value, type)
+    assert isinstance(value, FunctionType if name in FUNCTIONS else type)
     assert value.__qualname__ == name
     assert value.__module__ == "pytest_netns"
 
@@ -68,6 +70,7 @@ def test_the_types_of_child_modes_name_them_all() -> None:
 def test_all_is_complete_and_sorted() -> None:
     errors = {name for name, value in vars(_errors).items() if isinstance(value, type)}
     assert set(pytest_netns.__all__) == errors | TYPES | OTHERS
+    assert set(pytest_netns.__all__) == errors | TYPES | FUNCTIONS | {"MakeNetNS", "NetNS", "Sysctl"}
     assert pytest_netns.__all__ == sorted(pytest_netns.__all__)
 
 

@@ -37,6 +37,7 @@ MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 0x20, 0x1000, 0x2000, 0x400
 MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 18, 1 << 19, 1 << 20
 MNT_DETACH = 2  # umount2(2)
 PR_SET_PDEATHSIG = 1  # prctl(2)
+SPLICE_F_NONBLOCK = 2  # splice(2)
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914  # netdevice(7)
 SIOCGSKNS = 0x894C  # <linux/sockios.h>: the network namespace of a socket, as a descriptor
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
@@ -62,6 +63,11 @@ def keep(owner: list[Any], function: Callable[..., Any], *arguments: Any) -> Non
     ``fdpass``.
     """
     owner.extend(itertools.starmap(function, (arguments,)))
+
+
+def keep_each(owner: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
+    """Do as :func:`keep` for a function that returns several, such as pipe2(2)."""
+    owner.extend(itertools.chain.from_iterable(itertools.starmap(function, (arguments,))))
 
 
 def close_all(fds: list[int]) -> None:
@@ -243,6 +249,16 @@ def open_pidfd(pid: int) -> int | None:
         if error.errno in (errno.ENOSYS, errno.EPERM):
             return None
         raise
+
+
+def tee(source: int, target: int, count: int) -> int:
+    """Copy what is in a pipe to another one, without taking it, and return how many bytes that were (tee(2)).
+
+    :raises BlockingIOError: there is nothing in it.
+    """
+    copied: int = _libc().tee(source, target, count, SPLICE_F_NONBLOCK)
+    _checked(copied)
+    return copied
 
 
 def copy_descriptor(pidfd: int, number: int) -> int:

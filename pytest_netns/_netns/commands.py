@@ -6,7 +6,6 @@ import contextlib
 import errno
 import itertools
 import posix
-import select
 import signal
 import subprocess
 import threading
@@ -23,7 +22,7 @@ from . import mounts
 from .names import Maker, Names
 from .nsenter import Through
 from .outputs import READ_TIMEOUT, unread
-from .starter import Command, Starter
+from .starter import Command, Starter, wait
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -81,6 +80,13 @@ class Processes:
         return pidfds | names if self._through is None else pidfds | names | self._through.descriptors()
 
     def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+        return self.start(args, kwargs, [])
+
+    def start(self, args: Any, kwargs: dict[str, Any], started: list[Command]) -> subprocess.Popen[Any]:
+        """Start a command.
+
+        :param started: gets it, also where a signal handler raises before this returns.
+        """
         if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
             self._starter, self._lock, self._pid = None, threading.RLock(), posix.getpid()
         with self._lock:
@@ -90,7 +96,7 @@ class Processes:
                 self._starter = self._make_starter()
             starter = self._starter
         surroundings = None if self.names is None else mounts.of_caller()
-        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, surroundings, args, kwargs))
+        process: subprocess.Popen[Any] = starter.call(lambda: self._start(starter, surroundings, args, kwargs, started))
         return process
 
     def _make_starter(self) -> Starter:
@@ -109,7 +115,12 @@ class Processes:
         return self._others.mounts if own is None else own
 
     def _start(
-        self, starter: Starter, surroundings: mounts.Surroundings | None, args: Any, kwargs: dict[str, Any]
+        self,
+        starter: Starter,
+        surroundings: mounts.Surroundings | None,
+        args: Any,
+        kwargs: dict[str, Any],
+        started: list[Command],
     ) -> subprocess.Popen[Any]:
         if self._through is None:
             fd = None if surroundings is None else self._mounts()
@@ -123,6 +134,7 @@ class Processes:
         command = Command(process, starter.is_child(process.pid))
         self._commands.append(command)  # before anything can fail
         command.watch()
+        started.append(command)
         return process
 
     def run(
@@ -161,6 +173,25 @@ class Processes:
             result.check_returncode()
         return result
 
+    def settle(self) -> None:
+        """Wait until what is to be started is started, also where a signal handler has raised meanwhile."""
+        if self._starter is not None:
+            self._starter.settle(READ_TIMEOUT)
+
+    def discard(self, command: Command) -> None:
+        """Close the pipes of a command that has ended, and let go of it."""
+        self._close_pipes(command)
+        if not command.is_running():
+            self._forget(command.process)
+
+    def _close_pipes(self, command: Command) -> None:
+        """Close the pipes of a command, and tell what nobody has read."""
+        if command.let_go is not None:
+            command.let_go()
+        elif isinstance(command.process, Popen):  # and not what a test has put in its place
+            for title, text in unread(command.process, self._handle):
+                self._on_output(title, text)
+
     def _forget(self, process: subprocess.Popen[Any]) -> None:
         for command in [command for command in self._commands if command.process is process]:
             with contextlib.suppress(ValueError):  # another thread closes the namespace
@@ -181,15 +212,14 @@ class Processes:
             return
         self._unseen = None
         try:
+            self.settle()
             self._end()
         except BaseException:
             for command in self._commands:  # who does not want to wait for them does not want them either
                 command.signal(signal.SIGKILL)
             raise
         for command in self._commands:
-            if isinstance(command.process, Popen):  # and not what a test has put in its place
-                for title, text in unread(command.process, self._handle):
-                    self._on_output(title, text)
+            self._close_pipes(command)
         if self._unseen is not None:
             raise self._unseen
         if self._starter is not None and not self._starter.close(READ_TIMEOUT):
@@ -238,7 +268,7 @@ class Processes:
             commands, others = self._signal(0)
             if not commands and not others:
                 return
-            _wait(commands, min(pause, self._kill_at - syscalls.monotonic()))
+            wait(commands, min(pause, self._kill_at - syscalls.monotonic()))
             pause = min(2 * pause, LAST_PAUSE)
         self._kill()
 
@@ -277,15 +307,6 @@ class Processes:
             return running, []
         self._strays = strays or self._strays
         return running, others
-
-
-def _wait(commands: list[Command], timeout: float) -> None:
-    """Wait until one of these has ended, or for a time in seconds."""
-    pidfds = [command.pidfd for command in commands if command.pidfd is not None]
-    poll = select.poll()
-    for pidfd in pidfds:
-        poll.register(pidfd, select.POLLIN)
-    poll.poll(max(0, timeout) * 1000)
 
 
 def _named(pids: list[int]) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket as stdlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._child import check_mode
 from .._child.modes import Modes
 from .._errors import NetNSError, from_errno, is_meant
-from .._linux import entering, fdpass
+from .._linux import entering
 from . import sockets as handed_out
-from .running import Running
+from .programs import Programs
 from .sysctl import Sysctl
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class MakeNetNS(Protocol):
 MakeNetNS.__module__ = "pytest_netns"  # not in its body, where it would be a part of the protocol
 
 
-class NetNS(Running):
+class NetNS(Programs):
     """A network namespace that this process holds by a descriptor, and everything that was opened in it.
 
     It is made by the fixtures, and closed by them; it is a context manager too. After ``close()`` any use but of its
@@ -74,45 +73,6 @@ class NetNS(Running):
         return super().__new__(cls)
 
     # Sockets
-
-    def socket(
-        self,
-        family: int = stdlib.AF_INET,
-        type: int = stdlib.SOCK_STREAM,
-        proto: int = 0,
-        *,
-        child_mode: ChildModeName | None = None,
-    ) -> stdlib.socket:
-        """Make a socket in the namespace, with the arguments of ``socket.socket``.
-
-        :param child_mode: how the child is started that makes it; by default :attr:`child_mode`.
-        :return: a plain socket, close-on-exec, owned by the caller; what the caller leaves open is closed with the
-            namespace.
-        :raises NetNSError: it cannot be made.
-        """
-        return self.sockets(((family, type, proto),), child_mode=child_mode)[0]
-
-    def sockets(
-        self, specs: Iterable[tuple[int, ...]], *, child_mode: ChildModeName | None = None
-    ) -> list[stdlib.socket]:
-        """Make many sockets with one child.
-
-        :param specs: for each socket a tuple of up to three, the first arguments of :meth:`socket`.
-        :param child_mode: as of :meth:`socket`.
-        :return: the sockets, in the order of the specs; as of :meth:`socket`. Either all are made or none.
-        :raises NetNSError: one cannot be made.
-        :raises TypeError: a spec is none; or ``ValueError``, if a number in it is out of range.
-        """
-        self._checked_fd()
-        asked = handed_out.checked_specs(specs)
-        mode = self._modes[self.child_mode if child_mode is None else check_mode(child_mode)]
-        received = fdpass.Received()
-        try:
-            mode.sockets(self._handle, asked, received)
-            return self._sockets.adopt(received, asked, self._handle)
-        except BaseException:
-            received.close()
-            raise
 
     def create_server(
         self,

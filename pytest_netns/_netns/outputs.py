@@ -32,10 +32,11 @@ def unread(process: subprocess.Popen[Any], where: object) -> Iterator[tuple[str,
         text = _finish(stream, is_read=name != "stdin")
         if text:
             how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
-            yield f"{name} of `{_command_line(process.args)}` in {where}, {how},", text[-OUTPUT_LIMIT:]
+            yield f"{name} of `{command_line(process.args)}` in {where}, {how},", text[-OUTPUT_LIMIT:]
 
 
-def _command_line(args: Any) -> str:
+def command_line(args: Any) -> str:
+    """Return a command as a shell would take it, the end of a long one left out."""
     is_one = isinstance(args, (str, bytes, os.PathLike))
     line = os.fsdecode(args) if is_one else shlex.join(map(os.fsdecode, args))
     return textwrap.shorten(line, TITLE_LENGTH, placeholder=" ...")

@@ -15,7 +15,7 @@ from .._child import CALL_MODES, check_mode
 from .._child.protocol import Call
 from .._errors import is_meant
 from .._linux import entering
-from .lifetime import Lifetime
+from .endpoints import Endpoints
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
+READY_TIMEOUT = 10.0  # seconds
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Running(Lifetime):
+class Running(Endpoints):
     """A namespace in which functions, threads and commands run."""
 
     def enter(self) -> AbstractContextManager[None]:
@@ -176,14 +178,26 @@ class Running(Lifetime):
     def popen(self, args: types.Command, **kwargs: Unpack[types.PopenBytes]) -> subprocess.Popen[bytes]: ...
     @overload
     def popen(self, args: types.Command, **kwargs: Unpack[types.PopenEither]) -> subprocess.Popen[Any]: ...
-    def popen(self, args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
+    def popen(
+        self, args: Any, *, ready: Any = None, ready_timeout: float = READY_TIMEOUT, **kwargs: Any
+    ) -> subprocess.Popen[Any]:
         """Start a command in the namespace, with the arguments of ``subprocess.Popen``.
 
+        :param ready: wait until the command is ready: what :func:`listening`, :func:`output`, :func:`notified` or
+            :func:`inherited` returns, a function without arguments that then returns something true, or a list of
+            these, all of which are waited for. By default it returns as soon as the command runs.
+        :param ready_timeout: how long that may take, in seconds.
         :return: the process, owned by the caller; one that still runs when the namespace is closed gets SIGTERM, and
             two seconds later SIGKILL, with what it has started. What it wrote to a pipe and nobody has read is in the
             report of a failed test.
         :raises OSError: as ``subprocess.Popen``.
+        :raises ProgramDiedError: it ended before it was ready.
+        :raises NetNSTimeoutError: it was not ready in time; it has been ended.
         """
         self._checked_fd()
         check_command(args)
-        return self._processes.popen(args, **kwargs)
+        if ready is None:
+            return self._processes.popen(args, **kwargs)
+        from . import waiting
+
+        return waiting.popen(waiting.Program(self, self._processes, ready, ready_timeout), args, kwargs)

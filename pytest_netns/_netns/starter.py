@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import posix
 import queue
+import select
 import signal
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
-from .._child.background import Background
+from .._child.background import Background, shielded
 from .._linux import proc, syscalls
+
+LONG = 1e6  # seconds: threading.TIMEOUT_MAX, the most that a lock takes, is 9 of these or more
 
 
 class Command:
@@ -27,15 +30,26 @@ class Command:
         self.process = process
         self.is_child = is_child
         self.pidfd: int | None = None
+        self.let_go: Callable[[], object] | None = None
+        """What closes its pipes, where an event loop has them."""
 
     def watch(self) -> None:
         """Open the descriptor; without one, it is signalled by its pid, which is its own until it is reaped."""
-        if self.is_running():
+        if self.is_child and self.process.poll() is None:
             with contextlib.suppress(OSError):
                 self.pidfd = syscalls.open_pidfd(self.process.pid)
 
     def is_running(self) -> bool:
-        return self.is_child and self.process.poll() is None
+        """Whether it runs; if not, it has been reaped.
+
+        ``Popen.poll`` loses its lock, and never says again that the process has ended, where a signal handler raises in
+        it; so it is only asked when there is something to be told, and in a thread of its own.
+        """
+        if not self.is_child or self.process.returncode is not None:
+            return False
+        if self.pidfd is not None and not _is_readable(self.pidfd):
+            return True
+        return shielded(self.process.poll) is None
 
     def signal(self, number: int) -> None:
         if self.is_running():
@@ -51,6 +65,64 @@ class Command:
             posix.close(pidfd)
 
 
+def wait(commands: list[Command], timeout: float) -> None:
+    """Wait until one of these has ended, or for a time in seconds."""
+    pidfds = [command.pidfd for command in commands if command.pidfd is not None]
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    poll.poll(max(0, timeout) * 1000)
+
+
+def _is_readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Task:
+    """A function that another thread calls.
+
+    Not a ``concurrent.futures.Future``: if a signal handler raises while one is waited for, so may its lock.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._returned: list[Any] = []
+        self._raised: list[BaseException] = []
+        self._running = _thread.allocate_lock()
+        self._running.acquire()
+        self._has_ended = False
+
+    def run(self) -> None:
+        try:
+            self._returned.append(self._function())
+        except BaseException as error:
+            self._raised.append(error)
+        self._has_ended = True
+        self._running.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end; return whether it has ended, within a timeout in seconds."""
+        if not self._has_ended and self._running.acquire(timeout=timeout):
+            self._running.release()
+        return self._has_ended
+
+    def result(self) -> Any:
+        """Wait for its end; return what the function has returned, or raise what it has raised.
+
+        A signal handler that raises does so when it has ended: what it starts is not to start later.
+        """
+        try:
+            self.wait(LONG)
+        except BaseException:
+            self.wait(LONG)
+            raise
+        if self._raised:
+            raise self._raised.pop()  # whose frames refer to this object
+        return self._returned.pop()
+
+
 class Starter:
     """A thread that starts commands, inside a namespace.
 
@@ -62,7 +134,7 @@ class Starter:
     """
 
     def __init__(self, begin: Callable[[], object]) -> None:
-        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread = Background(self._run)
         self._thread.wait(0)
         try:
@@ -72,18 +144,20 @@ class Starter:
             raise
 
     def call(self, task: Callable[[], Any]) -> Any:
-        future: Future[Any] = Future()
-        self._tasks.put((future, task))
-        return future.result()
+        called = Task(task)
+        self._tasks.put(called)
+        return called.result()
+
+    def settle(self, timeout: float) -> None:
+        """Wait until what it was to start by now is started, for a time in seconds."""
+        last = Task(lambda: None)
+        self._tasks.put(last)
+        last.wait(timeout)
 
     def _run(self) -> None:
-        while (item := self._tasks.get()) is not None:
-            future, task = item
-            try:
-                future.set_result(task())
-            except BaseException as error:
-                future.set_exception(error)
-            del item, future, task  # what a task has made is not to be held until the next comes
+        while (task := self._tasks.get()) is not None:
+            task.run()
+            del task  # what it has made is not to be held until the next comes
 
     @property
     def native_id(self) -> int | None:

@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netns import ChildModeName, NetNS
+from pytest_netns import ChildModeName, NetNS, ProgramDiedError, inherited, listening, notified, output
 from pytest_netns._child.resident.reaper import command_of
 from pytest_netns._netns.factory import Options, Session
 from tests.support.helpers import descriptors, eventually, is_gone
@@ -174,3 +175,31 @@ def test_a_visit(session: Session, interrupted: Interrupted) -> None:
         assert interrupted(visit, prepare) == COUNT
         visited[-1].close()
         assert os.stat("/proc/thread-self/ns/net").st_ino == original
+
+
+READY = ["bash", "-c", "echo >&$READY_FD; echo ready; exec cat"]
+DYING = ["true"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("args", "ready"),
+    [(READY, [output("ready"), inherited(), lambda: True]), (DYING, [notified(), listening(80)])],
+    ids=["ready", "dying"],
+)
+def test_a_program_that_is_waited_for(session: Session, interrupted: Interrupted, args: list[str], ready: Any) -> None:
+    spaces: list[NetNS] = []
+
+    def prepare() -> tuple[NetNS]:
+        while spaces:
+            spaces.pop().close()
+        spaces.append(session.namespace())
+        return (spaces[0],)
+
+    def start(ns: NetNS) -> None:
+        with contextlib.suppress(ProgramDiedError):
+            ns.popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, ready=ready, ready_timeout=60)
+
+    with nothing_lost(session):
+        assert interrupted(start, prepare) == COUNT
+        spaces.pop().close()

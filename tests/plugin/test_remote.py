@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pytest_netns import NetNS
+from pytest_netns import NetNS, listening
 from tests.support.helpers import PATIENCE, needs_another_user
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")  # an ordinary user looks in neither
@@ -65,8 +64,7 @@ def remote(netns_pair: tuple[NetNS, NetNS], tmp_path: Path) -> Run:
     # It does not start without a directory, which is not to be left on the machine.
     script = 'mount -t tmpfs -o mode=755 none /run && mkdir /run/sshd && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", script, "sh", str(SSHD)]
-    right.popen([*command, *arguments], stderr=subprocess.DEVNULL)
-    _wait_for(left, ("192.0.2.2", 22))
+    right.popen([*command, *arguments], stderr=subprocess.DEVNULL, ready=listening(22), ready_timeout=PATIENCE)
     ssh = f"-q -i {tmp_path / 'user'} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@192.0.2.2"
     suite = tmp_path / "suite"
     suite.mkdir()
@@ -79,16 +77,6 @@ def remote(netns_pair: tuple[NetNS, NetNS], tmp_path: Path) -> Run:
         return left.run([*command, *arguments], cwd=suite, env=os.environ | env, text=True, capture_output=True)
 
     return run
-
-
-def _wait_for(ns: NetNS, address: tuple[str, int]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        with ns.socket() as sock:
-            if sock.connect_ex(address) == 0:
-                return
-        assert time.monotonic() < deadline, "sshd does not listen"
-        time.sleep(0.01)
 
 
 def test_remote_workers_work_like_local_ones(remote: Run) -> None:

@@ -35,7 +35,7 @@ ONLY = {
     "pytest": {"plugin", "_plugin"},
     "pyroute2": {"_netns.netlink"},
     "ctypes": {"_linux.libc"},
-    "asyncio": {"_netns.netlink", "_netns.parts"},
+    "asyncio": {"_netns.netlink", "_netns.parts", "_netns.async_programs"},
     "dns": {"_topology.zone"},
 }
 # What the program of the resident child may reach. It has the standard library only, and the cheap part of that.

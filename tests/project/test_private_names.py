@@ -11,12 +11,15 @@ import asyncio
 import functools
 import inspect
 import multiprocessing
+import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
-from asyncio import selector_events
+from asyncio import base_subprocess, selector_events, unix_events
+from asyncio.subprocess import Process, SubprocessStreamProtocol
 from collections.abc import Callable, Iterator
 from concurrent.futures import thread as pool_threads
 from contextlib import closing
@@ -191,6 +194,59 @@ def test_the_transport_of_a_socket() -> None:
             assert transport._sock is None
             assert lost == [None]
             assert left.fileno() == -1
+
+    asyncio.run(main())
+
+
+@checks("_pipe", "_closing", "_UnixReadPipeTransport", "_UnixWritePipeTransport")
+@pytest.mark.parametrize("end", ["read", "write"])
+def test_the_transport_of_a_pipe(end: str) -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        ends = os.pipe()
+        with open(ends[0], "rb", buffering=0) as read, open(ends[1], "wb", buffering=0) as write:
+            lost: list[object] = []
+            called = {"connection_lost": lambda self, error: lost.append(error)}
+            protocol: Any = type("Protocol", (asyncio.Protocol,), called)
+            pipe, connect = {"read": (read, loop.connect_read_pipe), "write": (write, loop.connect_write_pipe)}[end]
+            transport, _ = await connect(protocol, pipe)
+            kinds: Any = (unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport)  # type: ignore[attr-defined]
+            assert isinstance(transport, kinds[end == "write"])
+            assert (transport._pipe, transport._closing) == (pipe, False)
+            loop.remove_reader(pipe)
+            transport._closing = True
+            transport._call_connection_lost(None)
+            assert (transport._pipe, transport.is_closing(), pipe.closed, lost) == (None, True, True, [None])
+
+    asyncio.run(main())
+
+
+@checks("_start", "_proc", "_returncode", "_process_exited", "_closed", "_pipes")
+def test_the_transport_of_a_process() -> None:
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    class Transport(base_subprocess.BaseSubprocessTransport):
+        def _start(self, *_: object, **__: object) -> None:
+            self._proc = process
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        protocol = SubprocessStreamProtocol(limit=100, loop=loop)
+        waiter = loop.create_future()
+        pipe = subprocess.PIPE
+        transport: Any = Transport(loop, protocol, ["cat"], False, pipe, pipe, None, 0, waiter)
+        await waiter
+        made = Process(transport, protocol, loop)
+        assert (made.pid, transport._returncode, transport._closed) == (process.pid, None, False)
+        assert {number: pipe.pipe for number, pipe in transport._pipes.items()} == {
+            number: transport.get_pipe_transport(number) for number in (0, 1)
+        }
+        process.kill()
+        process.wait()
+        transport._process_exited(process.returncode)
+        assert await made.wait() == transport._returncode == -9
+        transport.close()
+        assert transport._closed is True
 
     asyncio.run(main())
 

@@ -5,6 +5,7 @@ Each line that is to be an error has a comment which ignores it; test_types.py t
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import socket
@@ -13,7 +14,18 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from pytest_netns import CallModeName, ChildModeName, MakeNetNS, NetNS, Sysctl, __version__
+from pytest_netns import (
+    CallModeName,
+    ChildModeName,
+    MakeNetNS,
+    NetNS,
+    Sysctl,
+    __version__,
+    inherited,
+    listening,
+    notified,
+    output,
+)
 
 TEXT_OR_NOT = bool(os.environ.get("TEXT"))
 
@@ -96,5 +108,31 @@ def commands_that_go_on(ns: NetNS) -> None:
     assert_type(ns.popen(["cat"], encoding="utf-8"), subprocess.Popen[str])
     assert_type(ns.popen(["cat"], errors="replace"), subprocess.Popen[str])
     assert_type(ns.popen(["cat"], text=TEXT_OR_NOT), subprocess.Popen[Any])
+    assert_type(ns.popen(["cat"], ready=listening(80), ready_timeout=1), subprocess.Popen[bytes])
+    assert_type(
+        ns.popen(["cat"], text=True, ready=[output(b"x"), notified(), inherited(), os.getpid]), subprocess.Popen[str]
+    )
+    assert_type(ns.popen(["cat"], text=TEXT_OR_NOT, ready=None), subprocess.Popen[Any])
+    assert_type(ns.popen(["cat"], encoding="utf-8", ready=os.getpid), subprocess.Popen[str])
+    ns.popen(["cat"], ready=80)  # type: ignore[call-overload]
+    ns.popen(["cat"], ready=connect)  # type: ignore[arg-type]
+    ns.popen(["cat"], ready=listening(80), ready_timeout="1")  # type: ignore[call-overload]
+    ns.run(["cat"], ready=listening(80))  # type: ignore[call-overload]
+    listening("80")  # type: ignore[arg-type]
+    output(80)  # type: ignore[arg-type]
+    assert_type(ns.wait_listening(80, "udp", "::1", timeout=1), None)
+    ns.wait_listening()  # type: ignore[call-arg]
     ns.popen(["cat"], txet=True)  # type: ignore[call-overload]
     ns.popen(["cat"], check=True)  # type: ignore[call-overload]
+
+
+async def commands_of_asyncio(ns: NetNS) -> None:
+    process = await ns.async_popen(["cat"], stdin=subprocess.PIPE, limit=100, ready=[listening(80), os.getpid])
+    assert_type(process, asyncio.subprocess.Process)
+    await ns.async_popen("cat", shell=True)
+    await ns.async_popen(["cat"], text=True)  # type: ignore[call-arg]
+
+
+def rules(ns: NetNS) -> None:
+    ns.nft("flush ruleset")
+    ns.nft(b"flush ruleset")  # type: ignore[arg-type]
