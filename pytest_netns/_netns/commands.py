@@ -11,16 +11,16 @@ import subprocess
 import threading
 from collections.abc import Callable
 from subprocess import Popen  # kept from the start, since a test may replace that of the module
-from typing import Any, Protocol
+from typing import Any
 
 from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, is_meant
 from .._handle import Handle
-from .._leaks.references import command_of
 from .._linux import entering, proc, syscalls
 from .._multiprocessing_parts import helpers
 from . import mounts
-from .names import Maker, Names
+from .names import Names
 from .nsenter import Through
+from .others import Others, named
 from .outputs import READ_TIMEOUT, unread
 from .starter import Command, Starter, wait
 
@@ -30,15 +30,6 @@ TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
 KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
 FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05  # seconds between two looks at processes
 STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
-
-
-class Others(Maker, Protocol):
-    """The resident child, as what signals all that is inside, and makes the mount namespaces that commands join."""
-
-    def signal(
-        self, handle: Handle, number: int, commands: list[int], spared: list[int]
-    ) -> tuple[list[int], list[int]]:
-        """Signal what is in a namespace, and what these commands have started; return what there is of it."""
 
 
 class Processes:
@@ -251,7 +242,7 @@ class Processes:
         if running:
             raise NetNSLeakError(
                 f"{self._handle}: a command has started what went to the original namespace, where nothing of it is "
-                f"ended: {_named(running)}; end it before the test ends"
+                f"ended: {named(running)}; end it before the test ends"
             )
 
     def _end(self) -> None:
@@ -282,7 +273,7 @@ class Processes:
             if not left:
                 return
             if syscalls.monotonic() > deadline:
-                text = f"{self._handle}: processes were killed and do not end: {_named(sorted(left))}"
+                text = f"{self._handle}: processes were killed and do not end: {named(sorted(left))}"
                 raise NetNSOSError(errno.EBUSY, text)
             if left == stopped or turn >= STOP_ROUNDS:
                 number = signal.SIGKILL
@@ -307,14 +298,3 @@ class Processes:
             return running, []
         self._strays = strays or self._strays
         return running, others
-
-
-def _named(pids: list[int]) -> str:
-    return ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
-
-
-def _command(pid: int) -> str:
-    try:
-        return command_of(pid)
-    except (FileNotFoundError, ProcessLookupError):
-        return "it has ended just now"

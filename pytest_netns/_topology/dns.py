@@ -72,7 +72,7 @@ class DNSServer:
         self._lock = threading.Lock()
         self._queries: list[Query] = []
         self._is_closing = False
-        self.addresses = tuple(addresses) or tuple(_addresses_of(ns))
+        self.addresses: tuple[str, ...] = tuple(addresses) or tuple(_addresses_of(ns))
         """Those it listens on."""
         self._udp: dict[int, socket.socket] = {}
         self._tcp: dict[int, socket.socket] = {}

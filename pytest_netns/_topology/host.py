@@ -178,6 +178,8 @@ class Host(NetNS):
 
     def _explain(self, address: str) -> list[str]:
         steps = list(follow(self, address))
+        if len(steps) == 1 or (len(steps) == 2 and steps[1].way.is_local):
+            return []  # what is known here says it all
         names = " -> ".join(step.host.label for step in steps)
         return [f"by the routes: {names}" + ("" if steps[-1].way.is_local else f"; there, {end_of(steps)}")]
 
