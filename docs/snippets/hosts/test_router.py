@@ -38,11 +38,3 @@ def test_without_forwarding(network):
     server.create_server(("10.0.2.2", 80))
     with pytest.raises(TimeoutError):
         client.create_connection(("10.0.2.2", 80), timeout=0.5)
-
-
-def test_behind_a_firewall(network):
-    client, router, server = network
-    server.create_server(("10.0.2.2", 80))
-    client.reach("10.0.2.2", 80, timeout=10)
-    router.ipr.route("add", dst="10.0.2.2/32", type="prohibit")
-    client.blocked("10.0.2.2", 80)
