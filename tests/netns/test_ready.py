@@ -245,10 +245,9 @@ def test_a_program_that_is_never_ready_is_ended_with_what_it_has_started(
     assert [command.process for command in netns._processes._commands] == [other]
 
 
-def test_a_program_that_is_stopped_is_ended(netns: NetNS) -> None:
-    with pytest.raises(NetNSTimeoutError) as info:
-        netns.popen(sh("kill -STOP $$"), ready=listening(80), ready_timeout=SOON)
-    assert "was not ready in 0.05 s; it was to show a socket of its own that listens on tcp port 80" in str(info.value)
+def test_a_program_that_is_stopped_is_ended_in_its_own_way(netns: NetNS) -> None:
+    script = "trap 'echo ended; exit' TERM; kill -STOP $$; exec sleep 1000"
+    error_of(netns, sh(script), listening(80), r"\nits stdout:\nended$", stdout=subprocess.PIPE)
     assert netns._processes._commands == []
 
 
