@@ -143,10 +143,11 @@ def test_the_environment_of_a_program_is_otherwise_as_given(
     netns: NetNS, monkeypatch: pytest.MonkeyPatch, env: Any
 ) -> None:
     monkeypatch.setenv("A", "b")
+    monkeypatch.setenv("OF_PYTEST", "c")
     monkeypatch.setenv("NOTIFY_SOCKET", "@that-of-pytest-itself")
-    program = notifying("READY=1", then="import sys\n    sys.exit(os.environ['A'] != 'b')")
-    process = netns.popen(program, env=env, ready=notified(), ready_timeout=PATIENCE)
-    assert process.wait(PATIENCE) == 0
+    program = notifying("READY=1", then="print(os.environ['A'], os.environ.get('OF_PYTEST'))")
+    process = netns.popen(program, env=env, stdout=subprocess.PIPE, text=True, ready=notified(), ready_timeout=PATIENCE)
+    assert process.communicate()[0] == ("b c\n" if env is None else "b None\n")
 
 
 def test_what_a_program_sends_instead_is_in_the_error(netns: NetNS) -> None:
