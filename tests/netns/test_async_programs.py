@@ -244,7 +244,10 @@ def test_the_namespace_ends_while_the_loop_pauses(make_netns: MakeNetNS, new_eve
     try:
         ns = make_netns()
         started = loop.run_until_complete(three(ns))
+        out: Any = started[2].stdout
+        assert not out._transport.is_closing()
         ns.close()
+        assert out._transport.is_closing()
         codes = [loop.run_until_complete(asyncio.wait_for(process.wait(), PATIENCE)) for process in started]
         assert codes == [-signal.SIGTERM, 0, -signal.SIGTERM]
     finally:

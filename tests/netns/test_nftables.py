@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,13 @@ def test_an_error_shows_the_line_and_nothing_is_applied(netns: NetNS, ruleset: s
     )
     assert isinstance(info.value, ValueError)
     assert rules_of(netns) == ""
+
+
+@needs_nft
+def test_a_statement_may_end_with_the_text(netns: NetNS, tmp_path: Path) -> None:
+    (tmp_path / "rules").write_text("table inet one { }\n")
+    netns.nft(f'include "{tmp_path / "rules"}"')  # which nft takes with a line break only
+    assert rules_of(netns).startswith("table inet one {")
 
 
 class Answering:

@@ -105,21 +105,31 @@ def test_a_pipe_that_is_full_is_named_whatever_is_waited_for(netns: NetNS) -> No
     error_of(netns, program, lambda: False, r"; it waits for its stdout, a full pipe", stdout=PIPE)
 
 
-@pytest.mark.parametrize("mode", ["w", "w+", "a"])
-def test_a_file_is_seen_from_its_present_end_on(netns: NetNS, tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("flags", "earlier"),
+    [
+        (os.O_TRUNC, "before"),
+        (os.O_APPEND, "x" * 9 + "ready, of a run before"),  # its position is 0 until something is written
+        (0, "before" * 500_000),  # longer than what the program writes over it
+    ],
+    ids=["truncated", "appended", "overwritten"],
+)
+@pytest.mark.parametrize("is_object", [False, True])
+def test_a_file_is_seen_from_where_the_program_writes(
+    netns: NetNS, tmp_path: Path, flags: int, earlier: str, is_object: bool
+) -> None:
+    path = tmp_path / "log"
+    path.write_text(earlier)
+    with open(os.open(path, os.O_WRONLY | flags), "w") as log:
+        target = log if is_object else log.fileno()
+        program = python(MUCH.format(count=2_000_000))
+        netns.popen(program, stdout=target, ready=output("x{9}ready"), ready_timeout=PATIENCE)
+    assert "x" * 2_000_000 + "ready" in path.read_text()
+
+
+def test_of_a_file_an_error_has_what_was_written_now(netns: NetNS, tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("ready of a run before\n")
-    asked: list[int] = []
-    script = python(MUCH.format(count=2_000_000))
-
-    def count() -> int:
-        asked.append(path.stat().st_size)
-        return asked[-1]
-
-    with open(path, mode) as log:
-        target = log.fileno() if mode == "w" else log
-        netns.popen(script, stdout=target, ready=[output("x{9}ready"), count], ready_timeout=PATIENCE)
-    assert path.read_text().endswith("xxxready")
     with open(path, "a") as log:
         error_of(netns, ["sleep", "1000"], output("ready"), r"\nits stdout is empty$", stdout=log)
 
