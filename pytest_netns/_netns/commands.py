@@ -79,7 +79,7 @@ class Processes:
         :param started: gets it, also where a signal handler raises before this returns.
         """
         if self._pid != posix.getpid():  # in a forked child there is no such thread, and the lock may be held for ever
-            self._starter, self._lock, self._pid = None, threading.RLock(), posix.getpid()
+            self._starter, self._through, self._lock, self._pid = None, None, threading.RLock(), posix.getpid()
         with self._lock:
             if self._is_closed:
                 raise NetNSClosedError(errno.EBADF, f"{self._handle} is closed")
