@@ -15,9 +15,8 @@ from pytest_netns._netns import nftables
 
 pytestmark = pytest.mark.core
 
-needs_nft = pytest.mark.skipif(
-    shutil.which("nft", path=f"/usr/bin:{nftables.FOLDERS}") is None, reason="there is no nft; install nftables"
-)
+NFT = shutil.which("nft", path=f"/usr/bin:{nftables.FOLDERS}")
+needs_nft = pytest.mark.skipif(NFT is None, reason="there is no nft; install nftables")
 REJECT = """
 flush ruleset
 table inet filter {
@@ -30,7 +29,7 @@ table inet filter {
 
 
 def rules_of(ns: NetNS) -> str:
-    return str(ns.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout)
+    return str(ns.run([str(NFT), "list", "ruleset"], capture_output=True, text=True, check=True).stdout)
 
 
 @needs_nft

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_netns import MakeNetNS, NetNS, NetNSClosedError, NetNSPermissionError
+from pytest_netns._netns import nftables
 from pytest_netns._netns.names import Names
 from pytest_netns._netns.reach import BY
 
@@ -21,14 +22,17 @@ RIGHT = {4: "192.0.2.2", 6: "2001:db8::2"}
 NOBODY = {4: "192.0.2.9", 6: "2001:db8::9"}
 NOWHERE = {4: "10.9.9.9", 6: "2001:db9::9"}
 
-needs_nft = pytest.mark.skipif(shutil.which("nft") is None, reason="there is no nft(8), by which packets are filtered")
+needs_nft = pytest.mark.skipif(
+    shutil.which("nft", path=f"/usr/bin:{nftables.FOLDERS}") is None,
+    reason="there is no nft(8), by which packets are filtered",
+)
 both_families = pytest.mark.parametrize("family", [4, 6])
 
 
 def filters(ns: NetNS, hook: str, *rules: str) -> None:
     """Filter packets in a namespace, by nothing but these rules."""
     chain = f"chain x {{\ntype filter hook {hook} priority 0\n" + "\n".join(rules) + "\n}"
-    ns.run(["nft", "-f", "-"], input=f"flush ruleset\ntable inet x {{\n{chain}\n}}\n", text=True, check=True)
+    ns.nft(f"flush ruleset\ntable inet x {{\n{chain}\n}}\n")
 
 
 def link_local(ns: NetNS) -> str:
