@@ -17,7 +17,7 @@ import pytest_netns
 from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
-NETWORKS = {"Host", "Interface", "MakeTopology", "NetNSPair", "Topology", "TopologyError"}
+NETWORKS = {"Host", "Interface", "MakeTopology", "Nat", "NetNSPair", "Topology", "TopologyError"}
 OTHERS = {"MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
 
 

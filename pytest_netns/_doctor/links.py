@@ -10,8 +10,10 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from .._errors import NetNSUnsupportedError
+from .._topology.nft import program
 from . import remedies
-from .steps import TIME_LIMIT, enter_net, step
+from .steps import TIME_LIMIT, Failure, enter_net, step
 
 LINKS: dict[str, dict[str, Any]] = {
     "veth": {"peer": "probe1"},
@@ -97,7 +99,7 @@ def qdisc(kind: str) -> str:
 
 
 def nft() -> str:
-    """Ask for the generation of the rules, as ``nft`` does first."""
+    """Ask for the generation of the rules, as nft(8) does first, and look for that program."""
     enter_net()
     with step("asking nftables (NFT_MSG_GETGEN)", _load("nf_tables")):
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
@@ -107,4 +109,8 @@ def nft() -> str:
             if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR
                 number = -struct.unpack_from("i", answer, 16)[0]
                 raise OSError(number, os.strerror(number))
+    try:
+        program()
+    except NetNSUnsupportedError:
+        raise Failure("there is no nft(8)", "install nftables (apt-get install nftables)") from None
     return ""

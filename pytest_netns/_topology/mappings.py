@@ -21,7 +21,7 @@ from .plan import Planned
 from .routes import addresses_behind
 
 PROTOCOLS = ("udp", "tcp")
-INDEPENDENT = {words.FULL_CONE, words.RESTRICTED, words.PORT_RESTRICTED, words.CGNAT}
+INDEPENDENT = (words.FULL_CONE, words.RESTRICTED, words.PORT_RESTRICTED, words.CGNAT)
 """The kinds whose mappings these are."""
 TRIED = 8  # ports that are tried for a mapping, and another for each host that may have the same source port
 ODD = 0x5DEB  # scatters the ports that are tried: to multiply by an odd number makes no two the same (mod 2**n)

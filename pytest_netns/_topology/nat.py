@@ -24,7 +24,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 class Nat(Host):
     """A NAT of a network: a router that translates addresses, and filters what comes from outside.
 
-    ``net["home"]`` gives it, where the text has ``home [nat]``.
+    ``net["gateway"]`` gives it, where the text has ``gateway [nat]``.
     """
 
     __module__ = "pytest_netns"
@@ -43,7 +43,7 @@ class Nat(Host):
 
     def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
         super()._join(plan, find)
-        self._apply()
+        self.forget()
 
     def _apply(self) -> None:
         """Take the rules of its generation, with no mapping."""

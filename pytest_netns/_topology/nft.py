@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ def program() -> str:
 
     :raises NetNSUnsupportedError: there is none.
     """
-    found = shutil.which("nft", path=f"{os.environ.get('PATH', os.defpath)}:{FOLDERS}")
+    found = shutil.which("nft") or shutil.which("nft", path=FOLDERS)
     if found is None:
         text = "there is no nft(8), by which a NAT gets its rules; install nftables (apt-get install nftables)"
         raise NetNSUnsupportedError(errno.ENOENT, text)

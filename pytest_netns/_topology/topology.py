@@ -28,7 +28,7 @@ READY_TIMEOUT = 10.0  # seconds for a network to be ready, and
 READY_TIMEOUT_OF_A_LINK = 0.05  # for each link of it
 
 MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[Callable[[], object]], object]], Host]"
-"""What makes the namespace of a node: by its class, its options, and what is told how to close it (``Session.make``)."""
+"""What makes the namespace of a node by its class, its options and what is told how to close it: ``Session.make``."""
 
 
 class Topology(Described):

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 import pytest_netns
-from pytest_netns import Host, Interface, MakeNetNS, NetNS, NetNSError, Topology
+from pytest_netns import Host, Interface, MakeNetNS, Nat, NetNS, NetNSError, Topology
 from pytest_netns._child import MODES
 from pytest_netns._errors import from_errno
 
@@ -201,6 +201,7 @@ def test_networks() -> None:
     assert documented == {
         "Topology": {name for name in dir(Topology) if not name.startswith("_")},
         "Host": {name for name in {*vars(Host), *Host.__annotations__} if not name.startswith("_")},
+        "Nat": {name for name in vars(Nat) if not name.startswith("_")},
         "Interface": {name for name in vars(Interface) if not name.startswith("_")},
     }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, get_args
 
 import pytest
 
 from pytest_netns import Host, Nat, NetNSError, NetNSUnsupportedError, Topology, TopologyError
-from pytest_netns._topology import conntrack, nat, nft
+from pytest_netns._topology import conntrack, nat, nft, words
+from pytest_netns._topology.described import NatKind
 from tests.support.helpers import links
 
 from .test_topology_names import looked_up
@@ -318,6 +319,10 @@ def test_an_address_that_others_have_routes_by(netns_topology: Topology) -> None
     assert isinstance(home, Nat)
     with pytest.raises(ValueError, match="'home' has kind=none: others have routes by its address, which stays"):
         home.rebind(address=True)
+
+
+def test_the_kinds_that_a_type_checker_knows() -> None:
+    assert get_args(NatKind) == words.NAT_KINDS
 
 
 def test_a_nat_behind_that_of_a_carrier(netns_topology: Topology) -> None:
