@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import socket
+import subprocess
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias, get_args
 
@@ -25,6 +27,14 @@ NETWORK = """
     lan, internet [switch]
     home [nat {}]
     {{a b}} -- lan -- home -- internet -- {{s t}}
+"""
+PUNCHING = """
+    internet [switch]
+    left [nat kind={}]
+    right [nat kind={}]
+    a -- left -- internet
+    b -- right -- internet
+    stun -- internet
 """
 KINDS = ["full-cone", "restricted", "port-restricted", "symmetric", "cgnat", "none"]
 TRANSLATING = KINDS[:-1]
@@ -194,6 +204,64 @@ def test_tcp(netns_topology: Topology, kind: str) -> None:
             assert client.recv(10) == b"hello"
 
 
+def tcp_at(host: Host, port: int = 5000) -> socket.socket:
+    """Return a TCP socket that is bound, and shares its port."""
+    sock = host.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.settimeout(TIMEOUT)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((host.ip, port))
+    return sock
+
+
+@pytest.mark.parametrize("kind", ["full-cone", "cgnat"])
+def test_a_tcp_server_inside(netns_topology: Topology, kind: str) -> None:
+    net, _ = netns_topology, make(netns_topology, kind)
+    with net["s"].create_server((net["s"].ip, 80)) as known, tcp_at(net["a"]) as client, tcp_at(net["a"]) as server:
+        client.connect(known.getsockname())
+        accepted, seen = known.accept()
+        server.listen()
+        net["t"].create_connection(seen, timeout=TIMEOUT).close()
+        again, source = server.accept()
+        assert source[0] == net["t"].ip
+        again.close()
+        accepted.close()
+
+
+@pytest.mark.parametrize("kind", ["port-restricted", "none"])
+def test_tcp_hole_punching(netns_topology: Topology, kind: str) -> None:
+    """Both connect at once; what is dropped of the one opens the way for the other."""
+    net = netns_topology
+    net.add(PUNCHING.format(kind, kind))
+    with net["stun"].create_server((net["stun"].ip, 80)) as stun:
+        endpoints = []
+        for name in "ab":
+            with tcp_at(net[name]) as to_stun:
+                to_stun.connect(stun.getsockname())
+                accepted, seen = stun.accept()
+                endpoints.append(seen)
+                accepted.close()
+    with tcp_at(net["a"]) as a, tcp_at(net["b"]) as b:
+        a.setblocking(False)
+        assert a.connect_ex(endpoints[1]) == errno.EINPROGRESS
+        b.connect(endpoints[0])
+        a.settimeout(TIMEOUT)
+        b.sendall(b"hello")
+        assert a.recv(10) == b"hello"
+
+
+@pytest.mark.parametrize("kind", [*INDEPENDENT, "none"])
+def test_a_tcp_connection_outlives_that_a_nat_forgets(netns_topology: Topology, kind: str) -> None:
+    net, home = netns_topology, make(netns_topology, kind)
+    with net["s"].create_server((net["s"].ip, 80)) as server:
+        client = net["a"].create_connection(server.getsockname(), timeout=TIMEOUT)
+        accepted, _ = server.accept()
+        with client, accepted:
+            accepted.settimeout(TIMEOUT)
+            home.forget()
+            client.sendall(b"on")
+            assert accepted.recv(10) == b"on"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_of_icmp_come_back(netns_topology: Topology, kind: str) -> None:
     net, _ = netns_topology, make(netns_topology, kind)
@@ -221,14 +289,6 @@ def test_ipv6_is_routed_and_filtered(netns_topology: Topology, kind: str) -> Non
     ]
 
 
-PUNCHING = """
-    internet [switch]
-    left [nat kind={}]
-    right [nat kind={}]
-    a -- left -- internet
-    b -- right -- internet
-    stun -- internet
-"""
 STRICT = {"port-restricted", "none"}
 """The kinds that let in nobody but who has the port that was sent to, which no peer knows of a symmetric NAT."""
 
@@ -266,6 +326,34 @@ def test_a_nat_forgets(netns_topology: Topology, kind: str) -> None:
     assert kind == "symmetric" or again == seen
     s.send(b"after", again)
     assert texts(arrived(inside, control)) == {"after"}
+
+
+@pytest.mark.parametrize("kind", ["full-cone", "cgnat"])
+def test_what_hairpins_to_nobody_leaves_no_trace(netns_topology: Topology, kind: str) -> None:
+    net, home = netns_topology, make(netns_topology, kind)
+    a, b, s = peer_at(net["a"]), peer_at(net["b"]), peer_at(net["s"])
+    mapped = outside_of(b, s)
+    home.forget()
+    a.send(b"to nobody", mapped)
+    assert outside_of(b, s) == mapped
+    a.send(b"hairpin", mapped)
+    assert texts(arrived(b, peer_at(home))) == {"hairpin"}
+
+
+def test_rules_replace_those_before(netns_topology: Topology) -> None:
+    home = make(netns_topology, "port-restricted")
+
+    def tables() -> int:
+        return len(
+            home.run(
+                [nft.program(), "list", "tables"], stdout=subprocess.PIPE, text=True, check=True
+            ).stdout.splitlines()
+        )
+
+    before = tables()
+    home.rebind()
+    home.forget()
+    assert tables() == before
 
 
 @pytest.mark.parametrize("kind", TRANSLATING)
