@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import socket
+import struct
 import subprocess
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias, get_args
@@ -328,6 +329,24 @@ def test_a_nat_forgets(netns_topology: Topology, kind: str) -> None:
     assert texts(arrived(inside, control)) == {"after"}
 
 
+@pytest.mark.parametrize("kind", TRANSLATING)
+def test_nothing_leaves_without_translation(netns_topology: Topology, kind: str) -> None:
+    """The kernel takes the end of a connection that it does not know for a stray packet, and translates none."""
+    net, home = netns_topology, make(netns_topology, kind)
+    with (
+        net["s"].create_server((net["s"].ip, 80)) as server,
+        net["s"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as segments,
+    ):
+        client = net["a"].create_connection(server.getsockname(), timeout=TIMEOUT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        home.forget()
+        client.close()  # by a reset
+        net["a"].create_connection(server.getsockname(), timeout=TIMEOUT).close()
+        segments.settimeout(TIMEOUT)
+        sources = [segments.recvfrom(100)[1][0] for _ in range(4)]
+    assert set(sources) == {str(home.outside.addresses[0].ip)}
+
+
 @pytest.mark.parametrize("kind", ["full-cone", "cgnat"])
 def test_what_hairpins_to_nobody_leaves_no_trace(netns_topology: Topology, kind: str) -> None:
     net, home = netns_topology, make(netns_topology, kind)
@@ -391,6 +410,16 @@ def test_a_nat_takes_another_address(netns_topology: Topology, kind: str) -> Non
     net["s"].reach("192.0.2.4")
     shown = home.ipr.get_addr(family=socket.AF_INET, index=home.outside.index)
     assert [one.get("address") for one in shown] == ["192.0.2.4"]
+
+
+@pytest.mark.netns_topology("home [nat 192.0.2.10 192.0.2.20]\na -- home -- [192.0.2.0/24] -- s")
+def test_a_nat_of_several_addresses_changes_its_first(netns_topology: Topology) -> None:
+    net, home = netns_topology, netns_topology["home"]
+    assert isinstance(home, Nat)
+    home.rebind(address=True)
+    shown = home.ipr.get_addr(family=socket.AF_INET, index=home.outside.index)
+    assert [one.get("address") for one in shown] == ["192.0.2.11", "192.0.2.20"]
+    assert outside_of(peer_at(net["a"]), peer_at(net["s"]))[0] == "192.0.2.11"
 
 
 @pytest.mark.netns_topology("home [nat]\na -- home -- [192.0.2.0/30] -- s")
