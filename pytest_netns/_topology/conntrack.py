@@ -19,6 +19,8 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 NETLINK_NETFILTER = 12  # <linux/netlink.h>
 IPCTNL_MSG_CT_DELETE = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, <linux/netfilter/nfnetlink.h>, nfnetlink_conntrack.h
 OF_ALL_FAMILIES = bytes(4)  # struct nfgenmsg, <linux/netfilter/nfnetlink.h>
+FLUSH = rtnetlink.message(1, IPCTNL_MSG_CT_DELETE, OF_ALL_FAMILIES)
+"""Names no connection, and so means all (ctnetlink_del_conntrack, net/netfilter/nf_conntrack_netlink.c)."""
 RECEIVED = 1 << 16  # bytes
 TIMEOUT = 10.0  # seconds
 
@@ -26,14 +28,12 @@ TIMEOUT = 10.0  # seconds
 def flush(ns: NetNS) -> None:
     """Let the kernel forget all connections that it tracks in a namespace.
 
-    A message that names no connection means all (ctnetlink_del_conntrack, net/netfilter/nf_conntrack_netlink.c).
-
     :raises NetNSError: the kernel refuses it.
     """
     sock = ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER, child_mode="resident")
     with contextlib.closing(sock):
         sock.settimeout(TIMEOUT)
-        sock.sendall(rtnetlink.message(1, IPCTNL_MSG_CT_DELETE, OF_ALL_FAMILIES))
+        sock.sendall(FLUSH)
         try:
             received = sock.recv(RECEIVED)
         except TimeoutError:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias, get_args
 import pytest
 
 from pytest_netns import Host, Nat, NetNSError, NetNSUnsupportedError, Topology, TopologyError
+from pytest_netns._linux import rtnetlink
 from pytest_netns._topology import conntrack, nat, nft, words
 from pytest_netns._topology.described import NatKind
 from tests.support.helpers import links
@@ -21,7 +22,7 @@ from .test_topology_names import looked_up
 
 Endpoint: TypeAlias = "tuple[str, int]"
 
-pytestmark = [pytest.mark.core, pytest.mark.netns_requires("nft")]
+pytestmark = [pytest.mark.core, pytest.mark.netns_requires("nat")]
 
 TIMEOUT = 60.0  # seconds
 NETWORK = """
@@ -538,6 +539,6 @@ def test_a_kernel_that_does_not_take_the_rules(netns_topology: Topology, monkeyp
 
 def test_a_kernel_that_forgets_nothing(netns_topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
     home = make(netns_topology, "symmetric")
-    monkeypatch.setattr(conntrack, "IPCTNL_MSG_CT_DELETE", 1 << 8 | 99)
+    monkeypatch.setattr(conntrack, "FLUSH", rtnetlink.message(1, 1 << 8 | 99, bytes(4)))
     with pytest.raises(NetNSError, match=r"'home': the kernel forgets no connections: EINVAL .*; load the modules"):
         home.forget()

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-pytestmark = pytest.mark.netns_requires("nft")
+pytestmark = pytest.mark.netns_requires("nat")
 
 
 @pytest.mark.netns_topology("gateway [nat]\nphone -- gateway -- server")
