@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._topology.dns import DNSServer, Query
     from ._topology.errors import TopologyError
     from ._topology.host import Host, Interface
+    from ._topology.nat import Nat
     from ._topology.pair import NetNSPair
     from ._topology.topology import MakeTopology, Topology
 
@@ -48,6 +49,7 @@ __all__ = [
     "Interface",
     "MakeNetNS",
     "MakeTopology",
+    "Nat",
     "NetNS",
     "NetNSClosedError",
     "NetNSError",
@@ -96,6 +98,7 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "Host": "_topology.host",
             "Interface": "_topology.host",
             "MakeTopology": "_topology.topology",
+            "Nat": "_topology.nat",
             "NetNSPair": "_topology.pair",
             "Sysctl": "_netns.sysctl",
             "Topology": "_topology.topology",

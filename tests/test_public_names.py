@@ -18,7 +18,7 @@ import pytest_netns
 from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
-NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "NetNSPair", "Query", "Topology", "TopologyError"}
+NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "Nat", "NetNSPair", "Query", "Topology", "TopologyError"}
 OTHERS = {"MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
 FUNCTIONS = {"inherited", "listening", "notified", "output"}
 

@@ -1,4 +1,4 @@
-"""The probes of what a network is made of: links, tun and tap, qdiscs and nftables."""
+"""The probes of what a network is made of: links, tun and tap, qdiscs, nftables and NATs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ import fcntl
 import os
 import socket
 import struct
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from .._errors import NetNSUnsupportedError
+from .._topology.conntrack import FLUSH
+from .._topology.described import has_ipv6
+from .._topology.nft import advice, program
+from .._topology.planner import make_plan
+from .._topology.text import parse
+from .._topology.translation import rulesets
 from . import remedies
-from .steps import TIME_LIMIT, enter_net, step
+from .steps import TIME_LIMIT, Failure, enter_net, step
 
 LINKS: dict[str, dict[str, Any]] = {
     "veth": {"peer": "probe1"},
@@ -97,14 +105,42 @@ def qdisc(kind: str) -> str:
 
 
 def nft() -> str:
-    """Ask for the generation of the rules, as ``nft`` does first."""
+    """Ask for the generation of the rules, as nft(8) does first, and look for that program."""
     enter_net()
     with step("asking nftables (NFT_MSG_GETGEN)", _load("nf_tables")):
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
-            sock.settimeout(TIME_LIMIT / 2)
-            sock.send(struct.pack("IHHII", 20, NFT_MSG_GETGEN, 1, 1, 0) + bytes(4))
-            answer = sock.recv(4096)
-            if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR
-                number = -struct.unpack_from("i", answer, 16)[0]
-                raise OSError(number, os.strerror(number))
+        _ask_netfilter(struct.pack("IHHII", 20, NFT_MSG_GETGEN, 1, 1, 0) + bytes(4))
+    _nft_program()
     return ""
+
+
+def nat() -> str:
+    """Apply the rules of a NAT, and let the kernel forget connections."""
+    enter_net()
+    planned = make_plan(parse("nat [nat]\na -- nat -- b")).nodes["nat"]
+    for ruleset in rulesets(planned, 0, 0, has_ipv6=has_ipv6()):
+        command = [_nft_program(), "-f", "-"]
+        done = subprocess.run(command, input=ruleset, capture_output=True, text=True, timeout=TIME_LIMIT / 2)
+        if done.returncode:
+            raise Failure(f"nft does not take the rules of a NAT: {done.stderr.partition(chr(10))[0]}", advice())
+    with step("forgetting connections (IPCTNL_MSG_CT_DELETE)", advice()):
+        _ask_netfilter(FLUSH)
+    return ""
+
+
+def _nft_program() -> str:
+    try:
+        return program()
+    except NetNSUnsupportedError:
+        raise Failure("there is no nft(8)", "install nftables (apt-get install nftables)") from None
+
+
+def _ask_netfilter(request: bytes) -> None:
+    """Send a message, and raise what the kernel answers if that is an error."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+        sock.settimeout(TIME_LIMIT / 2)
+        sock.send(request)
+        answer = sock.recv(4096)
+    if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR
+        number = -struct.unpack_from("i", answer, 16)[0]
+        if number:
+            raise OSError(number, os.strerror(number))

@@ -21,7 +21,7 @@ from .._child.resident.journal import open_journal
 from .._child.resident.record import Entry
 from .._linux import id_maps, proc, run_netns, syscalls
 from . import remedies
-from .links import IFF_TAP, IFF_TUN, LINKS, QDISCS, link, nft, qdisc, tuntap
+from .links import IFF_TAP, IFF_TUN, LINKS, QDISCS, link, nat, nft, qdisc, tuntap
 from .remedies import CONTAINER
 from .steps import ROOTLESS, TIME_LIMIT, Failure, enter_net, enter_user, step
 
@@ -216,6 +216,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "tap": partial(tuntap, IFF_TAP),
     **{name: partial(qdisc, name) for name in QDISCS},
     "nft": nft,
+    "nat": nat,
     "xdist": _xdist,
 }
 

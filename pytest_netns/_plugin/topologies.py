@@ -31,9 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _make_host(config: pytest.Config) -> MakeHost:
-    from .._topology.host import Host
-
-    return lambda options, own: cast("Host", make(config, options, kind=Host, own=own))
+    return lambda kind, options, own: cast("Host", make(config, options, kind=kind, own=own))
 
 
 @pytest.fixture(scope="session")

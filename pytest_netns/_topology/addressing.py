@@ -11,7 +11,7 @@ from .._errors import is_meant
 from . import model
 from .errors import TopologyError
 from .model import Address, IPNetwork
-from .plan import Plan, Planned, Port, Segment
+from .plan import IPInterface, Plan, Planned, Port, Segment
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -152,6 +152,20 @@ def _assign(plan: Plan, segment: Segment, network: IPNetwork, wanted: dict[str, 
                 segment.at,
             )
         port.addresses.append(ipaddress.ip_interface(f"{found}/{network.prefixlen}"))
+
+
+def next_free(segment: Segment, current: IPInterface) -> IPInterface | None:
+    """Return the address of a segment that follows another one and that nobody has, or ``None`` if all are taken."""
+    network = current.network
+    taken = {one.ip for port in segment.ports for one in port.addresses}
+    if network.num_addresses > 2:
+        taken |= {network.network_address, network.broadcast_address}
+    start = int(current.ip) - int(network.network_address)
+    for offset in range(1, network.num_addresses):
+        address = network[(start + offset) % network.num_addresses]
+        if address not in taken:
+            return ipaddress.ip_interface(f"{address}/{network.prefixlen}")
+    return None
 
 
 def _check_address(

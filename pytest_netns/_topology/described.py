@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .._errors import is_meant
 from .._linux.sockets import Socket
@@ -32,6 +32,16 @@ class NodeSettings(TypedDict, total=False):
     ipv6: bool
     routes: bool
     sysctl: Mapping[str, str | int]
+
+
+NatKind: TypeAlias = Literal["full-cone", "restricted", "port-restricted", "symmetric", "cgnat", "none"]
+
+
+class NatSettings(NodeSettings, total=False):
+    """What is said about a NAT."""
+
+    kind: NatKind
+    outside: str
 
 
 class LinkSettings(TypedDict, total=False):
@@ -96,6 +106,14 @@ class Described:
     def router(self, name: str, *addresses: str, **settings: Unpack[NodeSettings]) -> str:
         """Add a router, which forwards; with the arguments of :meth:`host`."""
         return self._node(name, model.ROUTER, addresses, settings)
+
+    def nat(self, name: str, *addresses: str, **settings: Unpack[NatSettings]) -> str:
+        """Add a NAT, which forwards and translates; with the arguments of :meth:`host`.
+
+        :param settings: also ``kind``, such as ``"symmetric"``, by default ``"port-restricted"``; and ``outside``, the
+            name of the interface that is outside, by default its last.
+        """
+        return self._node(name, model.NAT, addresses, settings)
 
     def switch(self, name: str) -> str:
         """Add a switch.

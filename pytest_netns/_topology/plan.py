@@ -6,7 +6,7 @@ import dataclasses
 import ipaddress
 from typing import TypeAlias
 
-from . import model
+from . import model, words
 from .model import IPNetwork, Link, Network, Node
 
 IPInterface: TypeAlias = "ipaddress.IPv4Interface | ipaddress.IPv6Interface"
@@ -56,6 +56,8 @@ class Planned:
     """Whether it has addresses of IPv6."""
     ports: list[Port] = dataclasses.field(default_factory=list)
     routes: list[Route] = dataclasses.field(default_factory=list)
+    outside: Port | None = None
+    """The interface of a NAT that is outside."""
 
     @property
     def name(self) -> str:
@@ -63,7 +65,19 @@ class Planned:
 
     @property
     def forwards(self) -> bool:
-        return self.kind == model.ROUTER
+        return self.kind in (model.ROUTER, model.NAT)
+
+    @property
+    def translation(self) -> str:
+        """How it translates if it is a NAT, one of ``words.NAT_KINDS``."""
+        return self.node.nat or words.DEFAULT_NAT
+
+    def leads_in(self, port: Port, version: int) -> bool:
+        """Whether it forwards what comes by one of its interfaces to the addresses behind it.
+
+        Nobody outside of a NAT knows the addresses behind it that it translates, those of IPv4.
+        """
+        return port is not self.outside or version == 6 or self.translation == words.NONE
 
 
 @dataclasses.dataclass(eq=False)
@@ -93,3 +107,12 @@ class Plan:
             for port in planned.ports
             for interface in port.addresses
         }
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the addresses of each node that has any, by its name; of a NAT first those that all others reach."""
+        found: dict[str, list[str]] = {}
+        for name, planned in self.nodes.items():
+            for port in sorted(planned.ports, key=lambda port: port is not planned.outside):
+                for interface in port.addresses:
+                    found.setdefault(name, []).append(str(interface.ip))
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from . import model
@@ -30,7 +31,7 @@ def _routers(segment: Segment, version: int) -> list[Hop]:
     return [
         (port, address)
         for port in segment.ports
-        if port.node.forwards and (address := _address(port, version)) is not None
+        if port.node.forwards and port.node.leads_in(port, version) and (address := _address(port, version)) is not None
     ]
 
 
@@ -74,3 +75,20 @@ def _first_hops(planned: Planned, routers: dict[int, list[Hop]]) -> list[tuple[S
                         found.append((beyond.segment, first))
                         edge.append((beyond.segment, own, first))
     return found
+
+
+def addresses_behind(nat: Planned) -> Iterator[Address]:
+    """Yield the IPv4 addresses that a NAT can see behind it, the nearest first."""
+    inside = [port.segment for port in nat.ports if port is not nat.outside and port.segment is not None]
+    known = {id(segment) for segment in inside}
+    for segment in inside:  # which grows
+        for port in segment.ports:
+            if port.node is nat:
+                continue
+            yield from (one.ip for one in port.addresses if one.version == 4)
+            if not (port.node.forwards and port.node.leads_in(port, 4)):
+                continue
+            for beyond in port.node.ports:
+                if beyond.segment is not None and beyond is not port.node.outside and id(beyond.segment) not in known:
+                    known.add(id(beyond.segment))
+                    inside.append(beyond.segment)

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from .._errors import NetNSClosedError, is_meant
 from .._netns.factory import Options
 from .._netns.names import Names
+from . import model, nft
 from .build import Builder, sysctls_of
 from .described import Described
 from .host import Host
+from .nat import Nat
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .dns import DNSServer
-    from .plan import Plan, Planned
+    from .plan import Plan
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 READY_TIMEOUT = 10.0  # seconds for a network to be ready, and
 READY_TIMEOUT_OF_A_LINK = 0.05  # for each link of it
 
-MakeHost: TypeAlias = "Callable[[Options, Callable[[Callable[[], object]], object]], Host]"
-"""What makes the namespace of a node, by its options and what is told how to close it; see ``Session.make``."""
+MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[Callable[[], object]], object]], Host]"
+"""What makes the namespace of a node by its class, its options and what is told how to close it: ``Session.make``."""
 
 
 class Topology(Described):
@@ -80,6 +82,8 @@ class Topology(Described):
                 "netns_topology_factory"
             )
         plan = self._planned()
+        if any(planned.kind == model.NAT for planned in plan.nodes.values()):
+            nft.program()
         self._is_final = True
         try:
             self._build(plan, self._make)
@@ -91,11 +95,12 @@ class Topology(Described):
     def _build(self, plan: Plan, make: MakeHost) -> None:
         for name, planned in plan.nodes.items():
             options = Options(label=name, sysctl=sysctls_of(planned, has_ipv6=plan.has_ipv6))
-            host = self._hosts[name] = make(options, self._undo.callback)
+            kind = Nat if planned.kind == model.NAT else Host
+            host = self._hosts[name] = make(kind, options, self._undo.callback)
             host._join(plan, self._hosts.__getitem__)
         timeout = READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(plan.network.links)
         Builder(plan, self._hosts, timeout=timeout).build()
-        self._names = Names({name: addresses for name, one in plan.nodes.items() if (addresses := _addresses(one))})
+        self._names = Names(plan.names())
         for host in self._hosts.values():
             host._set_names(self._names)
 
@@ -127,10 +132,6 @@ class Topology(Described):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _addresses(planned: Planned) -> list[str]:
-    return [str(interface.ip) for port in planned.ports for interface in port.addresses]
 
 
 class MakeTopology(Protocol):

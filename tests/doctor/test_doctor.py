@@ -124,6 +124,17 @@ def test_no_tun(start: Start, node: str, remedy: str, undone: str) -> None:
     assert find(f"{node} && {undone}")["ok"]
 
 
+@needs_root
+def test_no_nft() -> None:
+    if not look("nft")["nft"]["ok"]:
+        pytest.skip("there is no nft to take away")
+    hide = 'for nft in $(type -aP nft); do mount --bind /dev/null "$nft"; done'
+    found = look("nft", "nat", under=["unshare", "-m", "bash", "-c", f'{hide} && exec "$@"', "bash"])
+    for finding in found.values():
+        assert finding["cause"] == "there is no nft(8)"
+        assert finding["remedy"] == "install nftables (apt-get install nftables)"
+
+
 def test_few_descriptors() -> None:
     found = look("descriptors", first="ulimit -n 64")["descriptors"]
     assert not found["ok"]

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 import pytest_netns
-from pytest_netns import DNSServer, Host, Interface, MakeNetNS, NetNS, NetNSError, Query, Topology
+from pytest_netns import DNSServer, Host, Interface, MakeNetNS, Nat, NetNS, NetNSError, Query, Topology
 from pytest_netns._child import MODES
 from pytest_netns._errors import from_errno
 
@@ -203,6 +203,7 @@ def test_networks() -> None:
     assert documented == {
         "Topology": {name for name in dir(Topology) if not name.startswith("_")},
         "Host": {name for name in {*vars(Host), *Host.__annotations__} if not name.startswith("_")},
+        "Nat": {name for name in vars(Nat) if not name.startswith("_")},
         "Interface": {name for name in vars(Interface) if not name.startswith("_")},
         "DNSServer": {"addresses", *(name for name in vars(DNSServer) if not name.startswith("_"))},
         "Query": set(Query._fields),

@@ -7,6 +7,7 @@ import pytest
 from pytest_netns import TopologyError
 from pytest_netns._topology.plan import Plan, Planned
 from pytest_netns._topology.planner import make_plan
+from pytest_netns._topology.routes import addresses_behind
 from pytest_netns._topology.text import parse
 
 
@@ -134,6 +135,46 @@ def test_switches_have_no_address() -> None:
     assert addresses(plan.nodes["b"])[0] == "10.0.1.2/24"
 
 
+@pytest.mark.parametrize("kind", ["full-cone", "restricted", "port-restricted", "symmetric", "cgnat"])
+def test_a_way_leads_out_through_a_nat_and_never_in(kind: str) -> None:
+    nodes = plan_of(f"n [nat kind={kind}]\na -- r1 -- n -- r2 -- b").nodes
+    assert routes(nodes["a"]) == ["0.0.0.0/0 via 10.0.1.2 eth0"]
+    assert routes(nodes["r1"]) == ["10.0.3.0/24 via 10.0.2.2 eth1", "10.0.4.0/24 via 10.0.2.2 eth1"]
+    assert routes(nodes["n"]) == ["10.0.1.0/24 via 10.0.2.1 eth0", "10.0.4.0/24 via 10.0.3.2 eth1"]
+    assert routes(nodes["r2"]) == []
+    assert routes(nodes["b"]) == ["0.0.0.0/0 via 10.0.4.1 eth0"]
+    assert routes(nodes["r2"], 6) == [
+        "2001:db8:0:2::/64 via 2001:db8:0:3::1 eth0",
+        "2001:db8:0:1::/64 via 2001:db8:0:3::1 eth0",
+    ]
+
+
+def test_a_way_leads_in_through_a_nat_that_does_not_translate() -> None:
+    nodes = plan_of("n [nat kind=none]\na -- n -- b").nodes
+    assert routes(nodes["b"]) == ["0.0.0.0/0 via 10.0.2.1 eth0"]
+
+
+def test_the_interface_outside_is_the_last_or_the_one_that_is_named() -> None:
+    last = plan_of("n [nat]\na -- n -- b").nodes
+    assert (routes(last["a"]), routes(last["b"])) == (["0.0.0.0/0 via 10.0.1.2 eth0"], [])
+    named = plan_of("n [nat outside=eth0]\na -- n -- b").nodes
+    assert (routes(named["a"]), routes(named["b"])) == ([], ["0.0.0.0/0 via 10.0.2.1 eth0"])
+
+
+def test_who_is_behind_a_nat() -> None:
+    text = """
+        isp, home, other [nat]
+        lan [switch]
+        {a b} -- lan -- home -- isp -- server
+        lan -- other -- elsewhere
+        lan -- r -- c
+    """
+    nodes = plan_of(text).nodes
+    assert [str(address) for address in addresses_behind(nodes["isp"])] == ["10.0.2.1"]
+    behind = {str(address) for address in addresses_behind(nodes["home"])}
+    assert behind == {"10.0.1.1", "10.0.1.2", "10.0.1.4", "10.0.1.5", "10.0.5.2", "10.0.5.1"}
+
+
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
@@ -155,7 +196,17 @@ def test_switches_have_no_address() -> None:
             "this link belongs to the network 10.0.0.0/24",
             3,
         ),
-        ("n [nat]\na -- n -- b", "n is a NAT", 1),
+        ("n [nat]\na -- n", "n is a NAT with one interface", 1),
+        ("n [nat]", "n is a NAT with no interface", 1),
+        ("n [nat outside=wan]\na -- n -- b", "n has no interface wan", 1),
+        ("n [nat outside=eth0]\na -- n", "n is a NAT with one interface", 1),
+        (
+            "n [nat kind=cgnat]\nsw [switch]\nsw -- {"
+            + " ".join(f"h{number}" for number in range(1008))
+            + " n}\nn -- b",
+            "n has ports for 1007 hosts, and 1008 are inside",
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_is_said_with_its_place(text: str, message: str, line: int) -> None:

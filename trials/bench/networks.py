@@ -38,8 +38,8 @@ def star(hosts: int) -> str:
 
 @contextlib.contextmanager
 def ours(session: Session, text: str) -> Iterator[Topology]:
-    def make(options: Options, own: Callable[[Callable[[], object]], object]) -> Host:
-        return session.make(options, kind=Host, own=own)
+    def make(kind: type[Host], options: Options, own: Callable[[Callable[[], object]], object]) -> Host:
+        return session.make(options, kind=kind, own=own)
 
     net = Topology(text)
     net._own(make)
