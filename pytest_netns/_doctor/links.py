@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .._errors import NetNSUnsupportedError
+from .._netns.nftables import program
 from .._topology.conntrack import FLUSH
 from .._topology.described import has_ipv6
-from .._topology.nft import advice, program
+from .._topology.nft import advice
 from .._topology.planner import make_plan
 from .._topology.text import parse
 from .._topology.translation import rulesets

@@ -25,6 +25,18 @@ class Namespace(Protocol):
     def run(self) -> Callable[..., Any]: ...
 
 
+def program() -> str:
+    """Return the path of nft(8).
+
+    :raises NetNSUnsupportedError: there is none.
+    """
+    found = shutil.which("nft", path=f"{environ.get('PATH', defpath)}:{FOLDERS}")
+    if found is None:
+        text = "there is no nft(8), which applies rulesets; install nftables (apt-get install nftables)"
+        raise NetNSUnsupportedError(errno.ENOENT, text)
+    return found
+
+
 def apply(ns: Namespace, ruleset: str) -> None:
     """Apply a ruleset in a namespace.
 
@@ -32,12 +44,9 @@ def apply(ns: Namespace, ruleset: str) -> None:
     :raises NetNSUnsupportedError: there is no nft.
     """
     check_type(ruleset, str, "a ruleset is a str, such as 'table inet filter { }'")
-    program = shutil.which("nft", path=f"{environ.get('PATH', defpath)}:{FOLDERS}")
-    if program is None:
-        text = f"{ns}: there is no nft(8), which applies rulesets; install nftables"
-        raise NetNSUnsupportedError(errno.ENOENT, text)
+    command = [program(), "-f", "-"]
     text = ruleset if ruleset.endswith("\n") else f"{ruleset}\n"  # some statements need it
-    done = ns.run([program, "-f", "-"], input=text, capture_output=True, encoding="utf-8", errors="replace")
+    done = ns.run(command, input=text, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         message = _with_lines(done.stderr.strip(), ruleset) or f"it ended {how_it_ended(done.returncode)}"
         raise RulesetError(f"{ns}: nft does not take the ruleset, of which nothing was applied:\n{message}")

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from .._errors import NetNSClosedError, is_meant
+from .._netns import nftables
 from .._netns.factory import Options
 from .._netns.names import Names
-from . import model, nft
+from . import model
 from .build import Builder, sysctls_of
 from .described import Described
 from .host import Host
@@ -83,7 +84,7 @@ class Topology(Described):
             )
         plan = self._planned()
         if any(planned.kind == model.NAT for planned in plan.nodes.values()):
-            nft.program()
+            nftables.program()
         self._is_final = True
         try:
             self._build(plan, self._make)

@@ -14,7 +14,8 @@ import pytest
 
 from pytest_netns import Host, Nat, NetNSError, NetNSUnsupportedError, Topology, TopologyError
 from pytest_netns._linux import rtnetlink
-from pytest_netns._topology import conntrack, nat, nft, words
+from pytest_netns._netns import nftables
+from pytest_netns._topology import conntrack, nat, words
 from pytest_netns._topology.described import NatKind
 from tests.support.helpers import links
 
@@ -366,7 +367,7 @@ def test_rules_replace_those_before(netns_topology: Topology) -> None:
     def tables() -> int:
         return len(
             home.run(
-                [nft.program(), "list", "tables"], stdout=subprocess.PIPE, text=True, check=True
+                [nftables.program(), "list", "tables"], stdout=subprocess.PIPE, text=True, check=True
             ).stdout.splitlines()
         )
 
@@ -513,7 +514,7 @@ def test_nobody_outside_reaches_a_server_of_the_nat_itself(netns_topology: Topol
 def test_without_nft_nothing_is_made(netns_topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
     netns_topology.add("home [nat]\na -- home -- s")
     monkeypatch.setenv("PATH", "/no/such/folder")
-    monkeypatch.setattr(nft, "FOLDERS", "/no/such/folder")
+    monkeypatch.setattr(nftables, "FOLDERS", "/no/such/folder")
     with pytest.raises(NetNSUnsupportedError, match=r"there is no nft\(8\), .* \(apt-get install nftables\)$"):
         netns_topology.wait_ready()
     assert netns_topology._hosts == {}
@@ -523,7 +524,7 @@ def test_nft_is_found_where_an_ordinary_user_has_no_path_to_it(
     netns_topology: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    assert nft.program().endswith("/nft")
+    assert nftables.program().endswith("/nft")
     make(netns_topology, "cgnat")
 
 
