@@ -54,8 +54,8 @@ class Nat(Host):
     def forget(self) -> None:
         """Forget all mappings and connections, as they expire when nothing is sent for long.
 
-        What comes from outside arrives again when the inside has sent; the mappings are the same then, but for a
-        symmetric NAT.
+        What comes from outside arrives again when the inside has sent. A flow has the same port then, unless another
+        host was first to take it, or the NAT is symmetric.
 
         :raises NetNSError: the kernel refuses it.
         """
