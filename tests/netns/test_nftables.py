@@ -128,7 +128,10 @@ def test_a_ruleset_is_text(netns: NetNS, ruleset: Any) -> None:
 def test_without_nft_the_package_is_named(netns: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/no/such/folder")
     monkeypatch.setattr(nftables, "FOLDERS", "/no/such/folder")
-    with pytest.raises(NetNSUnsupportedError, match=r"there is no nft\(8\), which applies rulesets; install nftables$"):
+    with pytest.raises(
+        NetNSUnsupportedError,
+        match=r"there is no nft\(8\), which applies rulesets; install nftables \(apt-get install nftables\)$",
+    ):
         netns.nft("flush ruleset")
 
 

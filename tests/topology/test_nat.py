@@ -473,7 +473,7 @@ def test_rules_of_a_test_stand_beside_those_of_the_nat(netns_topology: Topology)
     net, home = netns_topology, make(netns_topology, "port-restricted")
     inside, s = peer_at(net["a"], 80), peer_at(net["s"])
     chain = f"type nat hook prerouting priority dstnat; udp dport 80 dnat to {net['a'].ip};"
-    nft.apply(home, f"table ip mine {{ chain forward {{ {chain} }}; }}\n")
+    home.nft(f"table ip mine {{ chain forward {{ {chain} }}; }}")
     s.send(b"in", (str(home.outside.addresses[0].ip), 80))
     assert inside.receive() == (b"in", s.endpoint)
 
@@ -532,7 +532,7 @@ def test_a_kernel_that_does_not_take_the_rules(netns_topology: Topology, monkeyp
     before = links()
     monkeypatch.setattr(nat, "rulesets", lambda *_, **__: ["table ip one\nadd rule ip two three accept\n"])
     netns_topology.add("home [nat]\na -- home -- s")
-    said = r"namespace 'home': nft does not take the rules of a NAT: .*No such file.*; load the modules \(modprobe -a "
+    said = r"(?s)namespace 'home': nft does not take the ruleset.*No such file.*\nload the modules \(modprobe -a "
     with pytest.raises(NetNSUnsupportedError, match=said):
         netns_topology.wait_ready()
     assert links() == before
