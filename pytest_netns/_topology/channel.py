@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from .. import _causes
@@ -29,35 +29,41 @@ class Channel:
     """A netlink socket of a namespace, which closes it at the latest.
 
     It hears of IPv6 addresses that are ready from when it is made.
+
+    :param sock: a netlink socket there, which it takes over; by default it makes one.
     """
 
-    def __init__(self, ns: NetNS) -> None:
+    def __init__(self, ns: NetNS, sock: socket.socket | None = None) -> None:
         self._ns = ns
-        self._sock = self._open(RTMGRP_IPV6_IFADDR)
+        self._sock = self._bound(sock or self._open(), RTMGRP_IPV6_IFADDR)
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             self._sock.setsockopt(SOL_NETLINK, option, 1)
         self._number = 0
         self._up: set[int] = set()
         self._addresses: set[bytes] = set()
 
-    def _open(self, groups: int) -> socket.socket:
-        sock = self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
+    def _open(self) -> socket.socket:
+        return self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
+
+    @staticmethod
+    def _bound(sock: socket.socket, groups: int) -> socket.socket:
         sock.bind((0, groups))
         return sock
 
     def close(self) -> None:
         self._sock.close()
 
-    def send(self, requests: Sequence[Request], deadline: float) -> None:
+    def send(self, requests: Sequence[Request], deadline: float, ignored: Collection[int] = ()) -> None:
         """Send requests and wait until the kernel has done all.
 
         :param deadline: as of ``syscalls.monotonic()``.
+        :param ignored: for what reasons the kernel may refuse one, each an errno.
         :raises NetNSError: it has refused one; those behind it may be done.
         """
         for first in range(0, len(requests), AT_ONCE):
-            self._send(requests[first : first + AT_ONCE], deadline)
+            self._send(requests[first : first + AT_ONCE], deadline, ignored)
 
-    def _send(self, requests: Sequence[Request], deadline: float) -> None:
+    def _send(self, requests: Sequence[Request], deadline: float, ignored: Collection[int]) -> None:
         first = self._number + 1
         self._number += len(requests)
         parts = [
@@ -71,7 +77,7 @@ class Channel:
         refused: list[tuple[Request, int, str]] = []
         while not self._is_answered(requests, first, refused, deadline):
             pass
-        for request, number, text in refused[:1]:
+        for request, number, text in [one for one in refused if one[1] not in ignored][:1]:
             said = f" ({text})" if text else ""
             raise from_errno(number, f"{self._ns}: cannot make {request.what}{said}", step=_causes.NETWORKING)
 
@@ -89,15 +95,16 @@ class Channel:
                 refused.append((requests[sequence - first], number, _said(flags, body)))
         return is_last
 
-    def dump(self, kind: int, deadline: float) -> list[bytes]:
+    def dump(self, kind: int, deadline: float, asked: bytes = bytes(rtnetlink.LINK.size)) -> list[bytes]:
         """Return the bodies of all that there is of a kind, in the form in which it can be made anew or deleted.
 
         :param kind: of the message that gets it, such as ``rtnetlink.RTM_GETROUTE``.
+        :param asked: the body of that message.
         :raises NetNSError: the kernel does not give it.
         """
         self._number += 1
         self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
-        self._sock.sendall(rtnetlink.message(self._number, kind, bytes(rtnetlink.LINK.size), rtnetlink.NLM_F_DUMP))
+        self._sock.sendall(rtnetlink.message(self._number, kind, asked, rtnetlink.NLM_F_DUMP))
         found: list[bytes] = []
         while True:
             for answer, _, sequence, body in self._receive(self._sock, deadline, "does not say what there is"):
@@ -125,7 +132,9 @@ class Channel:
             self._receive(self._sock, deadline, _not_ready(waiting))
 
     def _wait_for_links(self, links: dict[int, object], deadline: float) -> None:
-        with contextlib.closing(self._open(RTMGRP_LINK)) as news:  # before the look, so that no change falls between
+        with contextlib.closing(
+            self._bound(self._open(), RTMGRP_LINK)
+        ) as news:  # before the look, so that no change falls between
             self._look_at_links(deadline)
             while waiting := [name for index, name in links.items() if index not in self._up]:
                 try:
@@ -160,10 +169,11 @@ class Channel:
         for kind, _, _, body in found:
             if kind == rtnetlink.RTM_NEWLINK:
                 self._note_link(body)
-            elif kind == rtnetlink.RTM_NEWADDR:
+            elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
+                note = self._addresses.add if kind == rtnetlink.RTM_NEWADDR else self._addresses.discard
                 for attribute, value in rtnetlink.attributes(body, rtnetlink.ADDRESS.size):
                     if attribute == rtnetlink.IFA_ADDRESS:
-                        self._addresses.add(value)
+                        note(value)
         return found
 
     def _note_link(self, body: bytes) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .._errors import is_meant
+from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
+from .._errors import NetNSError, is_meant
 from .._linux import rtnetlink, syscalls
 from .._netns.namespace import NetNS
 from . import requests
@@ -112,6 +113,7 @@ class Host(NetNS):
     def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
         """Tell it to which network it belongs; its label is the name of its node."""
         self._plan, self._planned = plan, plan.nodes[self.label]
+        self._sysctls_before: dict[str, str] = {}
         self.interfaces = MappingProxyType({port.name: Interface(port, find) for port in self._planned.ports})
 
     @property
@@ -134,6 +136,18 @@ class Host(NetNS):
         :raises ValueError: it has none, as a switch, or what has ``ipv6=off``.
         """
         return self._first(6)
+
+    def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
+        if verb == WRITE_SYSCTL and arguments[0] not in self._sysctls_before:
+            with contextlib.suppress(NetNSError):  # one that can only be written holds nothing
+                self._sysctls_before[arguments[0]] = super()._ask_sysctl(READ_SYSCTL, arguments[0]).rstrip("\n")
+        return super()._ask_sysctl(verb, *arguments)
+
+    def _restore_sysctls(self) -> None:
+        """Write what the sysctls held before the test wrote them, the last that it came to first."""
+        while self._sysctls_before:
+            path, value = self._sysctls_before.popitem()
+            super()._ask_sysctl(WRITE_SYSCTL, path, value)
 
     def _first(self, version: int) -> str:
         for port in self._planned.ports:

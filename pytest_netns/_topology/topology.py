@@ -12,6 +12,7 @@ from .._errors import NetNSClosedError, is_meant
 from .._linux.sockets import Socket
 from .._netns.factory import Options
 from . import model
+from .breakable import Breakable
 from .build import Builder, sysctls_of
 from .errors import TopologyError
 from .host import Host
@@ -53,7 +54,7 @@ class LinkSettings(TypedDict, total=False):
     trunk: Iterable[int]
 
 
-class Topology:
+class Topology(Breakable):
     """A network of hosts, routers, switches and NATs.
 
     The fixtures ``netns_topology`` and ``netns_topology_factory`` make it. It is described by a text, by the methods
@@ -67,9 +68,9 @@ class Topology:
 
     def __init__(self, text: str | None = None) -> None:
         self._description = Description()
+        super().__init__()
         self._known: Network | None = None
         self._make: MakeHost | None = None
-        self._hosts: dict[str, Host] = {}
         self._is_ready = self._is_closed = False
         self._plan: Plan | None = None
         self._undo = contextlib.ExitStack()
@@ -236,8 +237,10 @@ class Topology:
             options = Options(label=name, sysctl=sysctls_of(planned, has_ipv6=plan.has_ipv6))
             host = self._hosts[name] = make(options, self._undo.callback)
             host._join(plan, self._hosts.__getitem__)
-        timeout = READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(plan.network.links)
-        Builder(plan, self._hosts, timeout=timeout).build()
+        self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build()
+
+    def _ready_timeout(self) -> float:
+        return READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(self._network().links)
 
     def close(self) -> None:
         """Close its hosts, the last that was made first.
