@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._errors import is_meant
+from .groups import checked
+from .partition import Partitions
 from .reset import Resetter
 
 if TYPE_CHECKING:
@@ -37,6 +41,33 @@ class Breakable(ABC):
     def _ready_timeout(self) -> float:
         """Return how long it may take until all of it is ready, in seconds."""
 
+    def partition(self, *groups: Iterable[str]) -> None:
+        """Let no packet pass any more between nodes of different groups; nobody is told, and no link goes down.
+
+        A node that is in no group still reaches all. Calls add up until :meth:`heal` or :meth:`reset`. What is cut: all
+        frames on a link between two groups; on a switch, frames with the MAC address of one group for the other;
+        through routers, packets from an address of one group to an address of the other. Addresses are those that the
+        nodes have at this moment.
+
+        :param groups: two or more sets of names of nodes, as ``net.partition({"a", "r1"}, {"b"})``.
+        :raises TopologyError: a name is no node or is in two groups, or some packets could not be told from others.
+        :raises NetNSError: the kernel refuses a filter; nothing is cut then.
+        """
+        self.wait_ready()
+        self._partitions.add(checked(self._planned(), groups), self._ready_timeout())
+
+    def heal(self) -> None:
+        """Let packets pass again: end every partition; without one, nothing happens.
+
+        :raises NetNSError: the kernel refuses it.
+        """
+        self.wait_ready()
+        self._partitions.heal(self._ready_timeout())
+
+    @functools.cached_property
+    def _partitions(self) -> Partitions:
+        return Partitions(self._planned(), self._hosts)
+
     def reset(self) -> None:
         """Make the network as it was when it was ready, in less time than to make another.
 
@@ -53,3 +84,4 @@ class Breakable(ABC):
             for host in self._hosts.values():
                 stack.callback(host._empty)
         Resetter(self._planned(), self._hosts, self._kept, self._ready_timeout()).reset()
+        self._partitions.forget()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._errors import NetNSOSError, is_meant
-from .._linux import rtnetlink, syscalls
-from . import mended_links, model, netfilter, requests, state
+from .._linux import syscalls
+from . import mended_links, model, neighbours, netfilter, state
 from .channel import Channel
 from .mended_links import Link
 from .plan import Plan
-from .requests import Request
 from .state import State
 
 if TYPE_CHECKING:
@@ -26,12 +24,6 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 ROUNDS = 5  # of looking and mending, since the kernel ties one thing to another, until it is said what differs
 GONE = frozenset((errno.ESRCH, errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EADDRNOTAVAIL))
 DONE_ALREADY = frozenset((*GONE, errno.EEXIST))  # by the kernel, with something else; it is looked at once more
-# <linux/neighbour.h>
-RTM_DELNEIGH, RTM_GETNEIGH = 29, 30
-NUD_NOARP, NUD_PERMANENT, NTF_MASTER = 0x40, 0x80, 0x04
-NEIGHBOUR = struct.Struct("=BxxxiHBB")
-NDA_DST, NDA_LLADDR, NDA_VLAN = 1, 2, 5
-AF_BRIDGE = 7
 
 
 class Resetter:
@@ -128,27 +120,8 @@ class Resetter:
 
     def _forget_neighbours(self, name: str) -> None:
         channel = self._channels[name]
-        asked = [_neighbour(socket.AF_UNSPEC)]
+        found = neighbours.of(channel, self._deadline)
         if self._plan.nodes[name].kind == model.SWITCH:
-            asked.append(_neighbour(AF_BRIDGE))
-        found = [body for one in asked for body in channel.dump(RTM_GETNEIGH, self._deadline, one)]
-        forget = [Request(RTM_DELNEIGH, _to_delete(body), "a neighbour go", requests.CHANGE) for body in found]
-        channel.send([one for one in forget if one.body], self._deadline, GONE)
-
-
-def _neighbour(family: int) -> bytes:
-    return NEIGHBOUR.pack(family, 0, 0, 0, 0)
-
-
-def _to_delete(body: bytes) -> bytes:
-    """Return what deletes a neighbour, or nothing, for those that the kernel has by itself."""
-    family, index, state_, flags, _ = NEIGHBOUR.unpack_from(body)
-    values = dict(rtnetlink.attributes(body, NEIGHBOUR.size))
-    if family == AF_BRIDGE:
-        if state_ & NUD_PERMANENT:
-            return b""
-        told = [rtnetlink.attribute(one, values[one]) for one in (NDA_LLADDR, NDA_VLAN) if one in values]
-        return NEIGHBOUR.pack(family, index, 0, NTF_MASTER, 0) + b"".join(told)
-    if state_ & NUD_NOARP:
-        return b""
-    return NEIGHBOUR.pack(family, index, 0, flags, 0) + rtnetlink.attribute(NDA_DST, values[NDA_DST])
+            found += neighbours.of(channel, self._deadline, neighbours.AF_BRIDGE)
+        asked = map(neighbours.forget, found)
+        channel.send([one for one in asked if one is not None], self._deadline, GONE)
