@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._errors import is_meant
+from .errors import TopologyError
 from .groups import checked
 from .partition import Partitions
+from .replug import Rewiring, replugged
 from .reset import Resetter
 
 if TYPE_CHECKING:
     from .host import Host
+    from .model import Network
     from .plan import Plan
     from .state import State
 
@@ -28,6 +30,11 @@ class Breakable(ABC):
         self._hosts: dict[str, Host] = {}
         self._kept: dict[str, State] = {}
         """What each namespace had when all was ready."""
+        self._known: Network | None = None
+        self._plan: Plan | None = None
+        self._original: Plan | None = None
+        """What it was before something was replugged."""
+        self._made_partitions: Partitions | None = None
 
     @abstractmethod
     def wait_ready(self) -> None:
@@ -64,9 +71,31 @@ class Breakable(ABC):
         self.wait_ready()
         self._partitions.heal(self._ready_timeout())
 
-    @functools.cached_property
+    def _replug(self, name: str, interface: str, to: str) -> None:
+        """Do what :meth:`Host.replug` says."""
+        if self._partitions.last:
+            raise TopologyError(
+                "a partition lasts, which would not hold for the new link", hint="call net.heal() first"
+            )
+        plan = self._planned()
+        after = replugged(plan, name, interface, to)
+        self._original = self._original or plan
+        self._be(after)
+
+    def _be(self, after: Plan, *, with_routes: bool = True) -> None:
+        """Make the network another one, with the same nodes."""
+        before, self._plan, self._known = self._planned(), after, after.network
+        for host in self._hosts.values():
+            host._be_as_in(after)
+        Rewiring(before, after, self._hosts, self._ready_timeout()).make(with_routes=with_routes)
+        if after is self._original:
+            self._original = None
+
+    @property
     def _partitions(self) -> Partitions:
-        return Partitions(self._planned(), self._hosts)
+        if self._made_partitions is None:
+            self._made_partitions = Partitions(self._planned, self._hosts)
+        return self._made_partitions
 
     def reset(self) -> None:
         """Make the network as it was when it was ready, in less time than to make another.
@@ -83,5 +112,7 @@ class Breakable(ABC):
         with contextlib.ExitStack() as stack:
             for host in self._hosts.values():
                 stack.callback(host._empty)
+        if self._original is not None:
+            self._be(self._original, with_routes=False)
         Resetter(self._planned(), self._hosts, self._kept, self._ready_timeout()).reset()
         self._partitions.forget()

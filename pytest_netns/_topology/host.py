@@ -110,11 +110,22 @@ class Host(NetNS):
     interfaces: Mapping[str, Interface]
     """Its interfaces by name, in the order of the text."""
 
-    def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
+    def _join(self, plan: Plan, find: Callable[[str], Host], replug: Callable[[str, str, str], object]) -> None:
         """Tell it to which network it belongs; its label is the name of its node."""
-        self._plan, self._planned = plan, plan.nodes[self.label]
+        self._find, self._replug = find, replug
         self._sysctls_before: dict[str, str] = {}
-        self.interfaces = MappingProxyType({port.name: Interface(port, find) for port in self._planned.ports})
+        self._interfaces: dict[str, Interface] = {}
+        self.interfaces = MappingProxyType(self._interfaces)
+        self._be_as_in(plan)
+
+    def _be_as_in(self, plan: Plan) -> None:
+        """Take what a network says of it; interfaces that it had already stay the same objects."""
+        self._plan, self._planned = plan, plan.nodes[self.label]
+        had = dict(self._interfaces)
+        self._interfaces.clear()
+        for port in self._planned.ports:
+            interface = self._interfaces[port.name] = had.get(port.name) or Interface(port, self._find)
+            interface._port = port
 
     @property
     def kind(self) -> str:
@@ -136,6 +147,23 @@ class Host(NetNS):
         :raises ValueError: it has none, as a switch, or what has ``ipv6=off``.
         """
         return self._first(6)
+
+    def replug(self, interface: str, to: str) -> None:
+        """Take an interface out of its link and plug it in elsewhere, as who moves a cable or roams.
+
+        It keeps its name, index and MAC address, gets an address of the network that it is in then, and all nodes get
+        the routes that follow. The other addresses stay. The interface at the other end of its old link goes, and the
+        switch or node that it is plugged into gets one. What a test has changed of the interface, its addresses and
+        routes, is lost with it.
+
+        :param interface: its name, such as ``eth0``.
+        :param to: the name of a switch, or of a host or router for a link to that.
+        :raises TopologyError: there is no such interface or node, they are joined already, the switch has VLANs, or a
+            partition lasts; nothing has changed then.
+        :raises NetNSError: the kernel refuses it, or it is not ready in time.
+        """
+        self._checked_fd()
+        self._replug(self.label, interface, to)
 
     def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
         if verb == WRITE_SYSCTL and arguments[0] not in self._sysctls_before:

@@ -7,7 +7,7 @@ import errno
 import ipaddress
 import itertools
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .._errors import is_meant
@@ -38,14 +38,24 @@ class Names(NamedTuple):
 class Partitions:
     """Those of a network.
 
+    :param plan: returns the network, as it is worked out.
     :param hosts: its namespaces.
     """
 
-    def __init__(self, plan: Plan, hosts: Mapping[str, Host]) -> None:
-        self._plan = plan
+    def __init__(self, plan: Callable[[], Plan], hosts: Mapping[str, Host]) -> None:
+        self._get_plan = plan
         self._hosts = hosts
         self._orders = itertools.count(1)
         self._added: list[Cuts] = []
+
+    @property
+    def last(self) -> bool:
+        """Whether there is one."""
+        return bool(self._added)
+
+    @property
+    def _plan(self) -> Plan:
+        return self._get_plan()
 
     def forget(self) -> None:
         """Take them for healed, since somebody else has taken away what they had added."""

@@ -69,10 +69,8 @@ class Topology(Breakable):
     def __init__(self, text: str | None = None) -> None:
         self._description = Description()
         super().__init__()
-        self._known: Network | None = None
         self._make: MakeHost | None = None
         self._is_ready = self._is_closed = False
-        self._plan: Plan | None = None
         self._undo = contextlib.ExitStack()
         if text is not None:
             self.add(text)
@@ -236,7 +234,7 @@ class Topology(Breakable):
         for name, planned in plan.nodes.items():
             options = Options(label=name, sysctl=sysctls_of(planned, has_ipv6=plan.has_ipv6))
             host = self._hosts[name] = make(options, self._undo.callback)
-            host._join(plan, self._hosts.__getitem__)
+            host._join(plan, self._hosts.__getitem__, self._replug)
         self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build()
 
     def _ready_timeout(self) -> float:
