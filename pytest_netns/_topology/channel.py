@@ -22,6 +22,7 @@ RTMGRP_LINK, RTMGRP_IPV6_IFADDR = 0x1, 0x100  # rtnetlink(7)
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11  # <linux/socket.h>, <linux/netlink.h>
 RECEIVED = 1 << 16  # bytes
 NAMED = 5  # of what is not ready, in an error
+BYTES_AT_ONCE = 1 << 16  # of one message, with at most 4096 steps of a filter more; net.core.wmem_default is 212,992
 AT_ONCE = 150  # requests in one message: as many errors may come back before the queue of the socket is full
 
 
@@ -60,8 +61,14 @@ class Channel:
         :param ignored: for what reasons the kernel may refuse one, each an errno.
         :raises NetNSError: it has refused one; those behind it may be done.
         """
-        for first in range(0, len(requests), AT_ONCE):
-            self._send(requests[first : first + AT_ONCE], deadline, ignored)
+        begin = size = 0
+        for end, one in enumerate(requests):
+            size += len(one.body)
+            if end - begin == AT_ONCE or (size > BYTES_AT_ONCE and end > begin):
+                self._send(requests[begin:end], deadline, ignored)
+                begin, size = end, len(one.body)
+        if requests:
+            self._send(requests[begin:], deadline, ignored)
 
     def _send(self, requests: Sequence[Request], deadline: float, ignored: Collection[int]) -> None:
         first = self._number + 1
@@ -184,6 +191,7 @@ class Channel:
                     self._up.add(index)
                 else:
                     self._up.discard(index)
+                return  # of the fifty that there are, it is among the first
 
 
 def _not_ready(waiting: list[object]) -> str:

@@ -135,8 +135,12 @@ def _as_it_was(link: Link, now: Link) -> Iterator[Request]:
         for number in sorted(SETTABLE & (link.values.keys() | now.values.keys()))
         if link.values.get(number) != now.values.get(number)
     ]
-    changed = link.flags ^ now.flags
     what = f"the link {link.name} as it was"
+    down = Request(rtnetlink.RTM_SETLINK, rtnetlink.link(link.index, change=rtnetlink.IFF_UP), what, requests.CHANGE)
+    if link.name != now.name and now.flags & rtnetlink.IFF_UP:  # up to Linux 6.1, it has no other name while it is up
+        yield down
+        now = dataclasses.replace(now, flags=now.flags & ~rtnetlink.IFF_UP)
+    changed = link.flags ^ now.flags
     if values or changed & ~rtnetlink.IFF_UP:
         body = rtnetlink.link(link.index, *values, flags=link.flags, change=changed & ~rtnetlink.IFF_UP)
         yield Request(rtnetlink.RTM_SETLINK, body, what, requests.CHANGE)
@@ -150,8 +154,7 @@ def _as_it_was(link: Link, now: Link) -> Iterator[Request]:
         body = rtnetlink.link(link.index, flags=rtnetlink.IFF_UP, change=rtnetlink.IFF_UP)
         yield Request(rtnetlink.RTM_SETLINK, body, what, requests.CHANGE)
     elif changed & rtnetlink.IFF_UP:
-        body = rtnetlink.link(link.index, change=rtnetlink.IFF_UP)
-        yield Request(rtnetlink.RTM_SETLINK, body, what, requests.CHANGE)
+        yield down
 
 
 def _with_settings(link: Link, now: Link) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import socket
 from collections.abc import Mapping
@@ -30,11 +31,11 @@ class Resetter:
     """Makes a network as it was.
 
     :param hosts: its namespaces, with nothing of the test in them.
-    :param kept: what each had when it was ready.
+    :param kept: what each had when it was ready, which stays so, but for what changes by itself.
     :param timeout: how long it may take, in seconds.
     """
 
-    def __init__(self, plan: Plan, hosts: Mapping[str, Host], kept: Mapping[str, State], timeout: float) -> None:
+    def __init__(self, plan: Plan, hosts: Mapping[str, Host], kept: dict[str, State], timeout: float) -> None:
         self._plan = plan
         self._hosts = hosts
         self._kept = kept
@@ -78,6 +79,7 @@ class Resetter:
         for _ in range(ROUNDS):
             now = mended_links.read(bodies)
             if now == before:
+                self._kept[name] = dataclasses.replace(self._kept[name], links=bodies)  # equal next time, most likely
                 return True
             self._mend(name, before, now)
             bodies = state.look_at_links(channel, self._deadline)

@@ -175,6 +175,10 @@ def test_more_addresses_than_one_program_has_room_for(netns_topology: Topology) 
     assert is_reached(net["far"], net["r"])
     assert is_reached(net["h1"], net["h119"])
     assert is_reached(net["h0"], net["far"])
+    net.heal()
+    net.partition({f"h{number}" for number in range(60)}, {f"h{number}" for number in range(60, 120)})
+    assert not is_reached(net["h0"], net["h119"], timeout=SOON)
+    assert is_reached(net["h60"], net["h119"])
 
 
 @pytest.mark.netns_topology("a -- r1 -- b")
