@@ -30,6 +30,8 @@ class Breakable(ABC):
         self._hosts: dict[str, Host] = {}
         self._kept: dict[str, State] = {}
         """What each namespace had when all was ready."""
+        self._can_be_reset = True
+        """Whether that is looked at, which takes some of the time of making it."""
         self._known: Network | None = None
         self._plan: Plan | None = None
         self._original: Plan | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import socket
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
-from .._errors import NetNSError, is_meant
+from .._errors import NetNSError, NetNSOSError, is_meant
 from .._linux import rtnetlink, syscalls
 from .._netns.namespace import NetNS
-from . import requests
+from . import netfilter, requests
 from .channel import Channel
 
 if TYPE_CHECKING:
@@ -110,13 +112,17 @@ class Host(NetNS):
     interfaces: Mapping[str, Interface]
     """Its interfaces by name, in the order of the text."""
 
-    def _join(self, plan: Plan, find: Callable[[str], Host], replug: Callable[[str, str, str], object]) -> None:
+    def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
         """Tell it to which network it belongs; its label is the name of its node."""
-        self._find, self._replug = find, replug
+        self._find = find
         self._sysctls_before: dict[str, str] = {}
         self._interfaces: dict[str, Interface] = {}
         self.interfaces = MappingProxyType(self._interfaces)
         self._be_as_in(plan)
+
+    def _replug_by(self, replug: Callable[[str, str, str], object]) -> None:
+        """Tell it what plugs an interface of a node in elsewhere."""
+        self._replug = replug
 
     def _be_as_in(self, plan: Plan) -> None:
         """Take what a network says of it; interfaces that it had already stay the same objects."""
@@ -175,7 +181,18 @@ class Host(NetNS):
         """Write what the sysctls held before the test wrote them, the last that it came to first."""
         while self._sysctls_before:
             path, value = self._sysctls_before.popitem()
-            super()._ask_sysctl(WRITE_SYSCTL, path, value)
+            try:
+                super()._ask_sysctl(WRITE_SYSCTL, path, value)
+            except NetNSOSError as error:
+                if error.errno != errno.ENOENT:  # it has gone with a link of the test
+                    raise
+
+    def _restore_firewall(self, sock: socket.socket, deadline: float) -> None:
+        """Make the firewall as it was when the network was ready: there was none.
+
+        :param sock: a netlink socket of the firewall there.
+        """
+        netfilter.clear(sock, deadline, self)
 
     def _first(self, version: int) -> str:
         for port in self._planned.ports:

@@ -60,7 +60,7 @@ class Resetter:
                 )
                 self._undo.callback(filter_.close)
                 self._channels[name] = self._undo.enter_context(contextlib.closing(Channel(host, route)))
-                netfilter.clear(filter_, self._deadline, host)
+                host._restore_firewall(filter_, self._deadline)
             for name in [name for name in self._hosts if self._mend_links(name)]:
                 self._wait(name)
             for name in self._hosts:

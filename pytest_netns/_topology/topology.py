@@ -234,8 +234,9 @@ class Topology(Breakable):
         for name, planned in plan.nodes.items():
             options = Options(label=name, sysctl=sysctls_of(planned, has_ipv6=plan.has_ipv6))
             host = self._hosts[name] = make(options, self._undo.callback)
-            host._join(plan, self._hosts.__getitem__, self._replug)
-        self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build()
+            host._join(plan, self._hosts.__getitem__)
+            host._replug_by(self._replug)
+        self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build(look_at_it=self._can_be_reset)
 
     def _ready_timeout(self) -> float:
         return READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(self._network().links)

@@ -110,6 +110,7 @@ CHANGES: dict[str, Callable[[Topology], object]] = {
         net["client"], "net/ipv6/conf/eth0/hop_limit", "3"
     ),
     "no IPv6, by a command": lambda net: write_through_a_command(net["client"], "net/ipv6/conf/eth0/disable_ipv6", "1"),
+    "no IPv6 at all": lambda net: write_sysctl(net["r1"], "net.ipv6.conf.all.disable_ipv6", 1),
     "noarp": lambda net: net["client"].ipr.link("set", index=index_of(net["client"]), flags=0x80, change=0x80),
 }
 
@@ -124,7 +125,16 @@ def test_what_a_test_has_changed_is_undone(net: Topology, change: str) -> None:
     assert reaches_all(net)
 
 
-ALONE = {"a name", "an address less", "a route more", "crash", "crash of all", "lo down", "an mtu too small for IPv6"}
+ALONE = {
+    "a name",
+    "an address less",
+    "a route more",
+    "crash",
+    "crash of all",
+    "lo down",
+    "an mtu too small for IPv6",
+    "no IPv6 at all",
+}
 """Changes after which others are impossible."""
 
 
@@ -228,6 +238,15 @@ def test_connections_are_forgotten(net: Topology) -> None:
     assert net["server"].sysctl[count] != "0"
     net.reset()
     assert net["server"].sysctl[count] == "0"
+
+
+def test_a_sysctl_that_has_gone_with_its_link(net: Topology) -> None:
+    client = net["client"]
+    client.ipr.link("add", ifname="v0", kind="veth", peer="v1")
+    write_sysctl(client, "net.ipv4.conf.v0.forwarding", 1)
+    client.ipr.link("del", ifname="v0")
+    net.reset()
+    assert reaches_all(net)
 
 
 def test_processes_end_and_sockets_are_closed(net: Topology) -> None:
