@@ -40,7 +40,7 @@ def _step(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
 
 
 DROP = _step(RETURN, STOLEN)
-EVERYTHING: Program = [DROP]
+EVERYTHING = (DROP,)
 
 
 def program(
@@ -113,7 +113,7 @@ def delete_place(index: int) -> Request:
     return Request(RTM_DELQDISC, body, "the end of a filter", requests.CHANGE)
 
 
-def add_filter(index: int, place: int, order: int, steps: Program, what: str) -> Request:
+def add_filter(index: int, place: int, order: int, steps: Sequence[bytes], what: str) -> Request:
     """Return what adds a filter.
 
     :param place: ``INGRESS`` or ``EGRESS``.

@@ -7,7 +7,7 @@ import errno
 import ipaddress
 import itertools
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .._errors import is_meant
@@ -158,7 +158,7 @@ class Cuts:
             for place, direction in ((filters.EGRESS, "from"), (filters.INGRESS, "to")):
                 self._filter(there, place, filters.program(direction, macs[part], addresses[part], own))
 
-    def _filter(self, port: Port, place: int, steps: filters.Program) -> None:
+    def _filter(self, port: Port, place: int, steps: Sequence[bytes]) -> None:
         what = f"the filter of a partition at {port}"
         name = port.node.name
         if port.index not in self.places and port.index not in self._taken:
