@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 ROUNDS = 5  # of looking and mending, since the kernel ties one thing to another, until it is said what differs
+NAMED = 5  # of what is not as it was, in an error
 GONE = frozenset((errno.ESRCH, errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EADDRNOTAVAIL))
 DONE_ALREADY = frozenset((*GONE, errno.EEXIST))  # by the kernel, with something else; it is looked at once more
 
@@ -109,10 +110,10 @@ class Resetter:
                     # The news comes before its route, but under the same lock, which this takes (ipv6/addrconf.c).
                     state.look_at_links(channel, self._deadline)
             else:
-                raise self._cannot(name, [str(one.what) for one in wrong])
+                raise self._cannot(name, [str(one.what).removesuffix(" go") for one in wrong])
 
     def _cannot(self, name: str, what: list[str]) -> NetNSOSError:
-        named = ", ".join(what[:5])
+        named = ", ".join([*dict.fromkeys(what)][:NAMED])
         text = f"{self._hosts[name]}: cannot be as it was: {named}; close the network and make it anew"
         return NetNSOSError(errno.EBUSY, text)
 

@@ -7,14 +7,16 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from pytest_netns import Host, MakeTopology, NetNSError, NetNSLeakError, Topology
-from pytest_netns._linux import syscalls
+from pytest_netns._linux import rtnetlink, syscalls
 from pytest_netns._topology import mended_links, state
 from pytest_netns._topology.channel import Channel
+from pytest_netns._topology.requests import Request
 from tests.support.helpers import eventually
 from tests.topology.test_topology import FAMILIES, is_reached, reaches_all
 
@@ -335,3 +337,18 @@ def test_a_network_that_was_not_used_is_made(netns_topology: Topology) -> None:
     netns_topology.add("a -- b")
     netns_topology.reset()
     assert reaches_all(netns_topology)
+
+
+def test_what_does_not_become_as_it_was_is_named(net: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: what was mended is looked at once more."""
+    net["client"].ipr.route("add", dst="192.0.2.0/24", gateway=net["r1"].ip)
+    send = Channel.send
+
+    def send_all_but_the_end_of_routes(channel: Channel, asked: Sequence[Request], *others: Any) -> None:
+        send(channel, [one for one in asked if one.kind != rtnetlink.RTM_DELROUTE], *others)
+
+    monkeypatch.setattr(Channel, "send", send_all_but_the_end_of_routes)
+    with pytest.raises(
+        NetNSError, match=r"'client': cannot be as it was: the route to 192\.0\.2\.0/24; close the network"
+    ):
+        net.reset()
