@@ -33,6 +33,20 @@ class Names(NamedTuple):
 
     macs: list[str]
     addresses: list[Address]
+    further: list[int]
+    """The indices of the links that a test has added, as far as they have MAC addresses."""
+
+
+class Place(NamedTuple):
+    """An interface that gets filters."""
+
+    node: str
+    link: int
+    called: str
+
+
+def _place(port: Port) -> Place:
+    return Place(port.node.name, port.index, str(port))
 
 
 class Partitions:
@@ -100,6 +114,7 @@ class Partitions:
             for name, others in against.items():
                 for port in self._plan.nodes[name].ports:
                     cuts.at(port, others, names)
+                cuts.at_further_links(self._plan.nodes[name], others, names)
                 cuts.know(self._plan.nodes[name], set(others), neighbours.permanent_ones(opened[name], deadline))
             try:
                 for name, asked in cuts.asked.items():
@@ -115,58 +130,62 @@ class Partitions:
     def _names(self, planned: Planned, channel: Channel, deadline: float) -> Names:
         """Return by what a node is known now; a test may have given it more."""
         if planned.kind == model.SWITCH:
-            return Names([], [])
-        links = read(state.look_at_links(channel, deadline)).values()
-        packed = {link.values.get(rtnetlink.IFLA_ADDRESS, b"") for link in links}
-        macs = {one.hex(":") for one in packed if len(one) == 6 and any(one)} | {port.mac for port in planned.ports}
+            return Names([], [], [])
+        found = {
+            index: link.values.get(rtnetlink.IFLA_ADDRESS, b"")
+            for index, link in read(state.look_at_links(channel, deadline)).items()
+        }
+        links = {index: packed.hex(":") for index, packed in found.items() if len(packed) == 6 and any(packed)}
+        macs = {*links.values(), *(port.mac for port in planned.ports)}
         addresses: set[Address] = {one.ip for port in planned.ports for one in port.addresses}
         for body in channel.dump(rtnetlink.RTM_GETADDR, deadline):
             values = dict(rtnetlink.attributes(body, rtnetlink.ADDRESS.size))
             local = values.get(rtnetlink.IFA_LOCAL) or values.get(rtnetlink.IFA_ADDRESS)
             if local is not None:
                 addresses.add(ipaddress.ip_address(local))
-        return Names(sorted(macs), sorted(filter(filters.is_of_a_node, addresses), key=lambda one: one.packed))
+        of_nodes = sorted(filter(filters.is_of_a_node, addresses), key=lambda one: one.packed)
+        return Names(sorted(macs), of_nodes, sorted(links.keys() - {port.index for port in planned.ports}))
 
 
 class Cuts:
     """What one partition adds to the namespaces, and what takes it away again.
 
     :param orders: tell filters apart.
-    :param taken: the interfaces, by their indices, that have a place for filters already.
+    :param taken: the interfaces, by their nodes and indices, that have a place for filters already.
     """
 
-    def __init__(self, orders: Iterator[int], taken: Collection[int]) -> None:
+    def __init__(self, orders: Iterator[int], taken: Collection[tuple[str, int]]) -> None:
         self._orders = orders
         self._taken = taken
         self.asked: dict[str, list[Request]] = {}
         self.undo: dict[str, list[Request]] = {}
-        self.places: set[int] = set()
+        self.places: set[tuple[str, int]] = set()
 
     def at(self, port: Port, others: Collection[str], names: Mapping[str, Names]) -> None:
         """Add filters at the other end of a link, where neither end notices."""
         planned, there = port.node, port.peer
         if there.node.name in others:
-            self._filter(there, filters.EGRESS, filters.EVERYTHING)
+            self._filter(_place(there), filters.EGRESS, filters.EVERYTHING)
             return
         if planned.kind == model.SWITCH:
             return
-        macs = [mac for name in others for mac in names[name].macs]
-        addresses = [address for name in others for address in names[name].addresses]
-        own = names[planned.name].addresses if planned.kind != model.HOST else None
-        for first in range(0, max(len(macs), len(addresses)), AT_ONCE):
-            part = slice(first, first + AT_ONCE)
-            for place, direction in ((filters.EGRESS, "from"), (filters.INGRESS, "to")):
-                self._filter(there, place, filters.program(direction, macs[part], addresses[part], own))
+        for place, steps in _programs(planned, others, names, (filters.EGRESS, filters.INGRESS)):
+            self._filter(_place(there), place, steps)
 
-    def _filter(self, port: Port, place: int, steps: Sequence[bytes]) -> None:
-        what = f"the filter of a partition at {port}"
-        name = port.node.name
-        if port.index not in self.places and port.index not in self._taken:
-            self.places.add(port.index)
-            self._add(name, filters.add_place(port.index, what), filters.delete_place(port.index))
+    def at_further_links(self, planned: Planned, others: Collection[str], names: Mapping[str, Names]) -> None:
+        """Add filters at the links that a test has added to a node, whose other ends nobody knows."""
+        for index in names[planned.name].further:
+            for place, steps in _programs(planned, others, names, (filters.INGRESS, filters.EGRESS)):
+                self._filter(Place(planned.name, index, f"link {index} of {planned.name!r}"), place, steps)
+
+    def _filter(self, at: Place, place: int, steps: Sequence[bytes]) -> None:
+        what = f"the filter of a partition at {at.called}"
+        if at[:2] not in self.places and at[:2] not in self._taken:
+            self.places.add(at[:2])
+            self._add(at.node, filters.add_place(at.link, what), filters.delete_place(at.link))
         order = next(self._orders)
-        adding = filters.add_filter(port.index, place, order, steps, what)
-        self._add(name, adding, filters.delete_filter(port.index, place, order))
+        adding = filters.add_filter(at.link, place, order, steps, what)
+        self._add(at.node, adding, filters.delete_filter(at.link, place, order))
 
     def know(self, planned: Planned, others: Collection[str], known: Collection[tuple[int, bytes]]) -> None:
         """Let a node go on knowing its neighbours among others, which it cannot ask any more.
@@ -187,3 +206,19 @@ class Cuts:
     def _add(self, name: str, asked: Request, undo: Request) -> None:
         self.asked.setdefault(name, []).append(asked)
         self.undo.setdefault(name, []).append(undo)
+
+
+def _programs(
+    planned: Planned, others: Collection[str], names: Mapping[str, Names], places: tuple[int, int]
+) -> Iterator[tuple[int, filters.Program]]:
+    """Yield the programs that keep a node and others apart, each with its place.
+
+    :param places: of packets for the node, and of packets from it.
+    """
+    macs = [mac for name in others for mac in names[name].macs]
+    addresses = [address for name in others for address in names[name].addresses]
+    own = names[planned.name].addresses if planned.kind != model.HOST else None
+    for first in range(0, max(len(macs), len(addresses)), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        for place, direction in zip(places, ("from", "to"), strict=True):
+            yield place, filters.program(direction, macs[part], addresses[part], own)

@@ -162,6 +162,38 @@ def test_what_a_host_sends_is_cut_whatever_address_it_has_taken_since(netns_topo
             server.recv(10)
 
 
+@pytest.mark.netns_topology("a -- r1 -- b\nr1 -- c")
+def test_links_that_a_test_has_added_are_cut_too(netns_topology: Topology) -> None:
+    net = netns_topology
+    a, b = net["a"], net["b"]
+    for other, number in ((b, 1), (net["c"], 2)):
+        name = f"v{number}"
+        a.ipr.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": other.fileno()})
+        for end, host in enumerate((a, other), 1):
+            index = host.ipr.link_lookup(ifname=name)[0]
+            host.ipr.link("set", index=index, state="up")
+            host.ipr.addr("add", index=index, address=f"192.0.{number}.{end}", prefixlen=24)
+    assert arrives(a, b, "192.0.1.2")
+    net.partition({"a"}, {"b"})
+    assert not arrives(a, b, "192.0.1.2", SOON)
+    assert not arrives(b, a, "192.0.1.1", SOON)
+    assert arrives(a, net["c"], "192.0.2.2")
+    net.heal()
+    assert arrives(b, a, "192.0.1.1")
+
+
+def arrives(one: Host, other: Host, address: str, timeout: float = 20) -> bool:
+    with one.socket(type=socket.SOCK_DGRAM) as client, other.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind((address, 53))
+        server.settimeout(timeout)
+        client.sendto(b"x", (address, 53))
+        try:
+            return server.recv(10) == b"x"
+        except TimeoutError:
+            return False
+
+
+@pytest.mark.heavy
 @pytest.mark.netns_topology(
     "sw [switch]\nsw -- {" + " ".join(f"h{number}" for number in range(120)) + " r}\nr -- far\nr [router]"
 )
