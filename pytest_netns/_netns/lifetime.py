@@ -70,15 +70,16 @@ class Lifetime:
         self._inside = inside
         self._names: Names | None = None
         self._sockets = Sockets()
+        self._thread_timeout = thread_timeout
         self._threads = Threads(self._copy_fd, handle, thread_timeout)
         self._processes = Processes(handle, modes.resident, on_output)
         self._is_leak_checked = thread_timeout is not None
         self._callbacks: list[Callable[[], object]] = []
         self._last_steps: list[Callable[[], object]] = [on_closed, self._close_fd, self._let_go]
-        self._to_undo = self._steps()
+        self._to_undo = self._steps_to_undo()
         """What ``close`` has to do still; the last comes first."""
 
-    def _steps(self) -> list[Callable[[], object]]:
+    def _steps_to_undo(self) -> list[Callable[[], object]]:
         return [
             *self._last_steps,
             self._drop_names,
@@ -159,6 +160,28 @@ class Lifetime:
             with contextlib.ExitStack() as stack:
                 for step in self._to_undo:
                     stack.callback(self._undo, step)
+
+    def _empty(self) -> None:
+        """End what runs inside and close what was opened in it, as :meth:`close` does, and go on with it after that.
+
+        :raises NetNSError: something does not end; the namespace can be used all the same.
+        """
+        self._checked_fd()
+        with self._lock, contextlib.ExitStack() as stack:
+            stack.callback(self._renew)
+            for step in self._to_undo[len(self._last_steps) :]:
+                if step not in (self._call_back, self._drop_names):  # who wants to be told of its end, and what stays
+                    stack.callback(step)
+
+    def _renew(self) -> None:
+        """Take new lists of what is open in it."""
+        self._netlink = None
+        self._sockets.reopen()
+        was_entered = self._threads.was_entered  # somebody may not have left
+        self._threads = Threads(self._copy_fd, self._handle, self._thread_timeout)
+        self._threads.was_entered = was_entered
+        self._processes.reopen()
+        self._to_undo = self._steps_to_undo()
 
     def _undo(self, step: Callable[[], object]) -> None:
         if step in self._last_steps and step is not self._to_undo[-1]:

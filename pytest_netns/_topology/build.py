@@ -11,6 +11,7 @@ from . import requests, switch
 from .channel import Channel
 from .plan import Plan, Planned
 from .requests import Request
+from .state import State, look
 
 if TYPE_CHECKING:
     from .._netns.namespace import NetNS
@@ -40,13 +41,16 @@ class Builder:
         self._deadline = syscalls.monotonic() + timeout
         self._channels: dict[str, Channel] = {}
 
-    def build(self) -> None:
+    def build(self, *, look_at_it: bool = True) -> dict[str, State]:
         """Make everything, and wait until it is ready.
 
+        :param look_at_it: whether to return what each namespace has then.
         :raises NetNSError: the kernel refuses something, or is not ready in time.
         """
         try:
             self._build()
+            found = self._channels if look_at_it else {}
+            return {name: look(channel, self._deadline) for name, channel in found.items()}
         finally:
             for channel in self._channels.values():
                 channel.close()
@@ -75,7 +79,7 @@ class Builder:
         """
         for port in planned.ports:
             if port.index < port.peer.index:
-                yield requests.veth(port, self._spaces[port.peer.node.name].fileno())
+                yield requests.veth(port, self._spaces[port.peer.node.name]._checked_fd())
 
     def _settings(self, planned: Planned) -> Iterator[Request]:
         for port in planned.ports:

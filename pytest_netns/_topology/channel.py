@@ -23,6 +23,7 @@ SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11  # <linux/socket.h>,
 RECEIVED = 1 << 16  # bytes
 NAMED = 5  # of what is not ready, in an error
 GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)  # what the kernel says of what is not there
+BYTES_AT_ONCE = 1 << 16  # of one message, with at most 4096 steps of a filter more; net.core.wmem_default is 212,992
 AT_ONCE = 150  # requests in one message: as many errors may come back before the queue of the socket is full
 
 
@@ -30,19 +31,24 @@ class Channel:
     """A netlink socket of a namespace, which closes it at the latest.
 
     It hears of IPv6 addresses that are ready from when it is made.
+
+    :param sock: a netlink socket there, which it takes over; by default it makes one.
     """
 
-    def __init__(self, ns: NetNS) -> None:
+    def __init__(self, ns: NetNS, sock: socket.socket | None = None) -> None:
         self._ns = ns
-        self._sock = self._open(RTMGRP_IPV6_IFADDR)
+        self._sock = self._bound(sock or self._open(), RTMGRP_IPV6_IFADDR)
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             self._sock.setsockopt(SOL_NETLINK, option, 1)
         self._number = 0
         self._up: set[int] = set()
         self._addresses: set[bytes] = set()
 
-    def _open(self, groups: int) -> socket.socket:
-        sock = self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
+    def _open(self) -> socket.socket:
+        return self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
+
+    @staticmethod
+    def _bound(sock: socket.socket, groups: int) -> socket.socket:
         sock.bind((0, groups))
         return sock
 
@@ -56,8 +62,14 @@ class Channel:
         :param ignored: errnos that are as good as success, such as that of what is gone already.
         :raises NetNSError: it has refused one; those behind it may be done.
         """
-        for first in range(0, len(requests), AT_ONCE):
-            self._send(requests[first : first + AT_ONCE], deadline, ignored)
+        begin = size = 0
+        for end, one in enumerate(requests):
+            size += len(one.body)
+            if end - begin == AT_ONCE or (size > BYTES_AT_ONCE and end > begin):
+                self._send(requests[begin:end], deadline, ignored)
+                begin, size = end, len(one.body)
+        if requests:
+            self._send(requests[begin:], deadline, ignored)
 
     def _send(self, requests: Sequence[Request], deadline: float, ignored: Collection[int]) -> None:
         first = self._number + 1
@@ -91,15 +103,16 @@ class Channel:
                 refused.append((requests[sequence - first], number, _said(flags, body)))
         return is_last
 
-    def dump(self, kind: int, deadline: float) -> list[bytes]:
+    def dump(self, kind: int, deadline: float, asked: bytes = bytes(rtnetlink.LINK.size)) -> list[bytes]:
         """Return the bodies of all that there is of a kind, in the form in which it can be made anew or deleted.
 
         :param kind: of the message that gets it, such as ``rtnetlink.RTM_GETROUTE``.
+        :param asked: the body of that message.
         :raises NetNSError: the kernel does not give it.
         """
         self._number += 1
         self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
-        self._sock.sendall(rtnetlink.message(self._number, kind, bytes(rtnetlink.LINK.size), rtnetlink.NLM_F_DUMP))
+        self._sock.sendall(rtnetlink.message(self._number, kind, asked, rtnetlink.NLM_F_DUMP))
         found: list[bytes] = []
         while True:
             for answer, _, sequence, body in self._receive(self._sock, deadline, "does not say what there is"):
@@ -127,7 +140,9 @@ class Channel:
             self._receive(self._sock, deadline, _not_ready(waiting))
 
     def _wait_for_links(self, links: dict[int, object], deadline: float) -> None:
-        with contextlib.closing(self._open(RTMGRP_LINK)) as news:  # before the look, so that no change falls between
+        with contextlib.closing(
+            self._bound(self._open(), RTMGRP_LINK)
+        ) as news:  # before the look, so that no change falls between
             self._look_at_links(deadline)
             while waiting := [name for index, name in links.items() if index not in self._up]:
                 try:
@@ -179,10 +194,11 @@ class Channel:
         for kind, _, _, body in found:
             if kind == rtnetlink.RTM_NEWLINK:
                 self._note_link(body)
-            elif kind == rtnetlink.RTM_NEWADDR:
+            elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
+                note = self._addresses.add if kind == rtnetlink.RTM_NEWADDR else self._addresses.discard
                 for attribute, value in rtnetlink.attributes(body, rtnetlink.ADDRESS.size):
                     if attribute == rtnetlink.IFA_ADDRESS:
-                        self._addresses.add(value)
+                        note(value)
         return found
 
     def _note_link(self, body: bytes) -> None:
@@ -193,6 +209,7 @@ class Channel:
                     self._up.add(index)
                 else:
                     self._up.discard(index)
+                return  # of the fifty that there are, it is among the first
 
 
 def _not_ready(waiting: list[object]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .._errors import NetNSOSError, is_meant
+from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
+from .._errors import NetNSError, NetNSOSError, is_meant
 from .._linux import rtnetlink, syscalls
 from .._netns.namespace import NetNS
-from . import requests
+from . import netfilter, requests
 from .channel import GONE, Channel
 from .paths import end_of, follow
 
@@ -122,8 +124,24 @@ class Host(NetNS):
 
     def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
         """Tell it to which network it belongs; its label is the name of its node."""
-        self._plan, self._planned, self._find = plan, plan.nodes[self.label], find
-        self.interfaces = MappingProxyType({port.name: Interface(port, find) for port in self._planned.ports})
+        self._find = find
+        self._sysctls_before: dict[str, str] = {}
+        self._interfaces: dict[str, Interface] = {}
+        self.interfaces = MappingProxyType(self._interfaces)
+        self._be_as_in(plan)
+
+    def _replug_by(self, replug: Callable[[str, str, str], object]) -> None:
+        """Tell it what plugs an interface of a node in elsewhere."""
+        self._replug = replug
+
+    def _be_as_in(self, plan: Plan) -> None:
+        """Take what a network says of it; interfaces that it had already stay the same objects."""
+        self._plan, self._planned = plan, plan.nodes[self.label]
+        had = dict(self._interfaces)
+        self._interfaces.clear()
+        for port in self._planned.ports:
+            interface = self._interfaces[port.name] = had.get(port.name) or Interface(port, self._find)
+            interface._port = port
 
     @property
     def kind(self) -> str:
@@ -145,6 +163,46 @@ class Host(NetNS):
         :raises ValueError: it has none, as a switch, or what has ``ipv6=off``.
         """
         return self._first(6)
+
+    def replug(self, interface: str, to: str) -> None:
+        """Take an interface out of its link and plug it in elsewhere, as who moves a cable or roams.
+
+        It keeps its name, index and MAC address, gets an address of the network that it is in then, and all nodes get
+        the routes that follow. The other addresses stay. The interface at the other end of its old link goes, and the
+        switch or node that it is plugged into gets one. What a test has changed of the interface, its addresses and
+        routes, is lost with it.
+
+        :param interface: its name, such as ``eth0``.
+        :param to: the name of a switch, or of a host or router for a link to that.
+        :raises TopologyError: there is no such interface or node, they are joined already, the switch has VLANs, or a
+            partition lasts; nothing has changed then.
+        :raises NetNSError: the kernel refuses it, or it is not ready in time.
+        """
+        self._checked_fd()
+        self._replug(self.label, interface, to)
+
+    def _ask_sysctl(self, verb: bytes, *arguments: str) -> str:
+        if verb == WRITE_SYSCTL and arguments[0] not in self._sysctls_before:
+            with contextlib.suppress(NetNSError):  # one that can only be written holds nothing
+                self._sysctls_before[arguments[0]] = super()._ask_sysctl(READ_SYSCTL, arguments[0]).rstrip("\n")
+        return super()._ask_sysctl(verb, *arguments)
+
+    def _restore_sysctls(self) -> None:
+        """Write what the sysctls held before the test wrote them, the last that it came to first."""
+        while self._sysctls_before:
+            path, value = self._sysctls_before.popitem()
+            try:
+                super()._ask_sysctl(WRITE_SYSCTL, path, value)
+            except NetNSOSError as error:
+                if error.errno != errno.ENOENT:  # it has gone with a link of the test
+                    raise
+
+    def _restore_firewall(self, sock: socket.socket, deadline: float) -> None:
+        """Make the firewall as it was when the network was ready: there was none.
+
+        :param sock: a netlink socket of the firewall there.
+        """
+        netfilter.clear(sock, deadline, self)
 
     def _first(self, version: int) -> str:
         for port in self._planned.ports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Nat(Host):
     __module__ = "pytest_netns"
 
     _applied = _generation = 0
+    _first_addresses: list[IPInterface] | None = None
+    """Those of its outside before it moved."""
 
     @property
     def outside(self) -> Interface:
@@ -62,6 +65,14 @@ class Nat(Host):
         self._apply()
         conntrack.flush(self)
 
+    def _restore_firewall(self, sock: socket.socket, deadline: float) -> None:
+        super()._restore_firewall(sock, deadline)
+        if self._first_addresses is not None:
+            self._outside_port.addresses[:], self._first_addresses = self._first_addresses, None
+            self._tell_names()
+        self._applied = self._generation = 0
+        self._apply()
+
     def rebind(self, *, address: bool = False) -> None:
         """Give all flows other ports outside, as a router that starts anew; it forgets all mappings and connections.
 
@@ -87,8 +98,12 @@ class Nat(Host):
             raise TopologyError(
                 f"{had[0].network} has no free address for {self.label!r}", hint="take a larger network for its link"
             )
+        self._first_addresses = self._first_addresses or list(port.addresses)
         port.addresses[port.addresses.index(had[0])] = found
         self._replace(port, had)
+        self._tell_names()
+
+    def _tell_names(self) -> None:
         if self._names is not None:
             self._names.update(self._plan.names())
 

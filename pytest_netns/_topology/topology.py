@@ -12,6 +12,7 @@ from .._netns import nftables
 from .._netns.factory import Options
 from .._netns.names import Names
 from . import model
+from .breakable import Breakable
 from .build import Builder, sysctls_of
 from .described import Described
 from .host import Host
@@ -32,7 +33,7 @@ MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[Callable[[], obj
 """What makes the namespace of a node by its class, its options and what is told how to close it: ``Session.make``."""
 
 
-class Topology(Described):
+class Topology(Described, Breakable):
     """A network of hosts, routers, switches and NATs.
 
     The fixtures ``netns_topology`` and ``netns_topology_factory`` make it. It is described by a text, by the methods
@@ -45,12 +46,12 @@ class Topology(Described):
     __module__ = "pytest_netns"
 
     def __init__(self, text: str | None = None) -> None:
+        Breakable.__init__(self)
         self._make: MakeHost | None = None
-        self._hosts: dict[str, Host] = {}
         self._is_ready = self._is_closed = False
         self._undo = contextlib.ExitStack()
         self._names: Names | None = None
-        super().__init__(text)
+        Described.__init__(self, text)
 
     def __getitem__(self, name: str) -> Host:
         self.wait_ready()
@@ -99,11 +100,19 @@ class Topology(Described):
             kind = Nat if planned.kind == model.NAT else Host
             host = self._hosts[name] = make(kind, options, self._undo.callback)
             host._join(plan, self._hosts.__getitem__)
-        timeout = READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(plan.network.links)
-        Builder(plan, self._hosts, timeout=timeout).build()
+            host._replug_by(self._replug)
+        self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build(look_at_it=self._can_be_reset)
         self._names = Names(plan.names())
         for host in self._hosts.values():
             host._set_names(self._names)
+
+    def _ready_timeout(self) -> float:
+        return READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(self._network().links)
+
+    def _be(self, after: Plan, *, with_routes: bool = True) -> None:
+        super()._be(after, with_routes=with_routes)
+        if self._names is not None:
+            self._names.update(after.names())
 
     def dns(self, name: str) -> DNSServer:
         """Start a DNS server in a host, which commands in all hosts ask for names that are not those of hosts.

@@ -543,3 +543,17 @@ def test_a_kernel_that_forgets_nothing(netns_topology: Topology, monkeypatch: py
     monkeypatch.setattr(conntrack, "FLUSH", rtnetlink.message(1, 1 << 8 | 99, bytes(4)))
     with pytest.raises(NetNSError, match=r"'home': the kernel forgets no connections: EINVAL .*; load the modules"):
         home.forget()
+
+
+def test_a_network_that_is_reset_has_its_nat_as_it_was(netns_topology: Topology) -> None:
+    home = make(netns_topology, "port-restricted")
+    a, s = netns_topology["a"], netns_topology["s"]
+    before = home.outside.addresses[0]
+    home.rebind(address=True)
+    home.nft("flush ruleset")
+    netns_topology.reset()
+    assert home.outside.addresses[0] == before
+    inside, outside = peer_at(a), peer_at(s)
+    inside.send(b"out", outside.endpoint)
+    data, (address, _) = outside.receive()
+    assert (data, address) == (b"out", str(before.ip))
