@@ -21,7 +21,7 @@ from . import mounts
 from .names import Names
 from .nsenter import Through
 from .others import Others, named
-from .outputs import READ_TIMEOUT, unread
+from .outputs import READ_TIMEOUT, ask_for_pipes, unread
 from .starter import Command, Starter, wait
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -138,25 +138,15 @@ class Processes:
         check: bool = False,
         **kwargs: Any,
     ) -> subprocess.CompletedProcess[Any]:
-        if input is not None:
-            if kwargs.get("stdin") is not None:
-                raise ValueError("stdin and input arguments may not both be used.")
-            kwargs["stdin"] = subprocess.PIPE
-        if capture_output:
-            if kwargs.get("stdout") is not None or kwargs.get("stderr") is not None:
-                raise ValueError("stdout and stderr arguments may not be used with capture_output.")
-            kwargs["stdout"] = kwargs["stderr"] = subprocess.PIPE
+        ask_for_pipes(kwargs, input, capture_output=capture_output)
         with self.popen(args, **kwargs) as process:
             try:
                 out, err = process.communicate(input, timeout)
-            except subprocess.TimeoutExpired as expired:
+            except BaseException as error:
                 process.kill()
-                # As subprocess.run: a grandchild may hold the pipe, so do not read on; what came so far is in the
-                # error.
-                process.wait()
-                raise expired
-            except BaseException:
-                process.kill()
+                # As subprocess.run: a grandchild may hold the pipe, so do not read on; the error has what came so far.
+                if isinstance(error, subprocess.TimeoutExpired):
+                    process.wait()
                 raise
         self._forget(process)
         result = subprocess.CompletedProcess(process.args, process.returncode, out, err)

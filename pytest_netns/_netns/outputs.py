@@ -88,3 +88,18 @@ def _rest_of(stream: Any) -> str:
     except UnicodeDecodeError as error:
         rest = error.object
     return rest.decode(errors="replace") if isinstance(rest, bytes) else rest
+
+
+def ask_for_pipes(kwargs: dict[str, Any], input: Any, *, capture_output: bool) -> None:
+    """Add the pipes that these arguments of ``subprocess.run`` ask for.
+
+    :raises ValueError: as ``subprocess.run`` raises it.
+    """
+    if input is not None:
+        if kwargs.get("stdin") is not None:
+            raise ValueError("stdin and input arguments may not both be used.")
+        kwargs["stdin"] = subprocess.PIPE
+    if capture_output:
+        if kwargs.get("stdout") is not None or kwargs.get("stderr") is not None:
+            raise ValueError("stdout and stderr arguments may not be used with capture_output.")
+        kwargs["stdout"] = kwargs["stderr"] = subprocess.PIPE
