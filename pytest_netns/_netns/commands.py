@@ -213,15 +213,6 @@ class Processes:
             self._through.close()
         self.may_be_there = False
 
-    def reopen(self) -> None:
-        """Start commands again, by a new thread; what did not end is still known."""
-        with self._lock:
-            self._is_closed = False
-            self._kill_at = None
-            if not self.may_be_there:  # else something did not end
-                self._starter = self._through = None
-                self._strays = []
-
     def kill(self) -> None:
         """Kill what runs in the namespace, and what its commands have started, without a word before.
 

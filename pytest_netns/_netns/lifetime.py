@@ -70,7 +70,7 @@ class Lifetime:
         self._inside = inside
         self._names: Names | None = None
         self._sockets = Sockets()
-        self._thread_timeout = thread_timeout
+        self._thread_timeout, self._on_output = thread_timeout, on_output
         self._threads = Threads(self._copy_fd, handle, thread_timeout)
         self._processes = Processes(handle, modes.resident, on_output)
         self._is_leak_checked = thread_timeout is not None
@@ -175,12 +175,13 @@ class Lifetime:
 
     def _renew(self) -> None:
         """Take new lists of what is open in it."""
+        threads, processes = self._threads, self._processes
         self._netlink = None
-        self._sockets.reopen()
-        was_entered = self._threads.was_entered  # somebody may not have left
+        self._sockets = Sockets()
         self._threads = Threads(self._copy_fd, self._handle, self._thread_timeout)
-        self._threads.was_entered = was_entered
-        self._processes.reopen()
+        self._threads.was_entered = threads.was_entered  # somebody may not have left
+        self._processes = Processes(self._handle, self._modes.resident, self._on_output)
+        self._processes.may_be_there = processes.may_be_there  # something may not have ended
         self._to_undo = self._steps_to_undo()
 
     def _undo(self, step: Callable[[], object]) -> None:

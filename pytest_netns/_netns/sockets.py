@@ -131,12 +131,6 @@ class Sockets:
             _do_not_linger(sock)
             sock.close()
 
-    def reopen(self) -> None:
-        """Take sockets again."""
-        with self._lock:
-            self._open = [sock for sock in self._open if sock.fileno() >= 0]
-            self._is_closed = False
-
 
 def _do_not_linger(sock: socket.socket) -> None:
     """Have close(2) return at once: with SO_LINGER it waits until what was sent has arrived (socket(7))."""
