@@ -182,6 +182,7 @@ class Lifetime:
         self._threads.was_entered = threads.was_entered  # somebody may not have left
         self._processes = Processes(self._handle, self._modes.resident, self._on_output)
         self._processes.may_be_there = processes.may_be_there  # something may not have ended
+        self._processes.names = processes.names
         self._to_undo = self._steps_to_undo()
 
     def _undo(self, step: Callable[[], object]) -> None:

@@ -49,3 +49,12 @@ def test_a_name_server_says_what_the_test_tells_it(netns_topology_factory: MakeT
         server.answer("www.example.com", "A", "192.0.2.80")
         assert looked_up(net, "client", "www.example.com") == ["192.0.2.80"]
         assert {query.name for query in server.queries} == {"www.example.com"}
+
+
+@pytest.mark.netns_topology("client -- server")
+def test_names_outlive_a_reset(netns_topology: Topology) -> None:
+    assert looked_up(netns_topology, "client", "server")
+    netns_topology.reset()
+    assert looked_up(netns_topology, "client", "server") == ["10.0.1.2", "2001:db8:0:1::2"]
+    with netns_topology["server"].create_server(("server", 80)):
+        netns_topology["client"].create_connection(("server", 80), timeout=5).close()
