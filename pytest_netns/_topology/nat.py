@@ -65,6 +65,11 @@ class Nat(Host):
         self._apply()
         conntrack.flush(self)
 
+    def _be_as_in(self, plan: Plan) -> None:
+        super()._be_as_in(plan)
+        if self._applied:  # else the network is only being made
+            self.forget()
+
     def _restore_firewall(self, sock: socket.socket, deadline: float) -> None:
         super()._restore_firewall(sock, deadline)
         if self._first_addresses is not None:
