@@ -6,7 +6,6 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given
 
 from pytest_netns._topology.drawing import dot, draw, mermaid
 from pytest_netns._topology.model import Network
@@ -14,6 +13,11 @@ from pytest_netns._topology.plan import Plan
 from pytest_netns._topology.text import to_text
 
 from .plans import plan_of
+
+pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
+
+from hypothesis import given
+
 from .strategies import networks, quick
 
 LINE = """\

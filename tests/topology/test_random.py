@@ -6,11 +6,14 @@ import os
 import socket
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pytest_netns import Host, Interface, MakeTopology, Topology, TopologyError
 from tests.support.helpers import links
+
+pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel, pytest.mark.slow]
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
 
 from pytest_netns._topology.drawing import svg
 from pytest_netns._topology.model import Network
@@ -18,6 +17,11 @@ from pytest_netns._topology.plan import Plan
 from pytest_netns._topology.text import to_text
 
 from .plans import plan_of
+
+pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
+
+from hypothesis import given
+
 from .strategies import networks, quick
 
 SHAPES = {

@@ -6,11 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
 
 from pytest_netns import TopologyError
 from pytest_netns._topology.model import Network, Position
 from pytest_netns._topology.text import parse, to_text
+
+pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
+
+from hypothesis import given
 
 from .strategies import networks, quick, texts
 
