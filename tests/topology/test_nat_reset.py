@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_netns import Nat, Topology, TopologyError
+from pytest_netns._netns import nftables
 from tests.topology.test_reset import seen
 from tests.topology.test_topology import is_reached
 
@@ -29,7 +30,7 @@ def test_a_reset_of_a_nat(netns_topology: Topology) -> None:
         assert is_reached(net["phone"], net["server"])
         assert not is_reached(net["server"], net["phone"], timeout=0.05)
         assert gateway.run(["getent", "hosts", "server"]).returncode == 0
-        tables = gateway.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+        tables = gateway.run([nftables.program(), "list", "tables"], capture_output=True, text=True, check=True).stdout
         assert len(tables.splitlines()) == 2
 
 

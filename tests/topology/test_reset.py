@@ -14,6 +14,7 @@ import pytest
 
 from pytest_netns import Host, MakeTopology, NetNSError, NetNSLeakError, Topology
 from pytest_netns._linux import rtnetlink, syscalls
+from pytest_netns._netns import nftables
 from pytest_netns._topology import mended_links, state
 from pytest_netns._topology.channel import Channel
 from pytest_netns._topology.requests import Request
@@ -21,6 +22,7 @@ from tests.support.helpers import eventually
 from tests.topology.test_topology import FAMILIES, is_reached, reaches_all
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
+NFT = shutil.which("nft", path=f"/usr/bin:{nftables.FOLDERS}")
 
 TEXT = "client -- r1 -- server\nsw [switch]\nsw -- {x y r1}"
 
@@ -220,23 +222,23 @@ table ip f {
 
 
 def apply_or_skip(host: Host, rules: str) -> None:
-    applied = host.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True)
+    applied = host.run([str(NFT), "-f", "-"], input=rules, text=True, capture_output=True)
     if applied.returncode:
         pytest.skip(f"this kernel lacks a part of nftables: {applied.stderr}")
 
 
 @pytest.mark.netns_requires("nft")
-@pytest.mark.skipif(shutil.which("nft") is None, reason="there is no nft")
+@pytest.mark.skipif(NFT is None, reason="there is no nft; install nftables")
 def test_the_firewall_is_taken_away(net: Topology) -> None:
     apply_or_skip(net["server"], RULES)
     assert not is_reached(net["client"], net["server"], timeout=0.1)
     net.reset()
-    assert net["server"].run(["nft", "list", "ruleset"], stdout=-1, check=True).stdout == b""
+    assert net["server"].run([str(NFT), "list", "ruleset"], stdout=-1, check=True).stdout == b""
     assert is_reached(net["client"], net["server"])
 
 
 @pytest.mark.netns_requires("nft")
-@pytest.mark.skipif(shutil.which("nft") is None, reason="there is no nft")
+@pytest.mark.skipif(NFT is None, reason="there is no nft; install nftables")
 def test_connections_are_forgotten(net: Topology) -> None:
     apply_or_skip(net["server"], RULES.replace("udp dport 53 drop", "ct state new accept"))
     count = "net.netfilter.nf_conntrack_count"
