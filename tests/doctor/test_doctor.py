@@ -128,7 +128,8 @@ def test_no_tun(start: Start, node: str, remedy: str, undone: str) -> None:
 def test_no_nft() -> None:
     if not look("nft")["nft"]["ok"]:
         pytest.skip("there is no nft to take away")
-    hide = 'for nft in $(PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin type -aP nft); do mount --bind /dev/null "$nft"; done'
+    everywhere = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+    hide = f'for nft in $({everywhere} type -aP nft); do mount --bind /dev/null "$nft"; done'
     found = look("nft", "nat", under=["unshare", "-m", "bash", "-c", f'{hide} && exec "$@"', "bash"])
     for finding in found.values():
         assert finding["cause"] == "there is no nft(8)"
