@@ -140,16 +140,17 @@ def _assign(plan: Plan, segment: Segment, network: IPNetwork, wanted: dict[str, 
             owners[address] = port.node
             port.addresses.append(ipaddress.ip_interface(f"{address}/{network.prefixlen}"))
     free = (address for address in network.hosts() if address not in owners)
-    for port in ports:
-        if any(interface.version == network.version for interface in port.addresses):
-            continue
+    without = [port for port in ports if all(one.version != network.version for one in port.addresses)]
+    needed = len(owners) + len(without)
+    for port in without:
         found: Address | None = next(free, None)
         if found is None:
+            larger = network.supernet(new_prefix=max(0, network.max_prefixlen - (needed + 1).bit_length()))
             raise TopologyError(
-                f"{network} has too few addresses for {len(ports)} interfaces; take a larger network, "
-                f"such as {network.supernet(new_prefix=max(0, network.max_prefixlen - (len(ports) + 1).bit_length()))}",
+                f"{network} has too few addresses for {needed} that are needed",
                 plan.network.text,
-                segment.at,
+                _place(plan, network) or segment.at,
+                f"take a larger network, such as {larger}",
             )
         port.addresses.append(ipaddress.ip_interface(f"{found}/{network.prefixlen}"))
 

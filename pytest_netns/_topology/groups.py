@@ -110,8 +110,7 @@ def _check_nats(plan: Plan, groups: list[set[str]]) -> None:
 
 
 def _inside(nat: Planned) -> list[Port]:
-    outside = nat.node.outside or nat.ports[-1].name
-    return [port for port in nat.ports if port.name != outside]
+    return [port for port in nat.ports if port is not nat.outside]
 
 
 def _near(begin: Planned, nats: Collection[Planned]) -> set[str]:

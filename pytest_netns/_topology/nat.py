@@ -31,8 +31,6 @@ class Nat(Host):
     __module__ = "pytest_netns"
 
     _applied = _generation = 0
-    _first_addresses: list[IPInterface] | None = None
-    """Those of its outside before it moved."""
 
     @property
     def outside(self) -> Interface:
@@ -45,6 +43,8 @@ class Nat(Host):
         return self._planned.outside
 
     def _join(self, plan: Plan, find: Callable[[str], Host]) -> None:
+        self._moved: dict[Port, list[IPInterface]] = {}
+        """The addresses that interfaces had before it moved."""
         super()._join(plan, find)
         self.forget()
 
@@ -72,8 +72,9 @@ class Nat(Host):
 
     def _restore_firewall(self, sock: socket.socket, deadline: float) -> None:
         super()._restore_firewall(sock, deadline)
-        if self._first_addresses is not None:
-            self._outside_port.addresses[:], self._first_addresses = self._first_addresses, None
+        while self._moved:
+            port, addresses = self._moved.popitem()
+            port.addresses[:] = addresses
             self._tell_names()
         self._applied = self._generation = 0
         self._apply()
@@ -103,7 +104,7 @@ class Nat(Host):
             raise TopologyError(
                 f"{had[0].network} has no free address for {self.label!r}", hint="take a larger network for its link"
             )
-        self._first_addresses = self._first_addresses or list(port.addresses)
+        self._moved.setdefault(port, list(port.addresses))
         port.addresses[port.addresses.index(had[0])] = found
         self._replace(port, had)
         self._tell_names()

@@ -13,14 +13,14 @@ from .segments import UNTAGGED
 
 BRIDGE, BRIDGE_INDEX = "br0", 99
 # <linux/if_link.h>, <linux/if_bridge.h>, <linux/socket.h>
-IFLA_BR_VLAN_FILTERING, IFLA_BR_MCAST_SNOOPING = 7, 23
+IFLA_BR_VLAN_FILTERING = 7
 IFLA_BRIDGE_VLAN_INFO = 2
 BRIDGE_VLAN_INFO_PVID, BRIDGE_VLAN_INFO_UNTAGGED = 2, 4
 AF_BRIDGE = 7
 
 
 def bridge(planned: Planned, *, has_ipv6: bool) -> list[Request]:
-    """Return what makes the bridge of a switch: quiet, and with nothing learned from who is a member of what group."""
+    """Return what makes the bridge of a switch, which sends nothing of its own."""
     if planned.kind != model.SWITCH:
         return []
     what, data = f"the bridge of {planned.name!r}", []

@@ -44,10 +44,12 @@ def test_a_partition_around_a_nat(netns_topology: Topology) -> None:
     assert is_reached(net["phone"], net["server"])
 
 
-@pytest.mark.netns_topology("n1, n2 [nat]\na -- n1 -- r -- n2:wan\nn2 -- b\nn2 [outside=wan]\nr [router]")
+@pytest.mark.netns_topology("n1, n2 [nat]\na -- n1 -- r -- n2:wan\nn2 -- b\nn2 [outside=wan]\nr [router]\nr -- c")
 def test_a_partition_of_two_nats(netns_topology: Topology) -> None:
-    with pytest.raises(TopologyError, match="are both behind a NAT"):
+    with pytest.raises(TopologyError, match=r"'a' and 'b' are both behind a NAT \(n1, n2\)"):
         netns_topology.partition({"a"}, {"b"})
+    netns_topology.partition({"a", "n1"}, {"b"})
+    netns_topology.partition({"a"}, {"c"})
 
 
 @pytest.mark.netns_topology(TEXT + "\nsw2 [switch]\nsw2 -- {x r} [198.51.100.0/24]\nr -- sw\nr [router]")
@@ -62,3 +64,18 @@ def test_a_nat_that_is_replugged(netns_topology: Topology) -> None:
     net.reset()
     assert seen(net) == before
     assert is_reached(phone, net["server"])
+
+
+@pytest.mark.netns_topology(TEXT + "\nsw2 [switch]\nsw2 -- {x r} [198.51.100.0/24]\nr -- sw\nr [router]")
+def test_a_nat_that_is_replugged_and_takes_another_address(netns_topology: Topology) -> None:
+    net = netns_topology
+    gateway = net["gateway"]
+    assert isinstance(gateway, Nat)
+    before, addresses = seen(net), gateway.outside.addresses
+    gateway.replug("eth1", "sw2")
+    gateway.rebind(address=True)
+    assert is_reached(net["phone"], net["x"])
+    net.reset()
+    assert gateway.outside.addresses == addresses
+    assert seen(net) == before
+    assert is_reached(net["phone"], net["server"])

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_netns import Host, NetNSError, Topology, TopologyError
-from pytest_netns._topology import model
 from tests.topology.test_topology import FAMILIES, address_of, is_reached, reaches_all
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
@@ -252,18 +251,6 @@ def test_a_group_is_a_set_of_names(netns_topology: Topology) -> None:
     for group in ("a", {netns_topology["a"]}, 1):
         with pytest.raises(TypeError, match="a group is a set of names of nodes"):
             netns_topology.partition(group, {"b"})  # type: ignore[arg-type]
-
-
-@pytest.mark.netns_topology("a -- n1 -- r -- n2 -- b\nr -- c\nn1 [router]\nn2 [router]")
-def test_two_nats_hide_who_is_behind_them(netns_topology: Topology) -> None:
-    net = netns_topology
-    net.wait_ready()
-    for name, outside in (("n1", "eth1"), ("n2", "eth0")):
-        net._planned().nodes[name].kind, net._planned().nodes[name].node.outside = model.NAT, outside
-    with pytest.raises(TopologyError, match=r"'a' and 'b' are both behind a NAT \(n1, n2\)"):
-        net.partition({"a"}, {"b"})
-    net.partition({"a", "n1"}, {"b"})
-    net.partition({"a"}, {"c"})
 
 
 def test_a_network_that_is_not_made_yet_is_made(netns_topology: Topology) -> None:

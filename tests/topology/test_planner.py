@@ -180,7 +180,14 @@ def test_who_is_behind_a_nat() -> None:
     [
         ("a -- b [10.0.0.0/24]\nb -- c [10.0.0.128/25]", "the network 10.0.0.128/25 overlaps with 10.0.0.0/24", 2),
         ("a -- b [10.0.0.0/24]\nb -- c [10.0.0.0/24]", "the network 10.0.0.0/24 overlaps with 10.0.0.0/24", 2),
-        ("sw [switch]\nsw -- {a b c} [192.0.2.0/30]", "192.0.2.0/30 has too few addresses for 3 interfaces", 2),
+        ("sw [switch]\nsw -- {a b c} [192.0.2.0/30]", "192.0.2.0/30 has too few addresses for 3 that are needed", 2),
+        ("a [192.0.2.1 192.0.2.2]\na -- b [192.0.2.0/30]", "192.0.2.0/30 has too few addresses for 3", 2),
+        ("a [192.0.2.1 192.0.2.2 192.0.2.3]\na -- b [192.0.2.0/30]", "192.0.2.3 is the broadcast address", 1),
+        (
+            "a [192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6]\na -- b [192.0.2.0/29]",
+            "192.0.2.0/29 has too few addresses for 7",
+            2,
+        ),
         ("a [192.0.2.1]\na -- b", "192.0.2.1 is in no network of 'a', whose links have 10.0.1.0/24", 1),
         ("a [192.0.2.1]", "192.0.2.1 is in no network of 'a', whose links have none", 1),
         ("a, b [192.0.2.1]\na -- b [192.0.2.0/24]", "192.0.2.1 is that of 'a' already", 1),
