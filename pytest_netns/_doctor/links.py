@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .._errors import NetNSUnsupportedError
+from .._linux import netlink, syscalls
 from .._netns.nftables import program
-from .._topology.conntrack import FLUSH
+from .._topology import netfilter
 from .._topology.described import has_ipv6
 from .._topology.nft import advice
 from .._topology.planner import make_plan
@@ -45,7 +46,7 @@ QDISCS: dict[str, dict[str, Any]] = {
 }
 MODULES = {"ingress": "sch_ingress", "gre": "ip_gre", "bond": "bonding", "vlan": "8021q"}
 TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000  # <linux/if_tun.h>
-NETLINK_NETFILTER, NFT_MSG_GETGEN = 12, 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
+NFT_MSG_GETGEN = 0x0A10  # <linux/netfilter/nfnetlink.h>, nf_tables.h
 
 
 def _load(kind: str) -> Callable[[int], str]:
@@ -109,7 +110,12 @@ def nft() -> str:
     """Ask for the generation of the rules, as nft(8) does first, and look for that program."""
     enter_net()
     with step("asking nftables (NFT_MSG_GETGEN)", _load("nf_tables")):
-        _ask_netfilter(struct.pack("IHHII", 20, NFT_MSG_GETGEN, 1, 1, 0) + bytes(4))
+        with _netfilter() as sock:
+            sock.send(netlink.message(1, NFT_MSG_GETGEN, netfilter.ANY_FAMILY, 0))
+            for kind, _, _, body in netlink.messages(sock.recv(4096)):
+                number = netlink.error_of(body) if kind == netlink.NLMSG_ERROR else 0
+                if number:
+                    raise OSError(number, os.strerror(number))
     _nft_program()
     return ""
 
@@ -124,7 +130,8 @@ def nat() -> str:
         if done.returncode:
             raise Failure(f"nft does not take the rules of a NAT: {done.stderr.partition(chr(10))[0]}", advice())
     with step("forgetting connections (IPCTNL_MSG_CT_DELETE)", advice()):
-        _ask_netfilter(FLUSH)
+        with _netfilter() as sock:
+            netfilter.forget_connections(sock, syscalls.monotonic() + TIME_LIMIT / 2, "a new namespace")
     return ""
 
 
@@ -135,13 +142,7 @@ def _nft_program() -> str:
         raise Failure("there is no nft(8)", "install nftables (apt-get install nftables)") from None
 
 
-def _ask_netfilter(request: bytes) -> None:
-    """Send a message, and raise what the kernel answers if that is an error."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
-        sock.settimeout(TIME_LIMIT / 2)
-        sock.send(request)
-        answer = sock.recv(4096)
-    if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR
-        number = -struct.unpack_from("i", answer, 16)[0]
-        if number:
-            raise OSError(number, os.strerror(number))
+def _netfilter() -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETLINK_NETFILTER)
+    sock.settimeout(TIME_LIMIT / 2)
+    return sock

@@ -9,7 +9,7 @@ import _socket as socket
 import errno
 import os
 
-from . import rtnetlink
+from . import netlink, rtnetlink
 
 DOWN, UP, COMPLETE = 0, 1, 2
 """How much of it there is: nothing, as the kernel brings it up, or all that :func:`complete` makes."""
@@ -34,10 +34,10 @@ def complete() -> None:
         control.send(MESSAGES)
         answered = 0
         while answered < COUNT:
-            for kind, _, sequence, body in rtnetlink.messages(control.recv(1 << 16)):
-                if kind == rtnetlink.NLMSG_ERROR:
+            for kind, _, sequence, body in netlink.messages(control.recv(1 << 16)):
+                if kind == netlink.NLMSG_ERROR:
                     answered += 1
-                    number = rtnetlink.error_of(body)
+                    number = netlink.error_of(body)
                     if number and not (sequence >= FIRST_OF_IPV6 and number in WITHOUT_IPV6):
                         raise OSError(number, os.strerror(number))
     finally:
@@ -56,15 +56,15 @@ def _address(family: int, text: str, prefix: int, scope: int) -> tuple[int, byte
 def _route(
     family: int, text: str, prefix: int, table: int, scope: int, kind: int, *others: tuple[int, bytes]
 ) -> tuple[int, bytes]:
-    attributes = [rtnetlink.attribute(*one) for one in ((rtnetlink.RTA_OIF, rtnetlink.number(LO)), *others)]
+    attributes = [netlink.attribute(*one) for one in ((rtnetlink.RTA_OIF, netlink.number(LO)), *others)]
     packed, protocol = socket.inet_pton(family, text), rtnetlink.RTPROT_BOOT
     body = rtnetlink.route(family, packed, prefix, *attributes, table=table, protocol=protocol, scope=scope, kind=kind)
     return rtnetlink.RTM_NEWROUTE, body
 
 
 def _message(number: int, kind: int, body: bytes) -> bytes:
-    create = 0 if kind == rtnetlink.RTM_NEWLINK else rtnetlink.NLM_F_CREATE
-    return rtnetlink.message(number, kind, body, rtnetlink.NLM_F_ACK | create)
+    create = 0 if kind == rtnetlink.RTM_NEWLINK else netlink.NLM_F_CREATE
+    return netlink.message(number, kind, body, netlink.NLM_F_ACK | create)
 
 
 _OF_IPV4 = (
@@ -92,7 +92,7 @@ _OF_IPV6 = (
     # Of type local: by one of type multicast, which other links have, what was sent is not received on lo.
     _route(
         *(socket.AF_INET6, "ff00::", 8, rtnetlink.RT_TABLE_LOCAL, rtnetlink.RT_SCOPE_UNIVERSE, rtnetlink.RTN_LOCAL),
-        (rtnetlink.RTA_PRIORITY, rtnetlink.number(FAR)),
+        (rtnetlink.RTA_PRIORITY, netlink.number(FAR)),
     ),
 )
 FIRST_OF_IPV6 = len(_OF_IPV4)

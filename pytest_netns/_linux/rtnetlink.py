@@ -8,20 +8,11 @@ from __future__ import annotations
 import _socket as socket
 import struct
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .netlink import attribute, attributes
 
-# <linux/netlink.h>
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_ACK_TLVS = 0x200
-NLMSGERR_ATTR_MSG = 1
-NLA_F_NESTED = 0x8000
 # <linux/rtnetlink.h>
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 20, 21, 22, 24, 25, 26
-RTM_DELNEIGH, RTM_GETNEIGH = 29, 30
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC = 1, 4, 5, 6, 7
 RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 RTPROT_BOOT, RTPROT_STATIC = 3, 4
@@ -34,43 +25,12 @@ IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 VETH_INFO_PEER = 1
 IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD = 1, 2, 0x02
-NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20  # <linux/neighbour.h>
 IFF_UP, IFF_MULTICAST = 0x1, 0x1000
 IF_OPER_UP = 6
 
-HEADER = struct.Struct("=IHHII")
-ATTRIBUTE = struct.Struct("=HH")
 LINK = struct.Struct("=BxHiII")
 ADDRESS = struct.Struct("=BBBBI")
-NEIGHBOUR = struct.Struct("=BxxxiHBB")
 ROUTE = struct.Struct("=BBBBBBBBI")
-
-
-def message(number: int, kind: int, body: bytes, flags: int = NLM_F_ACK) -> bytes:
-    """Return a message.
-
-    :param number: comes back with what is answered.
-    """
-    return HEADER.pack(HEADER.size + len(body), kind, flags | NLM_F_REQUEST, number, 0) + body
-
-
-def attribute(kind: int, *values: bytes) -> bytes:
-    """Return an attribute of a message, padded."""
-    value = b"".join(values)
-    return ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def nested(kind: int, *attributes: bytes) -> bytes:
-    """Return an attribute that consists of others."""
-    return attribute(kind | NLA_F_NESTED, *attributes)
-
-
-def number(value: int) -> bytes:
-    return struct.pack("=I", value)
-
-
-def text(value: str) -> bytes:
-    return value.encode() + b"\0"
 
 
 def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0, family: int = socket.AF_UNSPEC) -> bytes:
@@ -100,28 +60,6 @@ def route(
     """Return the body of a message about a route."""
     head = ROUTE.pack(family, prefix, 0, 0, table, protocol, scope, kind, 0)
     return head + (attribute(RTA_DST, packed) if prefix else b"") + b"".join(attributes)
-
-
-def messages(received: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield the kind, the flags, the number and the body of each message that came."""
-    offset = 0
-    while offset < len(received):
-        length, kind, flags, sequence, _ = HEADER.unpack_from(received, offset)
-        yield kind, flags, sequence, received[offset + HEADER.size : offset + length]
-        offset += length + -length % 4
-
-
-def attributes(body: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the attributes behind the head of a message."""
-    while offset + 4 <= len(body):
-        length, kind = ATTRIBUTE.unpack_from(body, offset)
-        yield kind & ~NLA_F_NESTED, body[offset + 4 : offset + length]
-        offset += max(length, 4) + -length % 4
-
-
-def error_of(body: bytes) -> int:
-    """Return the errno that a message of the kind ``NLMSG_ERROR`` has, or 0."""
-    return -int(struct.unpack_from("=i", body)[0])
 
 
 def index_of_address(body: bytes) -> int:

@@ -11,20 +11,17 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-NETLINK_SOCK_DIAG = 4  # <linux/netlink.h>
+from . import netlink
+
 SOCK_DIAG_BY_FAMILY = 20  # <linux/sock_diag.h>
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
 INET_DIAG_SKV6ONLY = 11  # <linux/inet_diag.h>; told of each socket of IPv6 that listens (net/ipv4/inet_diag.c)
 TCP_CLOSE, TCP_LISTEN = 7, 10  # <net/tcp_states.h>; a UDP socket that is bound and not connected is in the former
 CHUNK = 1 << 16  # bytes: more than the kernel puts into one message of a dump
 KINDS = {"tcp": (socket.IPPROTO_TCP, TCP_LISTEN), "udp": (socket.IPPROTO_UDP, TCP_CLOSE)}
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
-HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2, for every socket of a family
 ANSWER = struct.Struct("=BBBB2s2s16s16sI8sIIIII")  # struct inet_diag_msg
-ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -55,50 +52,34 @@ def _unmapped(address: IPAddress) -> IPAddress:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def listeners(netlink: socket.socket, kind: str) -> list[Listener]:
+def listeners(sock: socket.socket, kind: str) -> list[Listener]:
     """Return what listens in the namespace of a socket of NETLINK_SOCK_DIAG.
 
     :param kind: ``tcp`` or ``udp``.
     :raises OSError: the kernel does not tell; with ENOENT, it lacks the module for that.
     """
-    return [found for family in FAMILIES for found in _dump(netlink, family, kind)]
+    return [found for family in FAMILIES for found in _dump(sock, family, kind)]
 
 
-def _dump(netlink: socket.socket, family: int, kind: str) -> Iterator[Listener]:
+def _dump(sock: socket.socket, family: int, kind: str) -> Iterator[Listener]:
     protocol, state = KINDS[kind]
     body = REQUEST.pack(family, protocol, 0, 1 << state)
-    netlink.send(HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body)
+    sock.send(netlink.message(0, SOCK_DIAG_BY_FAMILY, body, netlink.NLM_F_DUMP))
     while True:
-        for number, content in _messages(netlink.recv(CHUNK)):
-            if number == NLMSG_DONE:
+        for number, _, _, content in netlink.messages(sock.recv(CHUNK)):
+            if number == netlink.NLMSG_DONE:
                 return
-            if number == NLMSG_ERROR:
-                code = -struct.unpack_from("=i", content)[0]
+            if number == netlink.NLMSG_ERROR:
+                code = netlink.error_of(content)
                 raise OSError(code, os.strerror(code))
             yield _listener(kind, content)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + HEADER.size <= len(data):
-        length, number, *_ = HEADER.unpack_from(data, offset)
-        yield number, data[offset + HEADER.size : offset + length]
-        offset += (length + 3) & ~3
-
-
 def _listener(kind: str, content: bytes) -> Listener:
     family, _, _, _, port, _, source, *_, inode = ANSWER.unpack_from(content)
-    only_ipv6 = dict(_attributes(content[ANSWER.size :])).get(INET_DIAG_SKV6ONLY, b"\0") != b"\0"
+    only_ipv6 = dict(netlink.attributes(content, ANSWER.size)).get(INET_DIAG_SKV6ONLY, b"\0") != b"\0"
     address = source if family == socket.AF_INET6 else source[:4]
     return Listener(kind, ipaddress.ip_address(address), int.from_bytes(port, "big"), inode, only_ipv6)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + ATTRIBUTE.size <= len(data):
-        length, number = ATTRIBUTE.unpack_from(data, offset)
-        yield number, data[offset + ATTRIBUTE.size : offset + length]
-        offset += (max(length, ATTRIBUTE.size) + 3) & ~3
 
 
 def is_missing(error: OSError) -> bool:

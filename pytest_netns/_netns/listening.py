@@ -12,7 +12,7 @@ from typing import Any
 from .._arguments import check_timeout
 from .._errors import NetNSTimeoutError, from_errno, is_meant
 from .._leaks.references import command_of
-from .._linux import family, sock_diag, syscalls
+from .._linux import family, netlink, sock_diag, syscalls
 from .._linux.sock_diag import IPAddress, Listener
 from .readiness import Condition, Namespace, Start, Watch
 
@@ -136,7 +136,7 @@ class Look:
 
     def __init__(self, ns: Namespace, sockets: list[Any]) -> None:
         self._ns = ns
-        self._netlink = ns.socket(AF_NETLINK, SOCK_DGRAM, sock_diag.NETLINK_SOCK_DIAG, child_mode="resident")
+        self._netlink = ns.socket(AF_NETLINK, SOCK_DGRAM, netlink.NETLINK_SOCK_DIAG, child_mode="resident")
         sockets.append(self._netlink)
         self._is_told = True
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from .. import _causes
 from .._errors import NetNSLimitError, NetNSTimeoutError, from_errno, is_meant
-from .._linux import rtnetlink, syscalls
-from .requests import CHANGE, Request
+from .._linux import netlink, rtnetlink, syscalls
+from .requests import Request
 
 if TYPE_CHECKING:
     from .._netns.namespace import NetNS
@@ -22,7 +22,8 @@ RTMGRP_LINK, RTMGRP_IPV6_IFADDR = 0x1, 0x100  # rtnetlink(7)
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11  # <linux/socket.h>, <linux/netlink.h>
 RECEIVED = 1 << 16  # bytes
 NAMED = 5  # of what is not ready, in an error
-GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)  # what the kernel says of what is not there
+# What the kernel says of what is not there.
+GONE = frozenset((errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO))
 BYTES_AT_ONCE = 1 << 16  # of one message, with at most 4096 steps of a filter more; net.core.wmem_default is 212,992
 AT_ONCE = 150  # requests in one message: as many errors may come back before the queue of the socket is full
 
@@ -37,7 +38,8 @@ class Channel:
 
     def __init__(self, ns: NetNS, sock: socket.socket | None = None) -> None:
         self._ns = ns
-        self._sock = self._bound(sock or self._open(), RTMGRP_IPV6_IFADDR)
+        self._sock = sock or self._open()
+        self._sock.bind((0, RTMGRP_IPV6_IFADDR))
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             self._sock.setsockopt(SOL_NETLINK, option, 1)
         self._number = 0
@@ -46,11 +48,6 @@ class Channel:
 
     def _open(self) -> socket.socket:
         return self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
-
-    @staticmethod
-    def _bound(sock: socket.socket, groups: int) -> socket.socket:
-        sock.bind((0, groups))
-        return sock
 
     def close(self) -> None:
         self._sock.close()
@@ -75,11 +72,11 @@ class Channel:
         first = self._number + 1
         self._number += len(requests)
         parts = [
-            rtnetlink.message(number, one.kind, one.body, one.flags) for number, one in enumerate(requests[:-1], first)
+            netlink.message(number, one.kind, one.body, one.flags) for number, one in enumerate(requests[:-1], first)
         ]
         last = requests[-1]
         # The kernel does them in their order, so that the answer to the last says that all are done.
-        parts.append(rtnetlink.message(self._number, last.kind, last.body, last.flags | rtnetlink.NLM_F_ACK))
+        parts.append(netlink.message(self._number, last.kind, last.body, last.flags | netlink.NLM_F_ACK))
         self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
         self._sock.sendall(b"".join(parts))
         refused: list[tuple[Request, int, str]] = []
@@ -95,10 +92,10 @@ class Channel:
         """Take what the kernel says; return whether it has come to the last request."""
         is_last = False
         for kind, flags, sequence, body in self._receive(self._sock, deadline, f"{requests[-1].what} is not made"):
-            if kind != rtnetlink.NLMSG_ERROR or sequence < first:
+            if kind != netlink.NLMSG_ERROR or sequence < first:
                 continue
             is_last |= sequence == self._number
-            number = rtnetlink.error_of(body)
+            number = netlink.error_of(body)
             if number:
                 refused.append((requests[sequence - first], number, _said(flags, body)))
         return is_last
@@ -112,15 +109,15 @@ class Channel:
         """
         self._number += 1
         self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
-        self._sock.sendall(rtnetlink.message(self._number, kind, asked, rtnetlink.NLM_F_DUMP))
+        self._sock.sendall(netlink.message(self._number, kind, asked, netlink.NLM_F_DUMP))
         found: list[bytes] = []
         while True:
             for answer, _, sequence, body in self._receive(self._sock, deadline, "does not say what there is"):
                 if sequence != self._number:
                     continue
-                if answer == rtnetlink.NLMSG_ERROR:
-                    raise from_errno(rtnetlink.error_of(body), f"{self._ns}: cannot look at what there is")
-                if answer == rtnetlink.NLMSG_DONE:
+                if answer == netlink.NLMSG_ERROR:
+                    raise from_errno(netlink.error_of(body), f"{self._ns}: cannot look at what there is")
+                if answer == netlink.NLMSG_DONE:
                     return found
                 found.append(body)
 
@@ -140,9 +137,8 @@ class Channel:
             self._receive(self._sock, deadline, _not_ready(waiting))
 
     def _wait_for_links(self, links: dict[int, object], deadline: float) -> None:
-        with contextlib.closing(
-            self._bound(self._open(), RTMGRP_LINK)
-        ) as news:  # before the look, so that no change falls between
+        with contextlib.closing(self._open()) as news:
+            news.bind((0, RTMGRP_LINK))  # before the look, so that no change falls between
             self._look_at_links(deadline)
             while waiting := [name for index, name in links.items() if index not in self._up]:
                 try:
@@ -158,18 +154,6 @@ class Channel:
         """Return the indices of the links that are up, with carrier or without."""
         heads = map(rtnetlink.LINK.unpack_from, self.dump(rtnetlink.RTM_GETLINK, deadline))
         return {index for _, _, index, flags, _ in heads if flags & rtnetlink.IFF_UP}
-
-    def forget_who_was_silent(self, link: int, deadline: float) -> None:
-        """Forget the neighbours that did not answer at a link: a packet to one would wait for the next try, a second.
-
-        :raises NetNSError: the kernel refuses it.
-        """
-        silent = []
-        for body in self.dump(rtnetlink.RTM_GETNEIGH, deadline):
-            _, index, state, _, _ = rtnetlink.NEIGHBOUR.unpack_from(body)
-            if index == link and state & (rtnetlink.NUD_INCOMPLETE | rtnetlink.NUD_FAILED):
-                silent.append(Request(rtnetlink.RTM_DELNEIGH, body, "it forget a neighbour", CHANGE))
-        self.send(silent, deadline, ignored=GONE)
 
     def drain(self) -> None:
         """Take the news that have come."""
@@ -190,20 +174,20 @@ class Channel:
             raise from_errno(error.errno or 0, f"{self._ns}: news of the kernel are lost") from error
 
     def _note(self, received: bytes) -> list[tuple[int, int, int, bytes]]:
-        found = list(rtnetlink.messages(received))
+        found = list(netlink.messages(received))
         for kind, _, _, body in found:
             if kind == rtnetlink.RTM_NEWLINK:
                 self._note_link(body)
             elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
                 note = self._addresses.add if kind == rtnetlink.RTM_NEWADDR else self._addresses.discard
-                for attribute, value in rtnetlink.attributes(body, rtnetlink.ADDRESS.size):
+                for attribute, value in netlink.attributes(body, rtnetlink.ADDRESS.size):
                     if attribute == rtnetlink.IFA_ADDRESS:
                         note(value)
         return found
 
     def _note_link(self, body: bytes) -> None:
         index = rtnetlink.LINK.unpack_from(body)[2]
-        for attribute, value in rtnetlink.attributes(body, rtnetlink.LINK.size):
+        for attribute, value in netlink.attributes(body, rtnetlink.LINK.size):
             if attribute == rtnetlink.IFLA_OPERSTATE:
                 if value[0] == rtnetlink.IF_OPER_UP:
                     self._up.add(index)
@@ -219,10 +203,10 @@ def _not_ready(waiting: list[object]) -> str:
 
 def _said(flags: int, body: bytes) -> str:
     """Return what the kernel says beside the errno (NETLINK_EXT_ACK, netlink(7))."""
-    if not flags & rtnetlink.NLM_F_ACK_TLVS:
+    if not flags & netlink.NLM_F_ACK_TLVS:
         return ""
-    head = 4 + rtnetlink.HEADER.size  # the errno, and the head of the request
-    for attribute, value in rtnetlink.attributes(body, head):
-        if attribute == rtnetlink.NLMSGERR_ATTR_MSG:
+    head = 4 + netlink.HEADER.size  # the errno, and the head of the request
+    for attribute, value in netlink.attributes(body, head):
+        if attribute == netlink.NLMSGERR_ATTR_MSG:
             return value.rstrip(b"\0").decode(errors="replace")
     return ""

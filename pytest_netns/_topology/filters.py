@@ -6,7 +6,7 @@ import ipaddress
 import struct
 from collections.abc import Iterable, Sequence
 
-from .._linux import rtnetlink
+from .._linux import netlink
 from . import requests
 from .model import Address
 from .requests import Request
@@ -104,7 +104,7 @@ def _if_other_end(version: int, direction: str, other_end: Sequence[Address] | N
 
 def add_place(index: int, what: str) -> Request:
     """Return what makes a place for filters at an interface."""
-    body = QDISC.pack(0, index, CLSACT_HANDLE, CLSACT, 0) + rtnetlink.attribute(TCA_KIND, rtnetlink.text("clsact"))
+    body = QDISC.pack(0, index, CLSACT_HANDLE, CLSACT, 0) + netlink.attribute(TCA_KIND, netlink.text("clsact"))
     return Request(RTM_NEWQDISC, body, f"{what}, which takes CONFIG_NET_SCH_INGRESS, and no such qdisc there")
 
 
@@ -119,13 +119,13 @@ def add_filter(index: int, place: int, order: int, steps: Sequence[bytes], what:
     :param place: ``INGRESS`` or ``EGRESS``.
     :param order: tells filters of a place apart; the lowest comes first.
     """
-    options = rtnetlink.nested(
+    options = netlink.nested(
         TCA_OPTIONS,
-        rtnetlink.attribute(TCA_BPF_OPS_LEN, struct.pack("=H", len(steps))),
-        rtnetlink.attribute(TCA_BPF_OPS, *steps),
-        rtnetlink.attribute(TCA_BPF_FLAGS, rtnetlink.number(TCA_BPF_FLAG_ACT_DIRECT)),
+        netlink.attribute(TCA_BPF_OPS_LEN, struct.pack("=H", len(steps))),
+        netlink.attribute(TCA_BPF_OPS, *steps),
+        netlink.attribute(TCA_BPF_FLAGS, netlink.number(TCA_BPF_FLAG_ACT_DIRECT)),
     )
-    body = _filter(index, place, order) + rtnetlink.attribute(TCA_KIND, rtnetlink.text("bpf")) + options
+    body = _filter(index, place, order) + netlink.attribute(TCA_KIND, netlink.text("bpf")) + options
     return Request(RTM_NEWTFILTER, body, f"{what}, which takes a kernel with CONFIG_NET_CLS_BPF")
 
 

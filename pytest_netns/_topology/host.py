@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
 from .._errors import NetNSError, NetNSOSError, is_meant
-from .._linux import rtnetlink, syscalls
+from .._linux import netlink, rtnetlink, syscalls
 from .._netns.namespace import NetNS
-from . import netfilter, requests
+from . import neighbours, netfilter, requests
 from .channel import GONE, Channel
 from .paths import end_of, follow
 
@@ -100,12 +100,12 @@ class Interface:
             contextlib.closing(Channel(self.host)) as channel,
             contextlib.closing(Channel(self.peer.host)) as channel_of_peer,
         ):
-            channel.send([one._replace(flags=one.flags & ~rtnetlink.NLM_F_EXCL) for one in lost], deadline)
+            channel.send([one._replace(flags=one.flags & ~netlink.NLM_F_EXCL) for one in lost], deadline)
             if self.peer.index in channel_of_peer.links_up(deadline):
                 channel.wait({self.index: self}, {one.packed: f"{one.ip} of {self}" for one in addresses}, deadline)
                 channel_of_peer.wait({self.peer.index: self.peer}, {}, deadline)
-            channel.forget_who_was_silent(self.index, deadline)
-            channel_of_peer.forget_who_was_silent(self.peer.index, deadline)
+            neighbours.forget_the_silent(channel, self.index, deadline)
+            neighbours.forget_the_silent(channel_of_peer, self.peer.index, deadline)
 
 
 class Host(NetNS):

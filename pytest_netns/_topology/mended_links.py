@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from .._errors import NetNSOSError, is_meant
-from .._linux import rtnetlink
+from .._linux import netlink, rtnetlink
 from . import requests
 from .requests import Request
 
@@ -92,14 +92,14 @@ def read(bodies: Iterable[bytes]) -> dict[int, Link]:
 
 def _read(body: bytes) -> Link:
     _, _, index, flags, _ = rtnetlink.LINK.unpack_from(body)
-    found = dict(rtnetlink.attributes(body, rtnetlink.LINK.size))
+    found = dict(netlink.attributes(body, rtnetlink.LINK.size))
     settings = {
-        family: dict(rtnetlink.attributes(values, 0))
-        for family, values in rtnetlink.attributes(found.get(rtnetlink.IFLA_AF_SPEC, b""), 0)
+        family: dict(netlink.attributes(values, 0))
+        for family, values in netlink.attributes(found.get(rtnetlink.IFLA_AF_SPEC, b""), 0)
     }
     values = {number: value for number, value in found.items() if number in SETTABLE or number == IFLA_LINK}
     if rtnetlink.IFLA_LINKINFO in found:
-        kind = dict(rtnetlink.attributes(found[rtnetlink.IFLA_LINKINFO], 0)).get(rtnetlink.IFLA_INFO_KIND, b"")
+        kind = dict(netlink.attributes(found[rtnetlink.IFLA_LINKINFO], 0)).get(rtnetlink.IFLA_INFO_KIND, b"")
         values[rtnetlink.IFLA_LINKINFO] = kind
     return Link(
         index,
@@ -131,7 +131,7 @@ def _as_it_was(link: Link, now: Link) -> Iterator[Request]:
         if link.values.get(number) != now.values.get(number):
             raise _cannot(f"the link {link.name} has not {what} any more: it was made anew")
     values = [
-        rtnetlink.attribute(number, link.values.get(number) or bytes(4))
+        netlink.attribute(number, link.values.get(number) or bytes(4))
         for number in sorted(SETTABLE & (link.values.keys() | now.values.keys()))
         if link.values.get(number) != now.values.get(number)
     ]
@@ -147,8 +147,8 @@ def _as_it_was(link: Link, now: Link) -> Iterator[Request]:
     if link.ipv4 != now.ipv4 and len(link.ipv4) == len(now.ipv4):
         yield Request(rtnetlink.RTM_SETLINK, _with_settings(link, now), what, requests.CHANGE)
     if link.ipv6 and link.ipv6 != now.ipv6:
-        mode = rtnetlink.attribute(rtnetlink.IFLA_INET6_ADDR_GEN_MODE, bytes([_numbers(link.ipv6)[ADDR_GEN_MODE]]))
-        family = rtnetlink.nested(rtnetlink.IFLA_AF_SPEC, rtnetlink.nested(socket.AF_INET6, mode))
+        mode = netlink.attribute(rtnetlink.IFLA_INET6_ADDR_GEN_MODE, bytes([_numbers(link.ipv6)[ADDR_GEN_MODE]]))
+        family = netlink.nested(rtnetlink.IFLA_AF_SPEC, netlink.nested(socket.AF_INET6, mode))
         yield Request(rtnetlink.RTM_SETLINK, rtnetlink.link(link.index, family), what, requests.CHANGE)
     if changed & link.flags & rtnetlink.IFF_UP:
         body = rtnetlink.link(link.index, flags=rtnetlink.IFF_UP, change=rtnetlink.IFF_UP)
@@ -160,12 +160,12 @@ def _as_it_was(link: Link, now: Link) -> Iterator[Request]:
 def _with_settings(link: Link, now: Link) -> bytes:
     """Return what gives a link its settings of IPv4 again; the kernel numbers them from 1 (net/ipv4/devinet.c)."""
     changed = [
-        rtnetlink.attribute(number, rtnetlink.number(value & 0xFFFFFFFF))
+        netlink.attribute(number, netlink.number(value & 0xFFFFFFFF))
         for number, (value, present) in enumerate(zip(_numbers(link.ipv4), _numbers(now.ipv4), strict=True), 1)
         if value != present
     ]
-    family = rtnetlink.nested(socket.AF_INET, rtnetlink.nested(IFLA_INET_CONF, *changed))
-    return rtnetlink.link(link.index, rtnetlink.nested(rtnetlink.IFLA_AF_SPEC, family))
+    family = netlink.nested(socket.AF_INET, netlink.nested(IFLA_INET_CONF, *changed))
+    return rtnetlink.link(link.index, netlink.nested(rtnetlink.IFLA_AF_SPEC, family))
 
 
 def ipv6_settings(kept: dict[int, Link], now: dict[int, Link]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .._errors import is_meant
-from .._linux import rtnetlink, syscalls
-from . import conntrack, nft, requests, words
+from .._linux import netlink, rtnetlink, syscalls
+from . import netfilter, nft, requests, words
 from .addressing import next_free
 from .channel import Channel
 from .errors import TopologyError
@@ -63,7 +63,10 @@ class Nat(Host):
         :raises NetNSError: the kernel refuses it.
         """
         self._apply()
-        conntrack.flush(self)
+        with contextlib.closing(
+            self.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETLINK_NETFILTER, child_mode="resident")
+        ) as sock:
+            netfilter.forget_connections(sock, syscalls.monotonic() + READY_TIMEOUT, self)
 
     def _be_as_in(self, plan: Plan) -> None:
         super()._be_as_in(plan)

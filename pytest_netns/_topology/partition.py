@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .._errors import is_meant
-from .._linux import rtnetlink, syscalls
+from .._linux import netlink, rtnetlink, syscalls
 from . import filters, model, neighbours, requests, state
 from .channel import Channel
 from .mended_links import read
@@ -139,7 +139,7 @@ class Partitions:
         macs = {*links.values(), *(port.mac for port in planned.ports)}
         addresses: set[Address] = {one.ip for port in planned.ports for one in port.addresses}
         for body in channel.dump(rtnetlink.RTM_GETADDR, deadline):
-            values = dict(rtnetlink.attributes(body, rtnetlink.ADDRESS.size))
+            values = dict(netlink.attributes(body, rtnetlink.ADDRESS.size))
             local = values.get(rtnetlink.IFA_LOCAL) or values.get(rtnetlink.IFA_ADDRESS)
             if local is not None:
                 addresses.add(ipaddress.ip_address(local))

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from typing import NamedTuple
 
-from .._linux import rtnetlink
+from .._linux import netlink, rtnetlink
 from .plan import IPInterface, Port, Route
 
 CHANGE = 0  # the flags of a request that changes what is there
@@ -19,7 +19,7 @@ class Request(NamedTuple):
     body: bytes
     what: object
     """What it makes, as text, for errors."""
-    flags: int = rtnetlink.NLM_F_CREATE | rtnetlink.NLM_F_EXCL
+    flags: int = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
 
 
 def veth(port: Port, place_of_peer: int) -> Request:
@@ -27,27 +27,27 @@ def veth(port: Port, place_of_peer: int) -> Request:
 
     :param place_of_peer: the descriptor of the other namespace.
     """
-    place = rtnetlink.attribute(rtnetlink.IFLA_NET_NS_FD, rtnetlink.number(place_of_peer))
-    peer = rtnetlink.nested(rtnetlink.VETH_INFO_PEER, rtnetlink.link(port.peer.index, *_end(port.peer), place))
+    place = netlink.attribute(rtnetlink.IFLA_NET_NS_FD, netlink.number(place_of_peer))
+    peer = netlink.nested(rtnetlink.VETH_INFO_PEER, rtnetlink.link(port.peer.index, *_end(port.peer), place))
     return Request(rtnetlink.RTM_NEWLINK, rtnetlink.link(port.index, *_end(port), link_info("veth", peer)), port)
 
 
 def _end(port: Port) -> list[bytes]:
     """Return what a link is made with, at one end."""
     attributes = [
-        rtnetlink.attribute(rtnetlink.IFLA_IFNAME, rtnetlink.text(port.name)),
-        rtnetlink.attribute(rtnetlink.IFLA_ADDRESS, bytes.fromhex(port.mac.replace(":", ""))),
+        netlink.attribute(rtnetlink.IFLA_IFNAME, netlink.text(port.name)),
+        netlink.attribute(rtnetlink.IFLA_ADDRESS, bytes.fromhex(port.mac.replace(":", ""))),
     ]
     if port.mtu is not None:
-        attributes.append(rtnetlink.attribute(rtnetlink.IFLA_MTU, rtnetlink.number(port.mtu)))
+        attributes.append(netlink.attribute(rtnetlink.IFLA_MTU, netlink.number(port.mtu)))
     return attributes
 
 
 def link_info(kind: str, *data: bytes) -> bytes:
-    return rtnetlink.nested(
+    return netlink.nested(
         rtnetlink.IFLA_LINKINFO,
-        rtnetlink.attribute(rtnetlink.IFLA_INFO_KIND, kind.encode()),
-        rtnetlink.nested(rtnetlink.IFLA_INFO_DATA, *data),
+        netlink.attribute(rtnetlink.IFLA_INFO_KIND, kind.encode()),
+        netlink.nested(rtnetlink.IFLA_INFO_DATA, *data),
     )
 
 
@@ -57,11 +57,11 @@ def set_up(index: int, what: object, *attributes: bytes, has_ipv6: bool) -> list
     The kernel is to add no address of its own, which it would probe for a second or two. That is said before: of what
     one request has, the kernel brings the link up first (net/core/rtnetlink.c, do_setlink).
     """
-    family = rtnetlink.nested(
+    family = netlink.nested(
         socket.AF_INET6,
-        rtnetlink.attribute(rtnetlink.IFLA_INET6_ADDR_GEN_MODE, bytes([rtnetlink.IN6_ADDR_GEN_MODE_NONE])),
+        netlink.attribute(rtnetlink.IFLA_INET6_ADDR_GEN_MODE, bytes([rtnetlink.IN6_ADDR_GEN_MODE_NONE])),
     )
-    before = [*attributes, rtnetlink.nested(rtnetlink.IFLA_AF_SPEC, family)] if has_ipv6 else [*attributes]
+    before = [*attributes, netlink.nested(rtnetlink.IFLA_AF_SPEC, family)] if has_ipv6 else [*attributes]
     up = rtnetlink.link(index, flags=rtnetlink.IFF_UP, change=rtnetlink.IFF_UP)
     bodies = [rtnetlink.link(index, *before), up] if before else [up]
     return [Request(rtnetlink.RTM_NEWLINK, body, what, CHANGE) for body in bodies]
@@ -94,7 +94,7 @@ def add_route(route: Route) -> Request:
         family,
         route.to.network_address.packed,
         route.to.prefixlen,
-        rtnetlink.attribute(rtnetlink.RTA_GATEWAY, route.via.packed),
-        rtnetlink.attribute(rtnetlink.RTA_OIF, rtnetlink.number(route.port.index)),
+        netlink.attribute(rtnetlink.RTA_GATEWAY, route.via.packed),
+        netlink.attribute(rtnetlink.RTA_OIF, netlink.number(route.port.index)),
     )
     return Request(rtnetlink.RTM_NEWROUTE, body, route)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._errors import NetNSOSError, is_meant
-from .._linux import syscalls
-from . import mended_links, model, neighbours, netfilter, state
-from .channel import Channel
+from .._linux import netlink, syscalls
+from . import mended_links, model, neighbours, state
+from .channel import GONE, Channel
 from .mended_links import Link
 from .plan import Plan
 from .state import State
@@ -24,7 +24,6 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 ROUNDS = 5  # of looking and mending, since the kernel ties one thing to another, until it is said what differs
 NAMED = 5  # of what is not as it was, in an error
-GONE = frozenset((errno.ESRCH, errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EADDRNOTAVAIL))
 DONE_ALREADY = frozenset((*GONE, errno.EEXIST))  # by the kernel, with something else; it is looked at once more
 
 
@@ -55,7 +54,7 @@ class Resetter:
                 route, filter_ = host.sockets(
                     (
                         (socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE),
-                        (socket.AF_NETLINK, socket.SOCK_RAW, netfilter.NETLINK_NETFILTER),
+                        (socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETLINK_NETFILTER),
                     ),
                     child_mode="resident",
                 )

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
-from .._linux import rtnetlink
+from .._linux import netlink, rtnetlink
 from .channel import Channel
 from .requests import Request
 
@@ -30,8 +30,8 @@ IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
 QDISC = struct.Struct("=BxxxIIII")
 RULE = struct.Struct("=BBBBBxxBI")
 COUNTERS = (7, 23)  # IFLA_STATS, IFLA_STATS64
-WITHOUT_OTHER_COUNTERS = bytes(rtnetlink.LINK.size) + rtnetlink.attribute(
-    IFLA_EXT_MASK, rtnetlink.number(RTEXT_FILTER_SKIP_STATS)
+WITHOUT_OTHER_COUNTERS = bytes(rtnetlink.LINK.size) + netlink.attribute(
+    IFLA_EXT_MASK, netlink.number(RTEXT_FILTER_SKIP_STATS)
 )
 
 
@@ -74,7 +74,7 @@ def look_at_links(channel: Channel, deadline: float) -> list[bytes]:
 def _without_counters(body: bytes) -> bytes:
     offset, found = rtnetlink.LINK.size, 0
     while found < len(COUNTERS) and offset < len(body):
-        length, kind = rtnetlink.ATTRIBUTE.unpack_from(body, offset)
+        length, kind = netlink.ATTRIBUTE.unpack_from(body, offset)
         after = offset + length + -length % 4
         if kind in COUNTERS:
             body, found = body[:offset] + body[after:], found + 1
@@ -93,7 +93,7 @@ def differences(kind: Kind, kept: list[bytes], now: list[bytes]) -> list[Request
         return []
     before, after = {kind.key(body): body for body in kept}, {kind.key(body): body for body in now}
     gone = [Request(kind.delete, body, f"{kind.name(body)} go", 0) for key, body in after.items() if key not in before]
-    how = rtnetlink.NLM_F_CREATE | (NLM_F_APPEND if kind is ROUTES else rtnetlink.NLM_F_EXCL)
+    how = netlink.NLM_F_CREATE | (NLM_F_APPEND if kind is ROUTES else netlink.NLM_F_EXCL)
     lost = [
         Request(kind.new, _again(kind, body), kind.name(body), how) for key, body in before.items() if key not in after
     ]
@@ -124,14 +124,14 @@ def _is_learned(route: bytes) -> bool:
 def _way(route: bytes) -> Key:
     """Return by which router and link a route of IPv4 leads."""
     family, *_, kind, _ = rtnetlink.ROUTE.unpack_from(route)
-    values = dict(rtnetlink.attributes(route, rtnetlink.ROUTE.size))
+    values = dict(netlink.attributes(route, rtnetlink.ROUTE.size))
     return family, kind, values.get(rtnetlink.RTA_GATEWAY), values.get(rtnetlink.RTA_OIF)
 
 
 def _takes_others(route: bytes) -> tuple[int, int]:
     """Return where among routes one comes: by way of a router takes that of a link, which takes that of an address."""
     _, prefix, *_, kind, _ = rtnetlink.ROUTE.unpack_from(route)
-    if any(number in BY_WAY for number, _ in rtnetlink.attributes(route, rtnetlink.ROUTE.size)):
+    if any(number in BY_WAY for number, _ in netlink.attributes(route, rtnetlink.ROUTE.size)):
         return 2, -prefix
     return int(kind != rtnetlink.RTN_LOCAL), -prefix
 
@@ -149,7 +149,7 @@ def by_addresses(wrong: Iterable[Request], kept: Iterable[bytes]) -> list[Reques
         Request(kind, body, _name_of_address(body), flags)
         for body in kept
         if rtnetlink.ADDRESS.unpack_from(body)[0] == socket.AF_INET6 and rtnetlink.index_of_address(body) in links
-        for kind, flags in ((rtnetlink.RTM_DELADDR, 0), (rtnetlink.RTM_NEWADDR, rtnetlink.NLM_F_CREATE))
+        for kind, flags in ((rtnetlink.RTM_DELADDR, 0), (rtnetlink.RTM_NEWADDR, netlink.NLM_F_CREATE))
     ]
 
 
@@ -162,7 +162,7 @@ def _own(one: Request) -> bool:
 def added(asked: Iterable[Request]) -> dict[bytes, object]:
     """Return the addresses of IPv6 that requests add, packed, with their names."""
     return {
-        dict(rtnetlink.attributes(one.body, rtnetlink.ADDRESS.size))[rtnetlink.IFA_ADDRESS]: one.what
+        dict(netlink.attributes(one.body, rtnetlink.ADDRESS.size))[rtnetlink.IFA_ADDRESS]: one.what
         for one in asked
         if one.kind == rtnetlink.RTM_NEWADDR and rtnetlink.ADDRESS.unpack_from(one.body)[0] == socket.AF_INET6
     }
@@ -177,12 +177,12 @@ def _again(kind: Kind, body: bytes) -> bytes:
 
 
 def _values(body: bytes, size: int, left_out: Iterable[int] = ()) -> Key:
-    return tuple(sorted(one for one in rtnetlink.attributes(body, size) if one[0] not in left_out))
+    return tuple(sorted(one for one in netlink.attributes(body, size) if one[0] not in left_out))
 
 
 def _key_of_address(body: bytes) -> Key:
     family, prefix, _, scope, index = rtnetlink.ADDRESS.unpack_from(body)
-    flags = dict(rtnetlink.attributes(body, rtnetlink.ADDRESS.size)).get(IFA_FLAGS, bytes(4))
+    flags = dict(netlink.attributes(body, rtnetlink.ADDRESS.size)).get(IFA_FLAGS, bytes(4))
     lasting = struct.unpack("=I", flags)[0] & ~IFA_F_PASSING
     return family, prefix, scope, index, lasting, _values(body, rtnetlink.ADDRESS.size, (IFA_CACHEINFO, IFA_FLAGS))
 
@@ -197,29 +197,29 @@ def _key_of_rule(body: bytes) -> Key:
 
 
 def _key_of_qdisc(body: bytes) -> Key:
-    values = [one for one in rtnetlink.attributes(body, QDISC.size) if one[0] in (TCA_KIND, TCA_OPTIONS)]
+    values = [one for one in netlink.attributes(body, QDISC.size) if one[0] in (TCA_KIND, TCA_OPTIONS)]
     return *QDISC.unpack_from(body)[:4], tuple(values)
 
 
 def _name_of_address(body: bytes) -> str:
-    values = dict(rtnetlink.attributes(body, rtnetlink.ADDRESS.size))
+    values = dict(netlink.attributes(body, rtnetlink.ADDRESS.size))
     packed = values.get(rtnetlink.IFA_LOCAL) or values[rtnetlink.IFA_ADDRESS]
     return f"the address {ipaddress.ip_address(packed)}"
 
 
 def _name_of_route(body: bytes) -> str:
-    packed = dict(rtnetlink.attributes(body, rtnetlink.ROUTE.size)).get(rtnetlink.RTA_DST)
+    packed = dict(netlink.attributes(body, rtnetlink.ROUTE.size)).get(rtnetlink.RTA_DST)
     to = "anywhere" if packed is None else f"{ipaddress.ip_address(packed)}/{rtnetlink.ROUTE.unpack_from(body)[1]}"
     return f"the route to {to}"
 
 
 def _name_of_rule(body: bytes) -> str:
-    priority = dict(rtnetlink.attributes(body, RULE.size)).get(FRA_PRIORITY, bytes(4))
+    priority = dict(netlink.attributes(body, RULE.size)).get(FRA_PRIORITY, bytes(4))
     return f"the rule of priority {struct.unpack('=I', priority)[0]}"
 
 
 def _name_of_qdisc(body: bytes) -> str:
-    kind = dict(rtnetlink.attributes(body, QDISC.size)).get(TCA_KIND, b"?")
+    kind = dict(netlink.attributes(body, QDISC.size)).get(TCA_KIND, b"?")
     return f"the qdisc {kind.decode().rstrip(chr(0))}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from .._linux import rtnetlink
+from .._linux import netlink, rtnetlink
 from . import model, requests
 from .plan import Planned, Port
 from .requests import Request
@@ -26,9 +26,9 @@ def bridge(planned: Planned, *, has_ipv6: bool) -> list[Request]:
     what, data = f"the bridge of {planned.name!r}", []
     if any(port.link.access or port.link.trunk for port in planned.ports):
         what += " with VLANs, which takes a kernel with CONFIG_BRIDGE_VLAN_FILTERING"
-        data.append(rtnetlink.attribute(IFLA_BR_VLAN_FILTERING, b"\1"))
+        data.append(netlink.attribute(IFLA_BR_VLAN_FILTERING, b"\1"))
     info = requests.link_info("bridge", *data)
-    name = rtnetlink.attribute(rtnetlink.IFLA_IFNAME, rtnetlink.text(BRIDGE))
+    name = netlink.attribute(rtnetlink.IFLA_IFNAME, netlink.text(BRIDGE))
     return [
         Request(rtnetlink.RTM_NEWLINK, rtnetlink.link(BRIDGE_INDEX, name, info), what),
         *requests.set_up(BRIDGE_INDEX, what, has_ipv6=has_ipv6),
@@ -39,7 +39,7 @@ def master(planned: Planned) -> list[bytes]:
     """Return the attribute of a link that makes it a port of its switch."""
     if planned.kind != model.SWITCH:
         return []
-    return [rtnetlink.attribute(rtnetlink.IFLA_MASTER, rtnetlink.number(BRIDGE_INDEX))]
+    return [netlink.attribute(rtnetlink.IFLA_MASTER, netlink.number(BRIDGE_INDEX))]
 
 
 def vlans(port: Port) -> Iterator[Request]:
@@ -55,5 +55,5 @@ def vlans(port: Port) -> Iterator[Request]:
 
 
 def _vlan(port: Port, vlan: int, flags: int) -> bytes:
-    info = rtnetlink.attribute(IFLA_BRIDGE_VLAN_INFO, struct.pack("=HH", flags, vlan))
-    return rtnetlink.link(port.index, rtnetlink.nested(rtnetlink.IFLA_AF_SPEC, info), family=AF_BRIDGE)
+    info = netlink.attribute(IFLA_BRIDGE_VLAN_INFO, struct.pack("=HH", flags, vlan))
+    return rtnetlink.link(port.index, netlink.nested(rtnetlink.IFLA_AF_SPEC, info), family=AF_BRIDGE)

@@ -13,9 +13,8 @@ from typing import NamedTuple, TypeAlias, get_args
 import pytest
 
 from pytest_netns import Host, Nat, NetNSError, NetNSUnsupportedError, Topology, TopologyError
-from pytest_netns._linux import rtnetlink
 from pytest_netns._netns import nftables
-from pytest_netns._topology import conntrack, nat, words
+from pytest_netns._topology import nat, netfilter, words
 from pytest_netns._topology.described import NatKind
 from tests.support.helpers import links
 
@@ -540,7 +539,7 @@ def test_a_kernel_that_does_not_take_the_rules(netns_topology: Topology, monkeyp
 
 def test_a_kernel_that_forgets_nothing(netns_topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
     home = make(netns_topology, "symmetric")
-    monkeypatch.setattr(conntrack, "FLUSH", rtnetlink.message(1, 1 << 8 | 99, bytes(4)))
+    monkeypatch.setattr(netfilter, "CONNECTIONS_END", 1 << 8 | 99)
     with pytest.raises(NetNSError, match=r"'home': the kernel forgets no connections: EINVAL .*; load the modules"):
         home.forget()
 

@@ -21,7 +21,7 @@ from pytest_netns import (
     Topology,
     TopologyError,
 )
-from pytest_netns._linux import rtnetlink, syscalls
+from pytest_netns._linux import netlink, rtnetlink, syscalls
 from pytest_netns._topology import build
 from pytest_netns._topology.channel import Channel
 from pytest_netns._topology.requests import Request
@@ -238,7 +238,7 @@ def test_a_limit_that_is_reached_in_the_middle_leaves_nothing(
 
 
 def test_the_kernel_says_what_it_refuses(make_netns: MakeNetNS) -> None:
-    request = Request(rtnetlink.RTM_NEWLINK, rtnetlink.link(7, rtnetlink.attribute(3, b"\0")), "a link")
+    request = Request(rtnetlink.RTM_NEWLINK, rtnetlink.link(7, netlink.attribute(3, b"\0")), "a link")
     channel = Channel(make_netns("lab"))
     with pytest.raises(NetNSUnsupportedError, match=r"cannot make a link \(Unknown device type\): ENOTSUP"):
         channel.send([request], syscalls.monotonic() + 10)

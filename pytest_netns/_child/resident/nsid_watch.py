@@ -5,17 +5,11 @@ from __future__ import annotations
 import _socket as socket
 import errno
 import os
-import struct
 
-from ..._linux import syscalls
+from ..._linux import netlink, syscalls
 
-# <linux/rtnetlink.h>, <linux/netlink.h>, <linux/net_namespace.h>
-RTM_NEWNSID, RTM_GETNSID = 88, 90
-NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
-NLMSG_ERROR = 2
-NETNSA_NSID, NETNSA_FD = 1, 3
-HEADER = struct.Struct("=IHHII")
-ATTRIBUTE = struct.Struct("=HHi")
+RTM_NEWNSID, RTM_GETNSID = 88, 90  # <linux/rtnetlink.h>
+NETNSA_NSID, NETNSA_FD = 1, 3  # <linux/net_namespace.h>
 RTGENMSG = bytes(4)
 # ENOENT: it has no number any more, or nothing refers to it; EINVAL: a kernel before Linux 5.0, which cannot be asked.
 GONE = (errno.ENOENT, errno.EINVAL)
@@ -41,8 +35,8 @@ class Observer:
 
     def watch(self, number: int, fd: int) -> None:
         """Give a namespace a number, from 0 to 2**31 - 1."""
-        attributes = ATTRIBUTE.pack(8, NETNSA_NSID, number) + ATTRIBUTE.pack(8, NETNSA_FD, fd)
-        self._ask(RTM_NEWNSID, NLM_F_REQUEST | NLM_F_ACK, attributes)
+        attributes = [(NETNSA_NSID, number), (NETNSA_FD, fd)]
+        self._ask(RTM_NEWNSID, b"".join(netlink.attribute(kind, netlink.number(value)) for kind, value in attributes))
 
     def there(self, number: int) -> bool:
         """Whether something refers to the namespace that was given a number.
@@ -52,21 +46,19 @@ class Observer:
         get_net_ns_by_id), and that is so from the moment in which the last of them goes.
         """
         try:
-            self._ask(RTM_GETNSID, NLM_F_REQUEST, ATTRIBUTE.pack(8, NETNSA_NSID, number))
+            self._ask(RTM_GETNSID, netlink.attribute(NETNSA_NSID, netlink.number(number)), flags=0)
         except OSError as error:
             if error.errno not in GONE:
                 raise
             return False
         return True
 
-    def _ask(self, kind: int, flags: int, attributes: bytes) -> None:
-        length = HEADER.size + len(RTGENMSG) + len(attributes)
-        self._netlink.send(HEADER.pack(length, kind, flags, 0, 0) + RTGENMSG + attributes)
-        answer = self._netlink.recv(1024)
-        if HEADER.unpack_from(answer)[1] == NLMSG_ERROR:
-            (number,) = struct.unpack_from("=i", answer, HEADER.size)
+    def _ask(self, kind: int, attributes: bytes, flags: int = netlink.NLM_F_ACK) -> None:
+        self._netlink.send(netlink.message(0, kind, RTGENMSG + attributes, flags))
+        for answer, _, _, body in netlink.messages(self._netlink.recv(1024)):
+            number = netlink.error_of(body) if answer == netlink.NLMSG_ERROR else 0
             if number:
-                raise OSError(-number, os.strerror(-number))
+                raise OSError(number, os.strerror(number))
 
 
 def hasten_the_end() -> None:
