@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import posix
 import queue
@@ -12,10 +11,8 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from .._child.background import Background, shielded
+from .._child.background import Background, Task, shielded
 from .._linux import proc, syscalls
-
-LONG = 1e6  # seconds: threading.TIMEOUT_MAX, the most that a lock takes, is 9 of these or more
 
 
 class Command:
@@ -80,49 +77,6 @@ def _is_readable(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-class Task:
-    """A function that another thread calls.
-
-    Not a ``concurrent.futures.Future``: if a signal handler raises while one is waited for, so may its lock.
-    """
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-        self._returned: list[Any] = []
-        self._raised: list[BaseException] = []
-        self._running = _thread.allocate_lock()
-        self._running.acquire()
-        self._has_ended = False
-
-    def run(self) -> None:
-        try:
-            self._returned.append(self._function())
-        except BaseException as error:
-            self._raised.append(error)
-        self._has_ended = True
-        self._running.release()
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for its end; return whether it has ended, within a timeout in seconds."""
-        if not self._has_ended and self._running.acquire(timeout=timeout):
-            self._running.release()
-        return self._has_ended
-
-    def result(self) -> Any:
-        """Wait for its end; return what the function has returned, or raise what it has raised.
-
-        A signal handler that raises does so when it has ended: what it starts is not to start later.
-        """
-        try:
-            self.wait(LONG)
-        except BaseException:
-            self.wait(LONG)
-            raise
-        if self._raised:
-            raise self._raised.pop()  # whose frames refer to this object
-        return self._returned.pop()
-
-
 class Starter:
     """A thread that starts commands, inside a namespace.
 
@@ -146,7 +100,15 @@ class Starter:
     def call(self, task: Callable[[], Any]) -> Any:
         called = Task(task)
         self._tasks.put(called)
-        return called.result()
+        try:
+            called.wait(syscalls.FOREVER)
+        except BaseException:  # of a signal handler: what the thread starts is not to start later
+            called.wait(syscalls.FOREVER)
+            raise
+        try:
+            return called.result()
+        finally:
+            called.forget()
 
     def settle(self, timeout: float) -> None:
         """Wait until what it was to start by now is started, for a time in seconds."""
