@@ -68,7 +68,6 @@ class Lifetime:
         self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
         self._inside = inside
-        self._names: Names | None = None
         self._sockets = Sockets()
         self._thread_timeout, self._on_output = thread_timeout, on_output
         self._threads = Threads(self._copy_fd, handle, thread_timeout)
@@ -228,6 +227,11 @@ class Lifetime:
 
     # Host names
 
+    @property
+    def _names(self) -> Names | None:
+        """Those of the network that it belongs to, if any."""
+        return self._processes.names
+
     def _set_names(self, names: Names) -> None:
         """Have the host names of a network found here: by sockets, by commands, and by threads that are inside.
 
@@ -237,11 +241,11 @@ class Lifetime:
         with self._lock:
             self._drop_names()
             names.begin()
-            self._names = self._processes.names = names
+            self._processes.names = names
             self._inside.add(self._handle.identity, names)
 
     def _drop_names(self) -> None:
-        names, self._names, self._processes.names = self._names, None, None
+        names, self._processes.names = self._processes.names, None
         if names is not None:
             self._inside.remove(self._handle.identity)
             names.end()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._errors import is_meant
+from .described import Described
 from .errors import TopologyError
 from .groups import checked
 from .partition import Partitions
@@ -16,24 +17,22 @@ from .reset import Resetter
 
 if TYPE_CHECKING:
     from .host import Host
-    from .model import Network
     from .plan import Plan
     from .state import State
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 
-class Breakable(ABC):
+class Breakable(Described, ABC):
     """A network that is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str | None = None) -> None:
+        super().__init__(text)
         self._hosts: dict[str, Host] = {}
         self._kept: dict[str, State] = {}
         """What each namespace had when all was ready."""
         self._can_be_reset = True
         """Whether that is looked at, which takes some of the time of making it."""
-        self._known: Network | None = None
-        self._plan: Plan | None = None
         self._original: Plan | None = None
         """What it was before something was replugged."""
         self._made_partitions: Partitions | None = None
@@ -41,10 +40,6 @@ class Breakable(ABC):
     @abstractmethod
     def wait_ready(self) -> None:
         """Make it, if it is not made yet."""
-
-    @abstractmethod
-    def _planned(self) -> Plan:
-        """Return it, worked out."""
 
     @abstractmethod
     def _ready_timeout(self) -> float:

@@ -14,7 +14,6 @@ from .._netns.names import Names
 from . import model
 from .breakable import Breakable
 from .build import Builder, sysctls_of
-from .described import Described
 from .host import Host
 from .nat import Nat
 
@@ -33,7 +32,7 @@ MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[Callable[[], obj
 """What makes the namespace of a node by its class, its options and what is told how to close it: ``Session.make``."""
 
 
-class Topology(Described, Breakable):
+class Topology(Breakable):
     """A network of hosts, routers, switches and NATs.
 
     The fixtures ``netns_topology`` and ``netns_topology_factory`` make it. It is described by a text, by the methods
@@ -46,12 +45,11 @@ class Topology(Described, Breakable):
     __module__ = "pytest_netns"
 
     def __init__(self, text: str | None = None) -> None:
-        Breakable.__init__(self)
+        super().__init__(text)
         self._make: MakeHost | None = None
         self._is_ready = self._is_closed = False
         self._undo = contextlib.ExitStack()
         self._names: Names | None = None
-        Described.__init__(self, text)
 
     def __getitem__(self, name: str) -> Host:
         self.wait_ready()
