@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -28,6 +28,39 @@ MARKER = (
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wrong = _wrong_marker(metafunc.definition)
+    if wrong:
+        raise pytest.Collector.CollectError(wrong)  # not UsageError, which pytest would show with a traceback
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    wrong = _wrong_marker(item)
+    if wrong:  # a marker of one parameter, or a method of unittest.TestCase, which is not generated
+        raise pytest.UsageError(wrong)
+
+
+def _wrong_marker(item: pytest.Item) -> str:
+    """Say what is wrong with the marker of a test; nothing if all is right, or there is none."""
+    mark = item.get_closest_marker(TOPOLOGY)
+    if mark is None:
+        return ""
+    if len(mark.args) + len(mark.kwargs) != 1 or not set(mark.kwargs) <= {"text"}:
+        return (
+            f"{item.nodeid}: @pytest.mark.{TOPOLOGY} takes the text of a network, as in "
+            f'@pytest.mark.{TOPOLOGY}("client -- server")'
+        )
+    from .._topology.errors import TopologyError
+    from .._topology.planner import make_plan
+    from .._topology.text import parse
+
+    try:
+        make_plan(parse(_text_of(mark)))
+    except (TopologyError, TypeError) as error:
+        return f"{item.nodeid}: @pytest.mark.{TOPOLOGY}: {error}"
+    return ""
 
 
 def _make_host(config: pytest.Config) -> MakeHost:
@@ -64,7 +97,8 @@ def netns_topology(
     """
     from .._topology.topology import Topology
 
-    net = Topology(_text(request.node))
+    mark = request.node.get_closest_marker(TOPOLOGY)
+    net = Topology(None if mark is None else _text_of(mark))  # which was checked as the test was collected
     net._own(_make_host(request.config))
     with contextlib.closing(net):
         if len(net):
@@ -72,20 +106,9 @@ def netns_topology(
         yield net
 
 
-def _text(item: pytest.Item) -> str | None:
-    """Return the text that a test is marked with.
-
-    :raises pytest.UsageError: the marker has not one argument.
-    """
-    mark = item.get_closest_marker(TOPOLOGY)
-    if mark is None:
-        return None
-    arguments: list[Any] = [*mark.args, *mark.kwargs.values()]
-    if len(arguments) != 1 or not set(mark.kwargs) <= {"text"}:
-        raise pytest.UsageError(
-            f'the marker {TOPOLOGY} takes the text of a network, as in @pytest.mark.{TOPOLOGY}("client -- server")'
-        )
-    return cast("str", arguments[0])
+def _text_of(mark: pytest.Mark) -> str:
+    (text,) = (*mark.args, *mark.kwargs.values())
+    return cast("str", text)
 
 
 @pytest.fixture
