@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from ._netns.notified import inherited, notified
     from ._netns.sysctl import Sysctl
     from ._netns.written import output
-    from ._topology.dns import DNSServer, Query
     from ._topology.errors import TopologyError
     from ._topology.host import Host, Interface
-    from ._topology.nat import Nat
+    from ._topology.naming.dns import DNSServer, Query
     from ._topology.pair import NetNSPair
     from ._topology.topology import MakeTopology, Topology
+    from ._topology.translating.nat import Nat
 
     __version__: str
 
@@ -93,13 +93,13 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "ChildModeName": "_child.mode_names",
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
-            "DNSServer": "_topology.dns",
+            "DNSServer": "_topology.naming.dns",
             "Host": "_topology.host",
             "Interface": "_topology.host",
             "MakeTopology": "_topology.topology",
-            "Nat": "_topology.nat",
+            "Nat": "_topology.translating.nat",
             "NetNSPair": "_topology.pair",
-            "Query": "_topology.dns",
+            "Query": "_topology.naming.dns",
             "Sysctl": "_netns.sysctl",
             "Topology": "_topology.topology",
             "TopologyError": "_topology.errors",

@@ -14,12 +14,12 @@ from typing import Any
 from .._errors import NetNSUnsupportedError
 from .._linux import netlink, syscalls
 from .._netns.nftables import program
-from .._topology import netfilter
 from .._topology.described import has_ipv6
-from .._topology.nft import advice
-from .._topology.planner import make_plan
-from .._topology.text import parse
-from .._topology.translation import rulesets
+from .._topology.making import netfilter
+from .._topology.planning.planner import make_plan
+from .._topology.text.reading import parse
+from .._topology.translating.nft import advice
+from .._topology.translating.translation import rulesets
 from . import remedies
 from .steps import TIME_LIMIT, Failure, enter_net, step
 

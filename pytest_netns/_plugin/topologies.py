@@ -53,8 +53,8 @@ def _wrong_marker(item: pytest.Item) -> str:
             f'@pytest.mark.{TOPOLOGY}("client -- server")'
         )
     from .._topology.errors import TopologyError
-    from .._topology.planner import make_plan
-    from .._topology.text import parse
+    from .._topology.planning.planner import make_plan
+    from .._topology.text.reading import parse
 
     try:
         make_plan(parse(_text_of(mark)))

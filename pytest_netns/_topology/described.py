@@ -11,11 +11,11 @@ from .._errors import is_meant
 from .._linux.sockets import Socket
 from . import model
 from .errors import TopologyError
-from .lans import Lans, from_lans
 from .model import Network
-from .planner import make_plan
-from .settings import words_of
-from .text import Description, to_text
+from .planning.planner import make_plan
+from .text.lans import Lans, from_lans
+from .text.reading import Description, to_text
+from .text.settings import words_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -194,7 +194,7 @@ class Described:
 
     def __str__(self) -> str:
         """Return a drawing of it as text, with kinds, interfaces and addresses."""
-        from .drawing import draw
+        from .drawing.as_text import draw
 
         return draw(self._planned())
 
@@ -203,7 +203,7 @@ class Described:
 
         :raises TopologyError: what is described cannot be.
         """
-        from .svg import svg
+        from .drawing.svg import svg
 
         return svg(self._planned())
 
@@ -212,7 +212,7 @@ class Described:
 
         :raises TopologyError: what is described cannot be.
         """
-        from .graphs import dot
+        from .drawing.graphs import dot
 
         return dot(self._planned())
 
@@ -221,7 +221,7 @@ class Described:
 
         :raises TopologyError: what is described cannot be.
         """
-        from .graphs import mermaid
+        from .drawing.graphs import mermaid
 
         return mermaid(self._planned())
 

@@ -13,8 +13,8 @@ from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
 from .._errors import NetNSError, NetNSOSError, is_meant
 from .._linux import netlink, rtnetlink, syscalls
 from .._netns.namespace import NetNS
-from . import neighbours, netfilter, requests
-from .channel import GONE, Channel
+from .making import neighbours, netfilter, requests
+from .making.channel import GONE, Channel
 from .paths import end_of, follow
 
 if TYPE_CHECKING:

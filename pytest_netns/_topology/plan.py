@@ -6,8 +6,9 @@ import dataclasses
 import ipaddress
 from typing import TypeAlias
 
-from . import model, words
+from . import model
 from .model import IPNetwork, Link, Network, Node
+from .text import words
 
 IPInterface: TypeAlias = "ipaddress.IPv4Interface | ipaddress.IPv6Interface"
 

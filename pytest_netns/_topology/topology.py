@@ -12,15 +12,15 @@ from .._netns import nftables
 from .._netns.factory import Options
 from .._netns.names import Names
 from . import model
-from .breakable import Breakable
-from .build import Builder, sysctls_of
+from .breaking.breakable import Breakable
 from .host import Host
-from .nat import Nat
+from .making.build import Builder, sysctls_of
+from .translating.nat import Nat
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .dns import DNSServer
+    from .naming.dns import DNSServer
     from .plan import Plan
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -119,7 +119,7 @@ class Topology(Breakable):
         :return: the server, which the test tells what to answer; it is closed with the network.
         :raises NetNSUnsupportedError: dnspython is not installed.
         """
-        from .dns import DNSServer
+        from .naming.dns import DNSServer
 
         server = DNSServer(self[name])
         assert self._names is not None

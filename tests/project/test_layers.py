@@ -36,7 +36,7 @@ ONLY = {
     "pyroute2": {"_netns.netlink"},
     "ctypes": {"_linux.libc"},
     "asyncio": {"_netns.netlink", "_netns.parts", "_netns.async_programs"},
-    "dns": {"_topology.zone"},
+    "dns": {"_topology.naming.zone"},
 }
 # What the program of the resident child may reach. It has the standard library only, and the cheap part of that.
 OPEN_TO_THE_RESIDENT_CHILD = {"", "_child", "_child.reply", "_child.resident", "_linux", "_errors", "_causes"}

@@ -6,7 +6,7 @@ import ipaddress
 
 from pytest_netns._topology import model
 from pytest_netns._topology.plan import Plan, Planned, Port, Segment
-from pytest_netns._topology.text import parse
+from pytest_netns._topology.text.reading import parse
 
 
 def plan_of(text: str) -> Plan:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pytest_netns._topology import model
-from pytest_netns._topology.words import NAT_KINDS
+from pytest_netns._topology.text.words import NAT_KINDS
 
 quick = settings(max_examples=200, deadline=None, database=None)
 """No deadline that a busy machine could miss, and no files beside the tests."""

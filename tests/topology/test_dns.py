@@ -23,7 +23,7 @@ import dns.rcode
 
 from pytest_netns import MakeNetNS, NetNS, NetNSUnsupportedError
 from pytest_netns._netns.names import Names
-from pytest_netns._topology.dns import DNSServer, Query
+from pytest_netns._topology.naming.dns import DNSServer, Query
 from tests.support.helpers import descriptors, eventually
 
 pytestmark = pytest.mark.core
@@ -215,7 +215,7 @@ def test_a_namespace_without_addresses(make_netns: MakeNetNS) -> None:
 
 
 def test_without_dnspython_it_says_what_to_install(netns: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "pytest_netns._topology.zone", raising=False)
+    monkeypatch.delitem(sys.modules, "pytest_netns._topology.naming.zone", raising=False)
     monkeypatch.setitem(sys.modules, "dns", None)
     monkeypatch.setitem(sys.modules, "dns.exception", None)
     with pytest.raises(NetNSUnsupportedError, match=re.escape("pip install 'pytest-netns[dns]'")):

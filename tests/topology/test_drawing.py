@@ -7,10 +7,11 @@ from collections import Counter
 
 import pytest
 
-from pytest_netns._topology.drawing import dot, draw, mermaid
+from pytest_netns._topology.drawing.as_text import draw
+from pytest_netns._topology.drawing.graphs import dot, mermaid
 from pytest_netns._topology.model import Network
 from pytest_netns._topology.plan import Plan
-from pytest_netns._topology.text import to_text
+from pytest_netns._topology.text.reading import to_text
 
 from .plans import plan_of
 

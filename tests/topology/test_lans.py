@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_netns import TopologyError
-from pytest_netns._topology.lans import from_lans
-from pytest_netns._topology.text import parse, to_text
+from pytest_netns._topology.text.lans import from_lans
+from pytest_netns._topology.text.reading import parse, to_text
 
 
 def links_of(lans: Any) -> list[str]:

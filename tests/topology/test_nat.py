@@ -14,8 +14,10 @@ import pytest
 
 from pytest_netns import Host, Nat, NetNSError, NetNSUnsupportedError, Topology, TopologyError
 from pytest_netns._netns import nftables
-from pytest_netns._topology import nat, netfilter, words
 from pytest_netns._topology.described import NatKind
+from pytest_netns._topology.making import netfilter
+from pytest_netns._topology.text import words
+from pytest_netns._topology.translating import nat
 from tests.support.helpers import links
 
 from .test_topology_names import looked_up

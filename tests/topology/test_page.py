@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_netns import TopologyError
-from pytest_netns._topology import model, words
-from pytest_netns._topology.text import parse
+from pytest_netns._topology import model
+from pytest_netns._topology.text import words
+from pytest_netns._topology.text.reading import parse
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/topology-text.md").read_text()
 

@@ -6,9 +6,9 @@ import pytest
 
 from pytest_netns import TopologyError
 from pytest_netns._topology.plan import Plan, Planned
-from pytest_netns._topology.planner import make_plan
-from pytest_netns._topology.routes import addresses_behind
-from pytest_netns._topology.text import parse
+from pytest_netns._topology.planning.planner import make_plan
+from pytest_netns._topology.planning.routes import addresses_behind
+from pytest_netns._topology.text.reading import parse
 
 
 def plan_of(text: str) -> Plan:

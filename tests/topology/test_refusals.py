@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_netns import TopologyError
-from pytest_netns._topology.text import parse
-from pytest_netns._topology.words import FAULTS, QUANTITIES
+from pytest_netns._topology.text.reading import parse
+from pytest_netns._topology.text.words import FAULTS, QUANTITIES
 
 from .test_errors import carets_of
 

@@ -15,9 +15,9 @@ import pytest
 from pytest_netns import Host, MakeTopology, NetNSError, NetNSLeakError, Topology
 from pytest_netns._linux import rtnetlink, syscalls
 from pytest_netns._netns import nftables
-from pytest_netns._topology import mended_links, state
-from pytest_netns._topology.channel import Channel
-from pytest_netns._topology.requests import Request
+from pytest_netns._topology.breaking import mended_links, state
+from pytest_netns._topology.making.channel import Channel
+from pytest_netns._topology.making.requests import Request
 from tests.support.helpers import eventually
 from tests.topology.test_topology import FAMILIES, is_reached, reaches_all
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_netns._topology.drawing import svg
+from pytest_netns._topology.drawing.svg import svg
 from pytest_netns._topology.model import Network
 from pytest_netns._topology.plan import Plan
-from pytest_netns._topology.text import to_text
+from pytest_netns._topology.text.reading import to_text
 
 from .plans import plan_of
 

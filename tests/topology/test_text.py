@@ -9,7 +9,7 @@ import pytest
 
 from pytest_netns import TopologyError
 from pytest_netns._topology.model import Network, Position
-from pytest_netns._topology.text import parse, to_text
+from pytest_netns._topology.text.reading import parse, to_text
 
 pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
 
@@ -237,7 +237,7 @@ def test_a_text_is_text() -> None:
 
 def test_the_report_of_a_test_shows_the_error_and_none_of_our_frames(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
-        from pytest_netns._topology.text import parse
+        from pytest_netns._topology.text.reading import parse
 
         def test():
             parse("sw [swtich]")

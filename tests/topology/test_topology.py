@@ -22,9 +22,9 @@ from pytest_netns import (
     TopologyError,
 )
 from pytest_netns._linux import netlink, rtnetlink, syscalls
-from pytest_netns._topology import build
-from pytest_netns._topology.channel import Channel
-from pytest_netns._topology.requests import Request
+from pytest_netns._topology.making import build
+from pytest_netns._topology.making.channel import Channel
+from pytest_netns._topology.making.requests import Request
 from tests.support.helpers import links
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 from pytest_netns._netns.factory import Options, Session
 from pytest_netns._topology.host import Host
+from pytest_netns._topology.making.requests import addresses_of
 from pytest_netns._topology.plan import Plan
-from pytest_netns._topology.planner import make_plan
-from pytest_netns._topology.requests import addresses_of
-from pytest_netns._topology.text import parse
+from pytest_netns._topology.planning.planner import make_plan
+from pytest_netns._topology.text.reading import parse
 from pytest_netns._topology.topology import Topology
 
 from . import report

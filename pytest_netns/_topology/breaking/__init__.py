@@ -1,0 +1,1 @@
+"""Networks that break, and that are made whole again."""

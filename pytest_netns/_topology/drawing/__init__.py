@@ -1,0 +1,1 @@
+"""Pictures of networks: as text, SVG, and for Graphviz and Mermaid."""

@@ -1,0 +1,1 @@
+"""How a network is worked out: segments, addresses, routes."""

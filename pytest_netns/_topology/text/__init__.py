@@ -1,0 +1,1 @@
+"""The text form of networks: reading it, and writing it."""

@@ -1,0 +1,1 @@
+"""NATs: their rules, and their mappings."""
