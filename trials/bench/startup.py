@@ -1,7 +1,8 @@
 """What a run of pytest pays for the plugin where it never uses it.
 
 Whole runs of pytest with one empty test, by the wall clock, with and without the plugin in turns. No other plugin is
-loaded: what another one has imported already would be free for this one, and hide its price.
+loaded: what another one has imported already would be free for this one, and hide its price. So as to load one alone,
+pytest has to be told by -p, and then reads the entry points of all packages, so the runs without it have an empty one.
 """
 
 from __future__ import annotations
@@ -35,24 +36,26 @@ class Runs:
         tests = directory / "test_nothing.py"
         tests.write_text(TEST)
         (directory / "pytest.ini").write_text("[pytest]\n")
+        (directory / "plugin_of_nothing.py").touch()
         self._command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)]
         # Compiled code is kept, as it is on a user's machine; otherwise each run would compile the plugin again.
         dropped = ("PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE")
         self._environment = {name: value for name, value in os.environ.items() if name not in dropped}
-        self._environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        self._environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.fspath(directory)}
 
     def without(self) -> None:
-        subprocess.run(self._command, check=True, env=self._environment, stdout=subprocess.DEVNULL)
+        self._run("plugin_of_nothing")
 
     def loaded(self) -> None:
-        command = [*self._command, "-p", "pytest_netns.plugin"]
-        subprocess.run(command, check=True, env=self._environment, stdout=subprocess.DEVNULL)
+        self._run("pytest_netns.plugin")
+
+    def _run(self, plugin: str, **environment: str) -> None:
+        command = [*self._command, "-p", plugin]
+        subprocess.run(command, check=True, env=self._environment | environment, stdout=subprocess.DEVNULL)
 
     def heavy_modules(self) -> list[str]:
         """Return which of the modules that are to load on first use a run with the plugin has loaded."""
-        command = [*self._command, "-p", "pytest_netns.plugin"]
-        environment = {**self._environment, "NETNS_BENCHMARK_MODULES": str(self._modules)}
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        self._run("pytest_netns.plugin", NETNS_BENCHMARK_MODULES=str(self._modules))
         loaded = self._modules.read_text().splitlines()
         return [name for name in HEAVY if name in loaded]
 
