@@ -27,6 +27,8 @@ YAML_FILES = [
 RULES = set(re.findall(r"^([\w./-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PINNED = re.compile(r"[\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 OF_PYTHON = {"altinstall"}  # a target of its own Makefile
+MADE = {"docs/_build/html"}
+PAGES = [*ROOT.glob("*.md"), *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -122,6 +124,13 @@ def test_commands_that_are_not_those_of_make_are_the_same() -> None:
     rule = re.search(r"^test: .*?^$", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
     assert rule is not None
     assert {f"\t$(BIN)/{line}" for line in tests} == {rule[0].splitlines()[-2]}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = re.sub(r"(?s)^```\w.*?^```|^<!-- made by .*?^<!-- end", "", page.read_text(), flags=re.MULTILINE)
+    named = set(re.findall(r"`((?:tests|trials|examples|docs|pytest_netns)/[\w./-]+)`", text)) - MADE
+    assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
 def test_changelog_fragments_have_a_category() -> None:
