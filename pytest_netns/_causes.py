@@ -59,15 +59,15 @@ NEXT_STEP: dict[str, dict[int, str]] = {
     MOUNTS: {errno.ENOSPC: f"{limit_of(MOUNTS)}, {LEFT_OUT}"},
     ENTERING: {
         errno.EPERM: (
-            "it belongs to a user namespace of the resident child's, which a process with threads cannot join; give "
-            "--netns-userns=process, by which pytest is in one from the start, or use sockets, run(), popen(), or "
-            "call() with a child_mode such as 'fork'"
+            "the namespace belongs to the user namespace of the resident child, which a process with threads cannot "
+            "join; give --netns-userns=process, so that pytest itself is in one from the start, or use sockets, run(), "
+            "popen(), or call() with a child_mode such as 'fork'"
         ),
     },
     FILE_OF_NAME: {
         errno.EEXIST: "choose another name, or remove what has it (ip netns del) if nothing uses it any more",
         errno.EROFS: (
-            "mount something there that can be written to (mount -t tmpfs tmpfs /run/netns; docker/podman run --tmpfs "
+            "mount a writable file system there (mount -t tmpfs tmpfs /run/netns; docker/podman run --tmpfs "
             f"/run/netns), {LEFT_OUT}"
         ),
         errno.ENOSPC: NO_ROOM,
@@ -105,13 +105,12 @@ NEXT_STEP: dict[str, dict[int, str]] = {
     },
     LOOKING_UP: {
         EAI_AGAIN: (
-            "no DNS server of /etc/resolv.conf gives an answer from there: give an address, or add the name to "
-            "/etc/hosts"
+            "no DNS server of /etc/resolv.conf can be reached from there: use an address, or add the name to /etc/hosts"
         ),
     },
     BINDING: {
         errno.EACCES: (
-            "if it is for the port, those below 1024 take CAP_NET_BIND_SERVICE, or "
+            "if the port is below 1024, it needs CAP_NET_BIND_SERVICE, or "
             "sysctl={'net.ipv4.ip_unprivileged_port_start': 0}"
         ),
     },

@@ -74,7 +74,7 @@ def test_a_limit_of_namespaces(kind: str, step: str, code: str, userns: str) -> 
 @pytest.mark.parametrize(
     ("options", "kind", "described"),
     [
-        ("-o ro", "NetNSOSError: [Errno 30]", "EROFS (Read-only file system); mount something there that can be"),
+        ("-o ro", "NetNSOSError: [Errno 30]", "EROFS (Read-only file system); mount a writable file system there"),
         ("-o nr_inodes=1", "NetNSLimitError: [Errno 28]", "ENOSPC (No space left on device); free space on the file"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_port_that_takes_a_privilege() -> None:
     text = outcome(code, "true", under=("setpriv", "--bounding-set=-net_bind_service"), userns="off")
     assert text == (
         "PermissionError: [Errno 13] Permission denied (while attempting to bind on address ('127.0.0.1', 80) in "
-        "namespace 'lab'); if it is for the port, those below 1024 take CAP_NET_BIND_SERVICE, or "
+        "namespace 'lab'); if the port is below 1024, it needs CAP_NET_BIND_SERVICE, or "
         "sysctl={'net.ipv4.ip_unprivileged_port_start': 0}"
     )
     code = code.replace("'lab'", "'lab', sysctl={'net.ipv4.ip_unprivileged_port_start': 0}") + ".close()"

@@ -90,8 +90,8 @@ class Work:
             syscalls.setns(self._surroundings.original.fd)
         except OSError as error:
             raise NetNSError(
-                f"thread {threading.current_thread().name!r} of a pool cannot leave the namespace of the test that it "
-                f"has worked for: {error}; what it is given next is refused unless it belongs there"
+                f"thread {threading.current_thread().name!r} of a pool cannot leave the namespace of the test for "
+                f"which it has worked: {error}; it will refuse all work for other tests"
             ) from error
 
 

@@ -23,8 +23,8 @@ def enter() -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise NetNSError(
-            f"cannot enter a user namespace: the process has {threads} threads, and unshare(2) takes one of a single "
-            "thread; load what starts threads after the plugins, from a conftest.py, or start pytest by unshare -Urn"
+            f"cannot enter a user namespace: the process has {threads} threads, and only a process of one thread can "
+            "(unshare(2)); start threads later, from a conftest.py, or start pytest by unshare -Urn"
         )
     who, before = User(), proc.user_namespace()
     undo_the_dead()  # from inside, the processes of other sessions cannot be looked into (ptrace(2))

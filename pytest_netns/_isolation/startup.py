@@ -77,8 +77,8 @@ def enter(userns: str, isolate: str, given: Namespace) -> int | None:
         return None
     if not proc.has_capability(syscalls.CAP_SYS_ADMIN):
         raise NetNSError(
-            f"--netns-isolate={isolate} moves pytest itself, which takes CAP_SYS_ADMIN or a user namespace of "
-            f"its own, and --netns-userns={userns} makes none; valid here are: auto, process"
+            f"--netns-isolate={isolate} needs CAP_SYS_ADMIN, or a user namespace for pytest itself, and "
+            f"--netns-userns={userns} makes none; valid here are: auto, process"
         )
     if isolate != "worker" or (_has_workers(given) and not is_worker()):
         return None
@@ -97,12 +97,12 @@ def _enter_user_namespace(userns: str, isolate: str, given: Namespace) -> None:
     asked = "--netns-userns=process" if userns == "process" else f"--netns-isolate={isolate}"
     if is_worker():
         raise NetNSError(
-            f"{asked}: without root, pytest goes into a user namespace, which a remote worker cannot, since it has "
+            f"{asked}: without root, pytest has to enter a user namespace, and a remote worker cannot, since it has "
             "threads (unshare(2)); give --netns-userns=resident, or let root run the worker"
         )
     if not all(_is_local(spec) for spec in getattr(given, "tx", None) or ()):
         raise NetNSError(
-            f"{asked}: without root, pytest goes into a user namespace, from which no remote worker can be reached; "
+            f"{asked}: without root, pytest enters a user namespace, from which no remote worker can be reached; "
             "start the run on the machine of the worker, or give --netns-userns=resident"
         )
     from . import process_userns

@@ -96,7 +96,7 @@ class Guard:
         found = []
         now = State.now()
         if now.namespace != before.namespace:
-            found.append(f"the main thread was left in {self._text_of(now.namespace)}; it is back in its own now")
+            found.append(f"the main thread was left in {self._text_of(now.namespace)}; the plugin has moved it back")
             syscalls.setns(self._original_ns)
         found += self._end_helpers_elsewhere()
         found += [self._describe_thread(thread) for thread in now.threads - before.threads if not self._rests(thread)]
@@ -150,8 +150,8 @@ class Guard:
             helper.end()
             found.append(
                 f"the {helper.name} of multiprocessing, process {helper.pid}, was started inside "
-                f"{self._text_of(namespace)} and would stay there; it was ended. "
-                "Start it before the namespace is entered"
+                f"{self._text_of(namespace)}, where it would stay, so the plugin has terminated it; "
+                "start it before the namespace is entered"
             )
         return found
 

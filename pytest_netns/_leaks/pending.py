@@ -19,8 +19,8 @@ PAUSE = 0.005  # seconds between two questions at the end
 LIMIT = 30.0  # seconds after which the kernel is not waited for any more, even if it still lets some go
 MANY = 1000  # namespaces to remember before the first question, where no test asks it
 UNEXPLAINED = (
-    "is still there, and nothing that this user can see keeps it; so it may be a TCP connection that still sends, "
-    "a descriptor under way between processes, mapped memory of a packet socket, or another user's process"
+    "is still there, though nothing that this user can see refers to it; what does may be a TCP connection that still "
+    "sends, a descriptor in transit between processes, mapped memory of a packet socket, or another user's process"
 )
 
 

@@ -204,7 +204,7 @@ class Processes:
         if self._unseen is not None:
             raise self._unseen
         if self._starter is not None and not self._starter.close(READ_TIMEOUT):
-            text = f"{self._handle}: a command is being started, and does not come to run"
+            text = f"{self._handle}: the start of a command does not come to its end"
             raise NetNSTimeoutError(errno.ETIMEDOUT, text)
         while self._commands:
             self._commands[-1].close()
@@ -231,8 +231,8 @@ class Processes:
         running = [pid for pid in self._strays if proc.start_time(pid) is not None]
         if running:
             raise NetNSLeakError(
-                f"{self._handle}: a command has started what went to the original namespace, where nothing of it is "
-                f"ended: {named(running)}; end it before the test ends"
+                f"{self._handle}: a command has started processes in the original namespace, where the plugin ends "
+                f"nothing: {named(running)}; end them before the test ends"
             )
 
     def _end(self) -> None:
@@ -263,7 +263,7 @@ class Processes:
             if not left:
                 return
             if syscalls.monotonic() > deadline:
-                text = f"{self._handle}: processes were killed and do not end: {named(sorted(left))}"
+                text = f"{self._handle}: processes do not end, although they were killed: {named(sorted(left))}"
                 raise NetNSOSError(errno.EBUSY, text)
             if left == stopped or turn >= STOP_ROUNDS:
                 number = signal.SIGKILL

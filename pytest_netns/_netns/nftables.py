@@ -32,7 +32,7 @@ def program() -> str:
     """
     found = shutil.which("nft", path=f"{environ.get('PATH', defpath)}:{FOLDERS}")
     if found is None:
-        text = "there is no nft(8), which applies rulesets; install nftables (apt-get install nftables)"
+        text = "nft(8) is missing, which applies rulesets; install nftables (apt-get install nftables)"
         raise NetNSUnsupportedError(errno.ENOENT, text)
     return found
 

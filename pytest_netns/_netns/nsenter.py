@@ -29,7 +29,7 @@ class Through:
         if nsenter is None:
             raise NetNSUnsupportedError(
                 errno.ENOENT,
-                "there is no nsenter(1), by which commands join another user namespace; install util-linux",
+                "nsenter(1) is missing, with which commands join another user namespace; install util-linux",
             )
         self._nsenter = nsenter
         self._ns = ns

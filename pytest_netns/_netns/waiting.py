@@ -61,12 +61,12 @@ class Waiting:
             return True
         if has_ended:
             how = how_it_ended(self._start.process.returncode)
-            text = f"{self._program()} ended {how} before it was ready, for which it was to show {self._missing()}"
+            text = f"{self._program()} ended {how} before it was ready; the test waited for {self._missing()}"
             if self._start.process.returncode == 0:
                 text += "; if it has gone into the background, give it the option that keeps it in the foreground"
             raise Unready(ProgramDiedError, errno.ECHILD, text)
         if syscalls.monotonic() >= self._deadline:
-            text = f"{self._program()} was not ready in {self._timeout:g} s; it was to show {self._missing()}"
+            text = f"{self._program()} was not ready in {self._timeout:g} s; the test waited for {self._missing()}"
             text += "".join(watch.instead() for _, watch in self._left)
             text += "".join(
                 f"; it waits for its {name}, a full pipe that nobody reads: give {name}=open(...)"

@@ -80,9 +80,9 @@ def _of_threads(item: pytest.Item) -> Iterator[str]:
     names = [] if isolation is None else isolation.elsewhere()
     if names:
         yield (
-            "threads that no Python code has started are inside the namespace of an earlier test: "
-            f"{', '.join(names)}; what they look up, they look up there. Let these tests share a namespace: "
-            "scope='session' where they have the marker, else --netns-isolate=session or worker"
+            "threads that were not started by Python are inside the namespace of an earlier test, and look up names "
+            f"there: {', '.join(names)}. Let these tests share a namespace: scope='session' where they have the "
+            "marker, else --netns-isolate=session or worker"
         )
 
 

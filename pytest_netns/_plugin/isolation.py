@@ -34,8 +34,8 @@ isolates_key = pytest.StashKey[bool]()
 """Whether a test of this run is isolated."""
 
 STAYING = (
-    "threads that no Python code has started are inside the namespace of {owner} and stay there: {threads}. What they "
-    "do for later tests, such as looking host names up for an event loop of libuv, is done there. Let these tests "
+    "threads that were not started by Python are inside the namespace of {owner} and stay there: {threads}. There they "
+    "do their work for later tests too, such as looking host names up for an event loop of libuv. Let these tests "
     "share a namespace: scope='session' where they have the marker, else --netns-isolate=session or worker. Or, if the "
     "threads have nothing to do with the network, start them before, in a fixture of a wider scope"
 )

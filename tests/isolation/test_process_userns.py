@@ -96,7 +96,7 @@ def test_threads_bar_it(start: Start) -> None:
 @pytest.mark.slow
 def test_a_remote_worker_cannot_be_reached(start: Start) -> None:
     out, _ = start("", "--netns-userns=process", "--tx", "ssh=nowhere", "-d").communicate()
-    assert "ERROR: --netns-userns=process: without root, pytest goes into a user namespace, from which no" in out
+    assert "ERROR: --netns-userns=process: without root, pytest enters a user namespace, from which no" in out
 
 
 @pytest.mark.slow

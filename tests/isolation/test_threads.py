@@ -467,12 +467,15 @@ def test_uvloop_says_where_it_looks_names_up(pytester: pytest.Pytester, tmp_path
     shown, failed = outcomes("test")
     assert [line.rpartition("::")[2] for line in failed] == ["test_two"]
     assert "libuv" in shown or "python" in shown
-    assert "threads that no Python code has started are inside the namespace of this test and stay there" in shown
-    assert "threads that no Python code has started are inside the namespace of an earlier test: " in shown
+    assert "threads that were not started by Python are inside the namespace of this test and stay there" in shown
+    assert (
+        "threads that were not started by Python are inside the namespace of an earlier test, and look up names there: "
+        in shown
+    )
     for isolate in ("session", "worker"):
         shown, failed = outcomes(isolate)
         assert not failed, shown
-        assert "no Python code" not in shown
+        assert "not started by Python" not in shown
 
 
 def test_the_hook_is_there_only_where_it_is_needed(pytester: pytest.Pytester) -> None:

@@ -102,7 +102,7 @@ LEAKS = {
     def test_leak(netns):
         syscalls.setns(netns.fileno())
         """,
-        ["the main thread was left in namespace * (netns); it is back in its own now"],
+        ["the main thread was left in namespace * (netns); the plugin has moved it back"],
     ),
     "a fork server started inside": (
         """
@@ -124,8 +124,8 @@ LEAKS = {
 
         """,
         [
-            "the ForkServer of multiprocessing, process *, was started inside namespace * (netns) and would stay *",
-            "the ResourceTracker of multiprocessing, process *, was started inside namespace * (netns) and *",
+            "the ForkServer of multiprocessing, process *, was started inside namespace * (netns), where *",
+            "the ResourceTracker of multiprocessing, process *, was started inside namespace * (netns), where *",
         ],
     ),
 }

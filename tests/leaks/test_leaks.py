@@ -308,7 +308,7 @@ LEAKS = {
             assert os.stat("/proc/self/ns/net").st_ino != netns.inode
         """,
         "blind(namespace=(0, 0))",
-        "the main thread was left in namespace * (netns); it is back in its own now",
+        "the main thread was left in namespace * (netns); the plugin has moved it back",
     ),
     "a fork server was started inside": Leak(
         """
@@ -318,7 +318,7 @@ LEAKS = {
                 forkserver.ensure_running()
         """,
         "guard.Guard._helpers_elsewhere = lambda self: []",
-        "the ForkServer of multiprocessing, process *, was started inside namespace * (netns) and would stay there; *",
+        "the ForkServer of multiprocessing, process *, was started inside namespace * (netns), where it would stay, *",
     ),
     "a child of the mode `mp:forkserver` was started inside": Leak(
         """

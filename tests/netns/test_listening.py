@@ -138,7 +138,7 @@ def test_another_program_that_came_meanwhile_is_not_the_program(netns: NetNS) ->
     def start_another() -> object:
         return netns.popen(server(), ready=listening(80), ready_timeout=PATIENCE)
 
-    text = "it was to show a socket of its own that listens on tcp port 80;"
+    text = "the test waited for a socket of its own that listens on tcp port 80;"
     error_of(netns, ["sleep", "1000"], [start_another, listening(80)], text)
 
 

@@ -200,8 +200,8 @@ def test_a_program_that_dies_is_an_error_with_its_output(netns: NetNS, end: str,
         netns.popen(sh(f"echo out; echo err >&2; {end}"), **PIPES, ready=listening(80), ready_timeout=PATIENCE)
     hint = "; if it has gone into the background, give it the option that keeps it in the foreground"
     assert str(info.value) == (
-        f"[Errno 10] namespace 'netns': `sh -c 'echo out; echo err >&2; {end}'` ended {how} before it was ready, for "
-        f"which it was to show a socket of its own that listens on tcp port 80{hint if end == 'exit 0' else ''}\n"
+        f"[Errno 10] namespace 'netns': `sh -c 'echo out; echo err >&2; {end}'` ended {how} before it was ready; "
+        f"the test waited for a socket of its own that listens on tcp port 80{hint if end == 'exit 0' else ''}\n"
         "its stdout:\nout\nits stderr:\nerr"
     )
     assert isinstance(info.value, ChildProcessError)

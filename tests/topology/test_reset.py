@@ -292,12 +292,12 @@ def test_a_thread_inside_is_an_error(netns_topology_factory: MakeTopology, monke
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda net: net["client"].ipr.link("del", index=index_of(net["client"])), "the link eth0 is there no more"),
+        (lambda net: net["client"].ipr.link("del", index=index_of(net["client"])), "the link eth0 no longer exists"),
         (
             lambda net: net["sw"].ipr.link(
                 "set", index=index_of(net["sw"]), net_ns_fd=net["client"].fileno(), ifname="moved"
             ),
-            "the link eth0 is there no more",
+            "the link eth0 no longer exists",
         ),
     ],
     ids=["deleted", "moved"],

@@ -120,7 +120,7 @@ def differences(kept: dict[int, Link], now: dict[int, Link]) -> list[Request]:
         found.append(Request(rtnetlink.RTM_DELLINK, rtnetlink.link(index), f"the link {now[index].name} go", 0))
     for index, link in kept.items():
         if index not in now:
-            raise _cannot(f"the link {link.name} is there no more: it was deleted, or moved to another namespace")
+            raise _cannot(f"the link {link.name} no longer exists: it was deleted, or moved to another namespace")
         if now[index] != link:
             found += _as_it_was(link, now[index])
     return found
@@ -129,7 +129,7 @@ def differences(kept: dict[int, Link], now: dict[int, Link]) -> list[Request]:
 def _as_it_was(link: Link, now: Link) -> Iterator[Request]:
     for number, what in FIXED.items():
         if link.values.get(number) != now.values.get(number):
-            raise _cannot(f"the link {link.name} has not {what} any more: it was made anew")
+            raise _cannot(f"the link {link.name} no longer has {what}: it was made anew")
     values = [
         netlink.attribute(number, link.values.get(number) or bytes(4))
         for number in sorted(SETTABLE & (link.values.keys() | now.values.keys()))

@@ -171,7 +171,7 @@ class Channel:
         except TimeoutError:
             raise NetNSTimeoutError(errno.ETIMEDOUT, f"{self._ns}: {failure}") from None
         except OSError as error:
-            raise from_errno(error.errno or 0, f"{self._ns}: news of the kernel are lost") from error
+            raise from_errno(error.errno or 0, f"{self._ns}: notifications of the kernel were lost") from error
 
     def _note(self, received: bytes) -> list[tuple[int, int, int, bytes]]:
         found = list(netlink.messages(received))
