@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from .. import _causes
+from .._audit import Audit
 from .._errors import from_errno, is_meant
 from .._linux import entering, loopback, proc, syscalls
-from .audit import Audit
 from .multiprocessing_helpers import Helpers
 from .pools import LOADING, NETWORK, Pools
 from .wanted import Outside

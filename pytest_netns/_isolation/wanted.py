@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 
 WITHOUT_A_WAY = tuple(map(os.strerror, (errno.ENETUNREACH, errno.EHOSTUNREACH)))
 WITHOUT_A_NAME = ("Name or service not known", "Temporary failure in name resolution", "No address associated")
-REFUSED = (os.strerror(errno.ECONNREFUSED), "Connect call failed")  # the latter as asyncio puts it together
 NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 ADDRESSES = ("socket.connect", "socket.sendto", "socket.sendmsg")
 SHOWN = 3  # of those, the last ones
 NOTED = 64  # of each test, the last ones
-TCP_LISTEN = b"0A"  # <net/tcp_states.h>
 
 
 class Wanted:
@@ -62,21 +60,10 @@ class Wanted:
         texts = list(found)[:SHOWN][::-1]
         return f"it wanted {', '.join(texts)}" if texts else "see above for what it wanted"
 
-    def refused(self, report: str) -> list[tuple[str, int]]:
-        """Return the hosts and ports that a test wanted which failed since it was refused, the last one first."""
-        if not any(reason in report for reason in REFUSED):
-            return []
-        connects = (address for event, address in reversed(self._noted) if event == "socket.connect")
-        return list(dict.fromkeys(address[:2] for address in connects if _is_of_inet(address)))
-
 
 def lacks_a_name(report: str) -> bool:
     """Whether a test failed because a name was not found."""
     return any(reason in report for reason in WITHOUT_A_NAME)
-
-
-def _is_of_inet(address: object) -> bool:
-    return isinstance(address, tuple) and len(address) >= 2 and isinstance(address[1], int)
 
 
 def _text(event: str, address: Any) -> str | None:
@@ -141,15 +128,3 @@ def _listens(sock: socket.socket, port: int) -> bool:
         return bool(is_listening) and sock.getsockname()[1] == port
     except (OSError, IndexError):  # closed, or of a UNIX socket
         return False
-
-
-def is_listened_on(port: int) -> bool:
-    """Whether somebody listens on a TCP port in the namespace of the calling thread."""
-    wanted = f"{port:04X}".encode()
-    for file in ("tcp", "tcp6"):
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/thread-self/net/{file}", "rb") as lines:
-            for line in lines:
-                fields = line.split()
-                if fields[3] == TCP_LISTEN and fields[1].rpartition(b":")[2] == wanted:
-                    return True
-    return False

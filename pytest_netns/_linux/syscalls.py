@@ -196,13 +196,21 @@ def namespace_cookie() -> int:
     """Return the number of the calling thread's network namespace that no other ever gets, or 0 before Linux 5.14."""
     control = socket.SocketType(socket.AF_UNIX)
     try:
-        cookie: int = struct.unpack("Q", control.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
+        return cookie_of(control)
+    finally:
+        control.close()
+
+
+def cookie_of(sock: socket.SocketType) -> int:
+    """Return that number of the network namespace of a socket."""
+    try:
+        # Of the base class, whatever a subclass makes of it.
+        option = socket.SocketType.getsockopt(sock, socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise
         return 0
-    finally:
-        control.close()
+    cookie: int = struct.unpack("Q", option)[0]
     return cookie
 
 

@@ -178,6 +178,10 @@ class Session:
             self.remains.closed(handle.key, str(handle), handle.identity)
         self._open.pop(handle.key, None)
 
+    def namespaces(self) -> list[NetNS]:
+        """Return the namespaces that are open."""
+        return [ns for ns in self._open.values() if not ns.closed]
+
     def take_outputs(self) -> list[tuple[str, str]]:
         """Return what ended commands had written, each with a title, and forget it."""
         outputs, self.outputs = self.outputs, []

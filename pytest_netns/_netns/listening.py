@@ -6,6 +6,8 @@ import difflib
 import errno
 import ipaddress
 import posix
+import socket
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ from .._errors import NetNSTimeoutError, from_errno, is_meant
 from .._leaks.references import command_of
 from .._linux import family, netlink, sock_diag, syscalls
 from .._linux.sock_diag import IPAddress, Listener
+from .._linux.sockets import Socket
 from .readiness import Condition, Namespace, Start, Watch
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -159,16 +162,46 @@ class Look:
     def text(self) -> str:
         """Return what listens, and who that is, for an error."""
         found = sorted({(each.inode, str(each)) for kind in KINDS for each in self.listeners(kind)}, key=lambda x: x[1])
-        return "; what listens there: " + (", ".join(f"{text}{_who(inode)}" for inode, text in found) or "nothing")
+        shown = [f"{text} (process {who[0]}, {who[1]})" if (who := who_holds(inode)) else text for inode, text in found]
+        return "; what listens there: " + (", ".join(shown) or "nothing")
+
+    def cookie(self) -> int:
+        """Return the number of the namespace that no other ever gets; see ``syscalls.cookie_of``."""
+        return syscalls.cookie_of(self._netlink)
 
 
-def _who(inode: int) -> str:
+def who_holds(inode: int) -> tuple[int, str] | None:
+    """Return a process that has a socket open, with its command line, if one can be seen."""
     for pid in family.holders_of(inode):
         try:
-            return f" (process {pid}, {command_of(pid)})"
+            return pid, command_of(pid)
         except family.ENDED:
             continue
-    return ""
+    return None
+
+
+class Here:
+    """The namespace of the calling thread, for :class:`Look`."""
+
+    run = staticmethod(subprocess.run)
+
+    @staticmethod
+    def socket(family: int, kind: int, proto: int, *, child_mode: str) -> socket.socket:
+        return Socket(family, kind, proto)
+
+
+def look(ns: Namespace, kind: str, port: int) -> tuple[int, list[Listener]]:
+    """Return the cookie of a namespace, and what listens there on a port.
+
+    :raises NetNSError: the kernel does not tell.
+    """
+    sockets: list[Any] = []
+    try:
+        looking = Look(ns, sockets)
+        return looking.cookie(), [found for found in looking.listeners(kind) if found.port == port]
+    finally:
+        for sock in sockets:
+            sock.close()
 
 
 def wait_listening(ns: Namespace, condition: Listening, timeout: float) -> None:

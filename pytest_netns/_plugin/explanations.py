@@ -9,7 +9,7 @@ import pytest
 
 from .._errors import is_meant
 from .._isolation import startup, wanted
-from .isolation import SCOPES, is_marked
+from .isolation import is_marked
 from .keys import isolation_key, scope_key, settings_key, wanted_key
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -35,43 +35,8 @@ def of(item: pytest.Item, text: str) -> Iterator[str]:
         note = noted.note(text)
         if note:
             yield f"this test ran {where}: nothing outside can be reached; {note}"
-        if scope is not None:
-            yield from _of_refusal(item, noted.refused(text), f"this test ran {where}")
-            if wanted.lacks_a_name(text) and not noted.has_heard_a_name:
-                yield from _of_threads(item)
-
-
-def _of_refusal(item: pytest.Item, refused: list[tuple[str, int]], where: str) -> Iterator[str]:
-    """Say of an address that was refused that somebody listens there outside."""
-    isolation = item.config.stash.get(isolation_key, None)
-    if isolation is None:
-        return
-    for host, port in refused:
-        found = isolation.outside_fixtures.listener(port)
-        if found is not None:
-            fixture, fixture_scope = found
-            yield (
-                f"{where}, and was refused by {host} port {port}: there the fixture {fixture!r} of {fixture_scope} "
-                f"scope listens, outside; {_remedy(item.stash[scope_key], fixture_scope)}"
-            )
-            return
-        with isolation.outside():
-            is_outside = wanted.is_listened_on(port)
-        if is_outside:
-            yield (
-                f"{where}, and was refused by {host} port {port}, on which somebody listens outside; start it inside, "
-                "by a fixture of the test, or let tests share a namespace with what starts it: --netns-isolate=class, "
-                "module, session or worker"
-            )
-            return
-
-
-def _remedy(scope: str, fixture_scope: str) -> str:
-    """Say how tests of a scope come to reach a fixture that is outside."""
-    wider = fixture_scope if fixture_scope in SCOPES else SCOPES[-1]
-    if scope in SCOPES[SCOPES.index(wider) :]:
-        return "a test that is not isolated was the first to use it: isolate that, too"
-    return f"let them share a namespace: --netns-isolate={wider}, or @pytest.mark.netns_isolate(scope={wider!r})"
+        if scope is not None and wanted.lacks_a_name(text) and not noted.has_heard_a_name:
+            yield from _of_threads(item)
 
 
 def _of_threads(item: pytest.Item) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
+from .attempts import take_note
 from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key
 from .notices import notice
 from .requirements import require
@@ -43,6 +44,7 @@ def _start(config: pytest.Config) -> Session:
     )
     config.stash[session_key] = session
     config.stash[leaks_key].own(session)
+    take_note(config)
     config.add_cleanup(session.close)  # not with the fixture: the leak check still looks, after all fixtures
     return session
 

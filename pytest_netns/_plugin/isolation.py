@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import is_meant
+from .attempts import audit_of
 from .fixtures import make
-from .keys import audit_key, isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key, wanted_key
+from .keys import isolation_key, leaks_key, originals_key, scope_key, session_key, settings_key, wanted_key
 from .notices import notice
 from .settings import ISOLATE
 
@@ -122,17 +123,14 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 def wanted_of(config: pytest.Config) -> Wanted:
     """Return what takes note of the addresses that a test wants; from the first call on, it does."""
     if wanted_key not in config.stash:
-        from .._isolation.audit import Audit
         from .._isolation.wanted import ADDRESSES, NAMES, Wanted
 
         def is_of_test() -> bool:
             isolation = config.stash.get(isolation_key, None)
             return isolation is None or isolation.test_ns is None or isolation.of_caller() is isolation.test_ns
 
-        config.stash[audit_key] = audit = Audit()
-        config.add_cleanup(audit.close)
         config.stash[wanted_key] = wanted = Wanted(is_of_test)
-        audit.listen((*NAMES, *ADDRESSES), wanted.hear)
+        audit_of(config).listen((*NAMES, *ADDRESSES), wanted.hear)
     return config.stash[wanted_key]
 
 
@@ -142,7 +140,7 @@ def isolation_of(config: pytest.Config) -> Isolation:
             from .._isolation.isolation import Isolation
 
         wanted_of(config)
-        config.stash[isolation_key] = isolation = Isolation(config.stash[audit_key])
+        config.stash[isolation_key] = isolation = Isolation(audit_of(config))
         config.add_cleanup(isolation.close)
     return config.stash[isolation_key]
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .._isolation.audit import Audit
+    from .._audit import Audit
     from .._isolation.isolation import Isolation
     from .._isolation.wanted import Wanted
+    from .._netns.attempts import Attempts
     from .._netns.factory import Session
     from .._originals import Originals
     from .leaks import Leaks
@@ -23,6 +24,7 @@ session_key: pytest.StashKey[Session] = pytest.StashKey()
 leaks_key: pytest.StashKey[Leaks] = pytest.StashKey()
 isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 audit_key: pytest.StashKey[Audit] = pytest.StashKey()
+attempts_key: pytest.StashKey[Attempts] = pytest.StashKey()
 wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
 scope_key = pytest.StashKey[str]()
 """In the stash of an isolated test: what shares its namespace."""

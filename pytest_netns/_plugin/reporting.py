@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .._errors import is_meant, says_all
+from .attempts import refused
 from .keys import originals_key, scope_key, session_key, wanted_key
 from .leaks import uses_namespaces
+from .topologies import drawn
+
+if TYPE_CHECKING:
+    from .._netns.attempts import Attempt
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -24,16 +30,22 @@ failed_setup_key = pytest.StashKey[pytest.TestReport]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if call.excinfo is not None and uses_namespaces(getattr(item, "fixturenames", ())):
-        _shorten(item.config, call.excinfo)
+    attempt = None
+    if call.excinfo is not None:
+        attempt = refused(item.config, call.excinfo.value)  # by the frames, of which the next takes some away
+        if uses_namespaces(getattr(item, "fixturenames", ())):
+            _shorten(item.config, call.excinfo)
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
     if report.failed and call.excinfo is not None:
         try:
-            _explain(item, report)
+            report.sections += [("netns", text) for text in _explain(item, report, attempt)]
         except Exception as error:  # what is added to a report is not to change a result
             report.sections.append(("netns", f"what the test wanted of the network cannot be told: {error!r}"))
+        network = drawn(item)
+        if network:
+            report.sections.append(("network", network))
     return report
 
 
@@ -65,17 +77,24 @@ def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
-def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Add to a report what explains a failure by where the test was."""
+def _explain(item: pytest.Item, report: pytest.TestReport, attempt: Attempt | None) -> Iterator[str]:
+    """Yield what explains a failure by where the test was.
+
+    :param attempt: a connection that was refused, by which the test has failed.
+    """
     is_plain = scope_key not in item.stash and uses_namespaces(getattr(item, "fixturenames", ()))
-    if wanted_key not in item.config.stash and not is_plain:
+    if wanted_key not in item.config.stash and not is_plain and attempt is None:
         return
     with item.config.stash[originals_key].in_place():
         from . import explanations
 
-    text = report.longreprtext
-    found = [*explanations.of(item, text), *(explanations.of_plain(text) if is_plain else ())]
-    report.sections += [("netns", text) for text in found]
+    yield from explanations.of(item, report.longreprtext)
+    if is_plain:
+        yield from explanations.of_plain(report.longreprtext)
+    if attempt is not None:
+        with item.config.stash[originals_key].in_place():
+            from . import refusals
+        yield from refusals.of(item, attempt)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

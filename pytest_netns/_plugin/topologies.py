@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from .._errors import is_meant
 from .fixtures import make
+from .keys import originals_key, session_key
 
 if TYPE_CHECKING:
-    from .._netns.namespace import MakeNetNS
+    from .._netns.namespace import MakeNetNS, NetNS
     from .._topology.host import Host
     from .._topology.pair import NetNSPair
-    from .._topology.topology import MakeHost, MakeTopology, Topology
+    from .._topology.plan import Plan
+    from .._topology.topology import MakeTopology, Topology
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 TOPOLOGY = "netns_topology"
+LIMIT = 40  # rows of a drawing in a report
 MARKER = (
     f"{TOPOLOGY}(text): let the fixture {TOPOLOGY} be this network, made and ready, such as "
     '"client -- router -- server"; a line is a line of links, and name [switch] says what a node is'
 )
 
+made_key = pytest.StashKey[list["Topology"]]()
+"""The networks that were made since the set-up of the test that runs began."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    config.stash[made_key] = []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -63,8 +70,15 @@ def _wrong_marker(item: pytest.Item) -> str:
     return ""
 
 
-def _make_host(config: pytest.Config) -> MakeHost:
-    return lambda kind, options, own: cast("Host", make(config, options, kind=kind, own=own))
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[made_key].clear()
+
+
+def _own(config: pytest.Config, net: Topology) -> None:
+    """Have the namespaces of a network made in this session."""
+    net._own(lambda kind, options, own: cast("Host", make(config, options, kind=kind, own=own)))
+    config.stash[made_key].append(net)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +93,7 @@ def netns_topology_factory(pytestconfig: pytest.Config, netns_factory: MakeNetNS
 
         def make_topology(topology: str | Topology) -> Topology:
             net = Topology(topology) if isinstance(topology, str) else topology
-            net._own(_make_host(pytestconfig))
+            _own(pytestconfig, net)
             undo.callback(net.close)
             net.wait_ready()
             return net
@@ -99,11 +113,52 @@ def netns_topology(
 
     mark = request.node.get_closest_marker(TOPOLOGY)
     net = Topology(None if mark is None else _text_of(mark))  # which was checked as the test was collected
-    net._own(_make_host(request.config))
+    _own(request.config, net)
     with contextlib.closing(net):
         if len(net):
             net.wait_ready()
         yield net
+
+
+def drawn(item: pytest.Item) -> str:
+    """Return drawings of the networks that a test uses, in part if they are large."""
+    if session_key not in item.config.stash:
+        return ""
+    with item.config.stash[originals_key].in_place():
+        from .._topology.drawing.as_text import draw
+    try:
+        return "\n\n".join(draw(plan, LIMIT) for plan in _plans(item))
+    except Exception as error:  # the failure of the test is what matters
+        return f"it cannot be drawn: {error!r}"
+
+
+def _plans(item: pytest.Item) -> list[Plan]:
+    """Return the networks that were made for a test, or that its fixtures gave it, or hosts of which they did."""
+    from .._topology.host import Host
+    from .._topology.topology import Topology
+
+    given: list[Any] = [*item.config.stash[made_key]]
+    for value in (getattr(item, "funcargs", None) or {}).values():
+        given += value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, dict) else [value]
+    plans = [one._plan for one in given if isinstance(one, (Host, Topology))]
+    return list({id(plan): plan for plan in plans if plan is not None}.values())
+
+
+def name_in_test(item: pytest.Item, ns: NetNS) -> str:
+    """Return how a test calls a namespace that a fixture has given it, such as ``netns_topology["client"]``."""
+    from .._topology.host import Host
+    from .._topology.topology import Topology
+
+    for name, value in (getattr(item, "funcargs", None) or {}).items():
+        if value is ns:
+            return str(name)
+        if isinstance(value, Topology) and value._hosts.get(ns.label) is ns:
+            return f'{name}["{ns.label}"]'
+        if isinstance(value, tuple) and ns in value and ns.label in getattr(value, "_fields", ()):
+            return f"{name}.{ns.label}"
+    if isinstance(ns, Host):
+        return f'net["{ns.label}"]'
+    return ns.label if ns.label in getattr(item, "fixturenames", ()) else "ns"
 
 
 def _text_of(mark: pytest.Mark) -> str:
@@ -122,6 +177,6 @@ def netns_pair(request: pytest.FixtureRequest, netns_child_mode: str, netns_fact
 
     net = Topology(TEXT)
     net._can_be_reset = False  # the pair of hosts has no such method
-    net._own(_make_host(request.config))
+    _own(request.config, net)
     with contextlib.closing(net):
         yield NetNSPair(net["left"], net["right"])

@@ -227,6 +227,10 @@ class Host(NetNS):
         where = f"at {steps[-1].host.label!r}, after {', '.join(names)}" if names else "here"
         raise NetNSOSError(number, f"{self}: the way to {address} ends {where}: {end_of(steps)}")
 
+    def _is_beside(self, other: Host) -> bool:
+        """Whether another host is of the same network."""
+        return other.label in self._plan.nodes and self._find(other.label) is other
+
     def _address_of(self, name: str) -> str:
         return self._find(name).ip if name in self._plan.nodes else name
 

@@ -25,7 +25,7 @@ LAYERS = [
     "_child",
     "_leaks",
     "_linux",
-    "_handle _arguments _originals _multiprocessing_parts",
+    "_handle _arguments _audit _originals _multiprocessing_parts",
     "_errors",
     "_causes",
 ]

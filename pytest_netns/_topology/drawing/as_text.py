@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -24,6 +25,8 @@ class Row:
     """What leads to further lines of the same row."""
     port: Port | None = None
     remark: str = ""
+    nodes: int = 0
+    """How many nodes it shows that no row before does."""
 
     def families(self) -> tuple[list[str], list[str]]:
         """Return the addresses of each family."""
@@ -33,11 +36,23 @@ class Row:
         return found
 
 
-def draw(plan: Plan) -> str:
-    """Return a network as text: nodes with their kinds, links with the interfaces at both ends and their addresses."""
+def draw(plan: Plan, limit: int | None = None) -> str:
+    """Return a network as text: nodes with their kinds, links with the interfaces at both ends and their addresses.
+
+    :param limit: how many rows there may be; the last line tells of the rest.
+    """
     parts = [list(rows_of(item)) for item in outline(plan)]
-    table = Table([row for rows in parts for row in rows])
-    return "\n\n".join("\n".join(line for row in rows for line in table.lines(row)) for rows in parts)
+    shown, left = [], limit
+    for rows in parts:
+        shown.append(rows[:left])
+        left = None if left is None else left - len(shown[-1])
+    flat = list(itertools.chain(*shown))
+    table, hidden = Table(flat), sum(map(len, parts)) - len(flat)
+    drawn = "\n\n".join("\n".join(line for row in rows for line in table.lines(row)) for rows in shown if rows)
+    if not hidden:
+        return drawn
+    nodes = len(plan.nodes) - sum(row.nodes for row in flat)
+    return f"{drawn}\n... and {hidden} lines more, with {nodes} of its {len(plan.nodes)} nodes"
 
 
 class Table:
@@ -79,7 +94,7 @@ def rows_of(root: Item) -> Iterator[Row]:
         item, rail, first, rest = left.pop()
         if item.up:
             yield from link_rows(first, rest, item.up.peer, item.up, item.up.name, "")
-        yield Row(f"{rail}{item.planned.name}{GAP}{kind_of(item.planned)}", rail)
+        yield Row(f"{rail}{item.planned.name}{GAP}{kind_of(item.planned)}", rail, nodes=1)
         yield from ends_of(item, rail)
         if item.trunk:
             first = "│  " if item.is_line else "├─ "
@@ -94,7 +109,9 @@ def ends_of(item: Item, rail: str) -> Iterator[Row]:
     for number, (near, far, remark) in enumerate(found, 1):
         goes_on = number < len(found) or bool(item.branches)
         first, rest = ("├─ ", "│  ") if goes_on else ("└─ ", "   ")
-        yield from link_rows(rail + first, rail + rest, near, far, f"{far.node.name}:{far.name}", remark)
+        rows = list(link_rows(rail + first, rail + rest, near, far, f"{far.node.name}:{far.name}", remark))
+        rows[-1].nodes = int(number <= len(item.leaves))
+        yield from rows
 
 
 def link_rows(first: str, rest: str, near: Port, far: Port, name: str, remark: str) -> Iterator[Row]:

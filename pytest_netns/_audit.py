@@ -18,8 +18,10 @@ class Audit:
     def __init__(self) -> None:
         listeners: dict[str, Listener] = {}
 
+        listener_of = listeners.get  # looked up once, since a test may have thousands of events
+
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
-            listener = listeners.get(event)
+            listener = listener_of(event)
             if listener is not None:
                 listener(event, arguments)
 
