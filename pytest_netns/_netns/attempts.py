@@ -15,7 +15,8 @@ from .. import _audit
 from .._linux import syscalls
 
 EVENTS = ("socket.connect", "socket.bind")
-"""What :class:`Attempts` is to hear of."""
+SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
+"""What :class:`Attempts` is to hear of, and hear of sending."""
 NOTED = 64  # attempts of a test and bound sockets, the last ones
 RELATED = 100  # exceptions that are looked at, of those that led to one
 KINDS = {int(_socket.SOCK_STREAM): "tcp", int(_socket.SOCK_DGRAM): "udp"}
@@ -29,7 +30,7 @@ _name, _peer, _option = (vars(_socket.SocketType)[name] for name in ("getsocknam
 
 
 class Bound(NamedTuple):
-    """A socket of this process to which an attempt would have come in another namespace."""
+    """A socket of this process that listens on the port of an attempt."""
 
     cookie: int
     """That of its namespace; see ``syscalls.cookie_of``."""
@@ -44,8 +45,8 @@ class Attempt(NamedTuple):
     port: int
     cookie: int
     """That of the namespace of its socket."""
-    elsewhere: list[Bound]
-    """What listened on its port in other namespaces when it was begun: a ``with`` block may have closed it since."""
+    bound: list[Bound]
+    """What listened on its port, wherever, when it was begun: a ``with`` block may have closed it since."""
     address: tuple[Any, ...]
     socket: weakref.ref[Any]
     frame: int
@@ -75,10 +76,21 @@ class Attempts:
     def __init__(self) -> None:
         self._noted: deque[Attempt] = deque(maxlen=NOTED)
         self._bound: list[weakref.ref[Any]] = []
+        self._last: Any = None
 
     def clear(self) -> None:
         """Forget the attempts: another test begins."""
         self._noted.clear()
+        self._last = None
+
+    def hear_of_sending(self, event: str, arguments: tuple[Any, ...]) -> None:
+        self._last = arguments[1]
+
+    @property
+    def last(self) -> tuple[Any, ...] | None:
+        """The address of IP to which a test sent or connected last."""
+        last = self._last
+        return last if isinstance(last, tuple) and last and isinstance(last[0], str) else None
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of an event.
@@ -94,7 +106,8 @@ class Attempts:
                 self._bound = [*alive, weakref.ref(sock)]
             elif isinstance(address, tuple) and isinstance(address[0], str) and isinstance(address[1], int):
                 self._noted.append(self._attempt(sock, address, sys._getframe(1)))
-        except (OSError, IndexError):  # it is closed, or what was given is no address: who connects is told
+        # It is closed, or what was given is no address: who connects is told. Or it is of C, without weak references.
+        except (OSError, IndexError, TypeError):
             return
 
     def _attempt(self, sock: Any, address: tuple[Any, ...], frame: FrameType | None) -> Attempt:
@@ -102,10 +115,10 @@ class Attempts:
             frame = frame.f_back
         assert frame is not None  # it is that of who connects
         kind, cookie, (host, port) = KINDS[_type(sock)], syscalls.cookie_of(sock), address[:2]
-        elsewhere = [Bound(there, where) for there, where in self._listening(kind, port) if there != cookie]
-        return Attempt(kind, host, port, cookie, elsewhere, address, weakref.ref(sock), id(frame), frame.f_code)
+        bound = list(self._listening(kind, port))
+        return Attempt(kind, host, port, cookie, bound, address, weakref.ref(sock), id(frame), frame.f_code)
 
-    def _listening(self, kind: str, port: int) -> Iterator[tuple[int, str]]:
+    def _listening(self, kind: str, port: int) -> Iterator[Bound]:
         for ref in self._bound:
             sock = ref()
             try:
@@ -113,7 +126,7 @@ class Attempts:
                     continue
                 host, bound = _name(sock)[:2]
                 if bound == port and (kind == "udp" or _option(sock, *LISTENS)):
-                    yield syscalls.cookie_of(sock), host
+                    yield Bound(syscalls.cookie_of(sock), host)
             except OSError:  # it is closed
                 continue
 
@@ -127,7 +140,7 @@ class Attempts:
         return None
 
     def _attempt_of(self, error: OSError) -> Attempt | None:
-        text, frames = str(error), [frame for frame, _ in walk(error)]
+        text, frames = str(error), [frame for frame, _ in frames_of(error)]
         noted = list(reversed(self._noted))
         told = (one for one in noted if repr(one.address) in text)  # by asyncio, trio and create_connection of ours
         begun = (one for one in noted if frames and one.is_of(frames[-1]))
@@ -136,7 +149,7 @@ class Attempts:
         return next(told, None) or next(begun, None) or next(held, None)
 
 
-def walk(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+def frames_of(error: BaseException) -> Iterator[tuple[FrameType, int]]:
     """Yield the frames and lines of a traceback, the innermost last."""
     following = error.__traceback__
     while following is not None:

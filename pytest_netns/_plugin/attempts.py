@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .._errors import is_meant
-from .keys import attempts_key, audit_key
+from .keys import attempts_key, audit_key, originals_key
 
 if TYPE_CHECKING:
     from .._audit import Audit
@@ -27,10 +27,12 @@ def audit_of(config: pytest.Config) -> Audit:
 
 def take_note(config: pytest.Config) -> None:
     """Take note of the connections that tests begin, since there are namespaces now, where others may listen."""
-    from .._netns.attempts import EVENTS, Attempts
+    with config.stash[originals_key].in_place():
+        from .._netns.attempts import EVENTS, SENDING, Attempts
 
     config.stash[attempts_key] = attempts = Attempts()
     audit_of(config).listen(EVENTS, attempts.hear)
+    audit_of(config).listen(SENDING, attempts.hear_of_sending)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
 
 from .._errors import is_meant
 from .._isolation import startup, wanted
+from .._netns import groups
 from .isolation import is_marked
-from .keys import isolation_key, scope_key, settings_key, wanted_key
+from .keys import attempts_key, isolation_key, scope_key, settings_key, wanted_key
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
-MULTICAST = re.compile(
-    r"No such device.*(MEMBERSHIP|JOIN_GROUP|MULTICAST)|(MEMBERSHIP|JOIN_GROUP|MULTICAST).*No such device"
-    r"|Network is unreachable.*\b(2[23]\d(\.\d+){3}|255\.255\.255\.255|ff[0-9a-f]{2}:[0-9a-f:]*)\b"
-    r"|\b(2[23]\d(\.\d+){3}|255\.255\.255\.255|ff[0-9a-f]{2}:[0-9a-f:]*).*Network is unreachable",
-    re.DOTALL,
-)
+GROUPS = {
+    4: "ip link set lo multicast on, ip route add 224.0.0.0/4 dev lo, "
+    "ip route add broadcast 255.255.255.255 dev lo table local",
+    6: "ip -6 route add local ff00::/8 dev lo table local",
+}
+"""The commands that let loopback take multicast and broadcast, for each version of IP."""
 
 
 def of(item: pytest.Item, text: str) -> Iterator[str]:
@@ -51,11 +51,16 @@ def _of_threads(item: pytest.Item) -> Iterator[str]:
         )
 
 
-def of_plain(text: str) -> Iterator[str]:
-    """Yield what explains a failure in a namespace that was made without a link."""
-    if MULTICAST.search(text):
+def of_plain(item: pytest.Item, error: BaseException) -> Iterator[str]:
+    """Yield what explains a failure in a namespace that was made without a link.
+
+    :param error: by which the test has failed.
+    """
+    attempts = item.config.stash.get(attempts_key, None)
+    version = 0 if attempts is None else groups.unreached(error, attempts.last)
+    if version:
         yield (
-            "a new namespace has no route for multicast or broadcast; add a link with one, or let loopback do: "
-            "ip link set lo multicast on, ip route add 224.0.0.0/4 dev lo, "
-            "ip route add broadcast 255.255.255.255 dev lo table local"
+            "a new namespace has no link but lo, and no route for multicast or broadcast, nor has a host of a network "
+            "one for those of IPv4. Give it a route over a link, such as 224.0.0.0/4 or ff00::/8 dev eth0, or isolate "
+            f"the test by @pytest.mark.netns_isolate, or let loopback do: {GROUPS[version]}"
         )

@@ -92,13 +92,13 @@ def _found_in(space: Space, attempt: Attempt, wanted: IPAddress | None) -> list[
     if there:
         return there
     # What a ``with`` block has closed since.
-    closed = [ipaddress.ip_address(bound.host) for bound in attempt.elsewhere if bound.cookie == space.cookie]
+    closed = [ipaddress.ip_address(bound.host) for bound in attempt.bound if bound.cookie == space.cookie]
     return [Found(space, one, None, one == wanted or not int(one)) for one in closed]
 
 
 def _who_listens(inode: int | None) -> str:
     if inode is None:
-        return "a socket of the test, which is closed now, listened"
+        return "a socket of the test process, closed by now, listened"
     who = listening.who_holds(inode)
     if who is None:
         return "somebody listens"
@@ -139,7 +139,7 @@ def _remedy(item: pytest.Item, attempt: Attempt, own: Space, found: Found) -> st
         return _remedy_between_hosts(found, other)
     name = name_in_test(item, other)
     make = "create_connection" if attempt.kind == "tcp" else "socket"
-    marker = " or @pytest.mark.netns_isolate" if name == "netns" else ""
+    marker = " or @pytest.mark.netns_isolate" if name == "netns" and scope_key not in item.stash else ""
     return f"connect there, by {name}.{make}(...), or let the code that connects run there, by {name}.call(...){marker}"
 
 

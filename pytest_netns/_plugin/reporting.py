@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Generator, Iterator
 from types import FrameType, TracebackType
@@ -13,7 +14,7 @@ from .._errors import is_meant, says_all
 from .attempts import refused
 from .keys import originals_key, scope_key, session_key, wanted_key
 from .leaks import uses_namespaces
-from .topologies import drawn
+from .topologies import drawings
 
 if TYPE_CHECKING:
     from .._netns.attempts import Attempt
@@ -30,23 +31,39 @@ failed_setup_key = pytest.StashKey[pytest.TestReport]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    attempt = None
+    attempt: Attempt | None = None
+    sections: list[tuple[str, str]] = []
     if call.excinfo is not None:
-        attempt = refused(item.config, call.excinfo.value)  # by the frames, of which the next takes some away
+        with _said_if_it_fails("netns", sections):
+            attempt = refused(item.config, call.excinfo.value)  # by the frames, of which the next takes some away
         if uses_namespaces(getattr(item, "fixturenames", ())):
             _shorten(item.config, call.excinfo)
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
     if report.failed and call.excinfo is not None:
-        try:
-            report.sections += [("netns", text) for text in _explain(item, report, attempt)]
-        except Exception as error:  # what is added to a report is not to change a result
-            report.sections.append(("netns", f"what the test wanted of the network cannot be told: {error!r}"))
-        network = drawn(item)
-        if network:
-            report.sections.append(("network", network))
+        with _said_if_it_fails("netns", sections):
+            sections += [("netns", text) for text in _explain(item, report, call.excinfo.value, attempt)]
+        with _said_if_it_fails("network", sections):
+            sections += [("network", text) for text in _network(item)]
+        report.sections += sections
     return report
+
+
+@contextlib.contextmanager
+def _said_if_it_fails(title: str, sections: list[tuple[str, str]]) -> Iterator[None]:
+    """Add a section to a report about what fails in a block: what is added to a report is not to change a result."""
+    try:
+        yield
+    except Exception as error:
+        sections.append((title, f"what is to stand here cannot be told: {error!r}"))
+
+
+def _network(item: pytest.Item) -> Iterator[str]:
+    """Yield what a report says of the networks that a test uses."""
+    text = "\n\n".join(drawings(item))
+    if text:
+        yield text
 
 
 def _shorten(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -77,9 +94,12 @@ def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
-def _explain(item: pytest.Item, report: pytest.TestReport, attempt: Attempt | None) -> Iterator[str]:
+def _explain(
+    item: pytest.Item, report: pytest.TestReport, error: BaseException, attempt: Attempt | None
+) -> Iterator[str]:
     """Yield what explains a failure by where the test was.
 
+    :param error: by which the test has failed.
     :param attempt: a connection that was refused, by which the test has failed.
     """
     is_plain = scope_key not in item.stash and uses_namespaces(getattr(item, "fixturenames", ()))
@@ -90,7 +110,7 @@ def _explain(item: pytest.Item, report: pytest.TestReport, attempt: Attempt | No
 
     yield from explanations.of(item, report.longreprtext)
     if is_plain:
-        yield from explanations.of_plain(report.longreprtext)
+        yield from explanations.of_plain(item, error)
     if attempt is not None:
         with item.config.stash[originals_key].in_place():
             from . import refusals

@@ -10,13 +10,12 @@ import pytest
 
 from .._errors import is_meant
 from .fixtures import make
-from .keys import originals_key, session_key
+from .keys import originals_key
 
 if TYPE_CHECKING:
     from .._netns.namespace import MakeNetNS, NetNS
     from .._topology.host import Host
     from .._topology.pair import NetNSPair
-    from .._topology.plan import Plan
     from .._topology.topology import MakeTopology, Topology
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -120,28 +119,25 @@ def netns_topology(
         yield net
 
 
-def drawn(item: pytest.Item) -> str:
-    """Return drawings of the networks that a test uses, in part if they are large."""
-    if session_key not in item.config.stash:
-        return ""
+def drawings(item: pytest.Item) -> Iterator[str]:
+    """Yield a drawing of each network that a test uses: it was made for it, or a fixture gave it that, or a host of it.
+
+    Of a large one, it is the beginning.
+    """
+    made = item.config.stash[made_key]
+    if not made and f"{TOPOLOGY}_factory" not in getattr(item, "fixturenames", ()):
+        return
     with item.config.stash[originals_key].in_place():
         from .._topology.drawing.as_text import draw
-    try:
-        return "\n\n".join(draw(plan, LIMIT) for plan in _plans(item))
-    except Exception as error:  # the failure of the test is what matters
-        return f"it cannot be drawn: {error!r}"
+        from .._topology.host import Host
+        from .._topology.topology import Topology
 
-
-def _plans(item: pytest.Item) -> list[Plan]:
-    """Return the networks that were made for a test, or that its fixtures gave it, or hosts of which they did."""
-    from .._topology.host import Host
-    from .._topology.topology import Topology
-
-    given: list[Any] = [*item.config.stash[made_key]]
+    given: list[Any] = [*made]
     for value in (getattr(item, "funcargs", None) or {}).values():
         given += value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, dict) else [value]
     plans = [one._plan for one in given if isinstance(one, (Host, Topology))]
-    return list({id(plan): plan for plan in plans if plan is not None}.values())
+    for plan in {id(plan): plan for plan in plans if plan is not None}.values():
+        yield draw(plan, LIMIT)
 
 
 def name_in_test(item: pytest.Item, ns: NetNS) -> str:

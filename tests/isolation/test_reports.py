@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
+from collections import Counter
 
 import pytest
 
@@ -81,40 +83,20 @@ def test_another_process_that_listens_outside(pytester: pytest.Pytester) -> None
     assert f"was refused by 127.0.0.1 port {port}, on which somebody listens outside; start it inside" in section
 
 
+GROUPS = read_suite(__file__, "groups")
+
+
 @pytest.mark.slow
-def test_multicast_without_a_route(pytester: pytest.Pytester) -> None:
-    suite = """
-        def test_join(netns):
-            with netns.socket(type=socket.SOCK_DGRAM) as sock:
-                group = socket.inet_aton("239.0.0.1") + bytes(4)
-                sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+def test_groups_without_a_route(pytester: pytest.Pytester) -> None:
+    of_ipv4, of_ipv6, others = 14, 6, 4
+    pytester.makeconftest("REMEDY = []")
+    result = run(pytester, GROUPS, "--tb=line", "-k", "not test_reached")
+    result.assert_outcomes(failed=of_ipv4 + of_ipv6 + others, deselected=of_ipv4 + of_ipv6)
+    remedies = [section.rpartition("loopback do: ")[2].split(", ") for section in sections(result)]
+    counted = Counter(len(remedy) for remedy in remedies)
+    assert counted == {3: of_ipv4, 1: of_ipv6}
 
-        def test_send(netns):
-            netns.socket(type=socket.SOCK_DGRAM).sendto(b"", ("239.0.0.1", 5353))
-
-        def test_broadcast(netns):
-            sock = netns.socket(type=socket.SOCK_DGRAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            sock.sendto(b"", ("255.255.255.255", 5353))
-
-        def test_another_reason(netns):
-            netns.create_connection(("192.0.2.1", 80))
-
-        def test_outside():
-            raise OSError("No such device: IP_ADD_MEMBERSHIP")
-    """
-    result = run(pytester, suite)
-    result.assert_outcomes(failed=5)
-    assert len(sections(result)) == 3
-    remedies = sections(result)[0].partition(": ")[2].split(", ")
-    commands = "".join(f"        netns.run({command.split()!r}, check=True)\n" for command in remedies)
-    pytester.makepyfile(
-        "import socket\n"
-        "def test_it(netns):\n"
-        f"    if True:\n{commands}"
-        "    for group in ('239.0.0.1', '255.255.255.255'):\n"
-        "        sock = netns.socket(type=socket.SOCK_DGRAM)\n"
-        "        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n"
-        "        sock.sendto(b'', (group, 5353))\n"
-    )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    commands = [command.split() for command in dict.fromkeys(itertools.chain(*remedies))]
+    pytester.makeconftest(f"REMEDY = {commands!r}")
+    result = run(pytester, GROUPS, "-k", "test_reached")
+    result.assert_outcomes(passed=of_ipv4 + of_ipv6, deselected=of_ipv4 + of_ipv6 + others)

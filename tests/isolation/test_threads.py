@@ -491,11 +491,13 @@ def test_the_hook_is_there_only_where_it_is_needed(pytester: pytest.Pytester) ->
     suite = """
         from conftest import HOOKS
         {mark}
-        def test_it(netns):
+        def test_it({asks}):
             assert len(HOOKS) == {expected}
     """
-    run(pytester, suite.format(mark="", expected=0)).assert_outcomes(passed=1)
-    run(pytester, suite.format(mark="@pytest.mark.netns_isolate", expected=1)).assert_outcomes(passed=1)
+    isolated = "@pytest.mark.netns_isolate"
+    for mark, asks, expected in (("", "", 0), ("", "netns", 1), (isolated, "", 1), (isolated, "netns", 1)):
+        result = run(pytester, suite.format(mark=mark, asks=asks, expected=expected))
+        result.assert_outcomes(passed=1)
 
 
 def test_nothing_is_replaced_after_the_run(pytester: pytest.Pytester) -> None:

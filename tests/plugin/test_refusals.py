@@ -29,11 +29,16 @@ def remedy(name: str, make: str = "create_connection", more: str = "") -> str:
 HERE = remedy("netns", more=ISOLATE)
 PLAIN = OUTSIDE + OWN + INSIDE + HERE
 UDP = PLAIN.replace("connected from", "sent from").replace("tcp", "udp").replace("create_connection", "socket")
+FROM_INSIDE = (
+    OUTSIDE.replace("outside", "namespace 'netns'")
+    + r"a socket of the test process, closed by now, listened on tcp 127\.0\.0\.1:\d+ outside: "
+    + re.escape("start what listens inside, by netns.popen(...) or netns.create_server(...), or connect from outside")
+)
 TOLD = {
     "test_plain": PLAIN,
     "test_helper": PLAIN,
     "test_name": PLAIN,
-    "test_in_a_block": OUTSIDE + "a socket of the test, which is closed now, listened on " + INSIDE + HERE,
+    "test_in_a_block": OUTSIDE + "a socket of the test process, closed by now, listened on " + INSIDE + HERE,
     "test_in_a_thread": PLAIN,
     "test_urllib": PLAIN,
     "test_asyncio": PLAIN,
@@ -45,15 +50,15 @@ TOLD = {
     "test_ipv6": PLAIN.replace(PORT, r"::1 port \d+").replace(r"tcp 127\.0\.0\.1:", r"tcp \[::1\]:"),
     "test_udp": UDP,
     "test_udp_elsewhere": UDP,
+    "test_the_last_of_several": PLAIN,
     "test_fails_otherwise": PLAIN,
     "test_set_up": PLAIN,
     "test_named": OUTSIDE.replace("outside", "namespace 'client'")
     + OWN
     + INSIDE.replace("netns", "server")
     + remedy("ns"),
-    "test_from_inside": OUTSIDE.replace("outside", "namespace 'netns'")
-    + r"a socket of the test, which is closed now, listened on tcp 127\.0\.0\.1:\d+ outside: "
-    + re.escape("start what listens inside, by netns.popen(...) or netns.create_server(...), or connect from outside"),
+    "test_from_inside": FROM_INSIDE,
+    "test_from_inside_by_name": FROM_INSIDE,
     "test_hosts": OUTSIDE.replace("outside", "namespace 'right'")
     + OWN
     + r"tcp 192\.0\.2\.1:80 in namespace 'left': connect to that host, whose name is 'left'",
@@ -72,7 +77,7 @@ def found(result: pytest.RunResult) -> dict[str, list[str]]:
     for line in result.outlines:
         title = re.fullmatch(r"_+ (?:ERROR at setup of )?(test_\w+) _+", line)
         name = title[1] if title else name
-        if line.startswith(("this test", "what the test wanted")):
+        if line.startswith(("this test", "what is to stand here")):
             told.setdefault(name, []).append(line)
     return told
 
@@ -97,10 +102,10 @@ def test_who_listens_is_told(pytester: pytest.Pytester, options: tuple[str, ...]
     for name, (line,) in told.items():
         assert re.fullmatch(TOLD[name], line), line
     outcomes = result.parseoutcomes()
-    assert (outcomes["passed"], outcomes["failed"], outcomes["errors"]) == (1, 26 - outcomes.get("skipped", 0), 1)
+    assert (outcomes["passed"], outcomes["failed"], outcomes["errors"]) == (1, 30 - outcomes.get("skipped", 0), 1)
 
 
-ISOLATED = """
+INSIDE_OF_ONE = """
     import socket
     import pytest
 
@@ -120,20 +125,43 @@ ISOLATED = """
 """
 
 
-def test_isolated_tests(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(ISOLATED)
+def test_tests_that_are_inside(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(INSIDE_OF_ONE)
     told = found(pytester.runpytest_subprocess("-p", "no:randomly"))
+    assert told.keys() == {"test_namespace_of_a_wider_fixture", "test_its_own"}
     assert re.fullmatch(
         OUTSIDE.replace("outside", "namespace 'netns'") + OWN + INSIDE.replace("netns", "wider") + remedy("ns"),
-        *told["test_namespace_of_a_wider_fixture"],
+        "".join(told["test_namespace_of_a_wider_fixture"]),
     )
     assert re.fullmatch(
         OUTSIDE.replace("outside", "namespace 'other'")
-        + "a socket of the test, which is closed now, listened on "
+        + "a socket of the test process, closed by now, listened on "
         + INSIDE
-        + remedy("netns", more=ISOLATE),
-        *told["test_its_own"],
+        + remedy("netns"),
+        "".join(told["test_its_own"]),
     )
+
+
+INSIDE_STILL = """
+    import socket
+    import pytest
+
+    @pytest.fixture
+    def inside_still(netns):
+        with netns.enter():
+            yield
+
+    def test_where_an_address_differs(netns, inside_still):
+        server = netns.create_server(("127.0.0.2", 0))
+        socket.create_connection(("127.0.0.1", server.getsockname()[1]))
+"""
+
+
+def test_a_fixture_that_has_not_left_its_namespace(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(INSIDE_STILL)
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result.assert_outcomes(failed=1)
+    assert found(result) == {}
 
 
 def test_a_suite_without_namespaces_has_no_hook(pytester: pytest.Pytester) -> None:

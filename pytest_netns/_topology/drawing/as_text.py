@@ -47,12 +47,12 @@ def draw(plan: Plan, limit: int | None = None) -> str:
         shown.append(rows[:left])
         left = None if left is None else left - len(shown[-1])
     flat = list(itertools.chain(*shown))
-    table, hidden = Table(flat), sum(map(len, parts)) - len(flat)
+    table, is_whole = Table(flat), len(flat) == sum(map(len, parts))
     drawn = "\n\n".join("\n".join(line for row in rows for line in table.lines(row)) for rows in shown if rows)
-    if not hidden:
+    if is_whole:
         return drawn
     nodes = len(plan.nodes) - sum(row.nodes for row in flat)
-    return f"{drawn}\n... and {hidden} lines more, with {nodes} of its {len(plan.nodes)} nodes"
+    return f"{drawn}\n... and the rest, with {nodes} of its {len(plan.nodes)} nodes"
 
 
 class Table:

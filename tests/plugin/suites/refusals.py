@@ -1,3 +1,4 @@
+import _socket
 import asyncio
 import contextlib
 import socket
@@ -11,6 +12,7 @@ from pytest_netns import listening
 
 LOOPBACK = ("127.0.0.1", 0)
 DGRAM = socket.SOCK_DGRAM
+LATER = []
 
 
 def bound(make, address=LOOPBACK):
@@ -95,6 +97,12 @@ def test_udp(netns):
     client.recv(1)
 
 
+def test_the_last_of_several(server):
+    with socket.create_server(LOOPBACK) as outside, socket.socket() as one, socket.socket() as other:
+        one.connect(outside.getsockname())
+        other.connect(server)
+
+
 class Client:
     def __init__(self, address):
         self.sock = socket.socket(type=DGRAM)
@@ -135,6 +143,11 @@ def test_named(make_netns):
 def test_from_inside(netns):
     with socket.create_server(LOOPBACK) as server:
         netns.create_connection(server.getsockname())
+
+
+def test_from_inside_by_name(netns):
+    with socket.create_server(LOOPBACK) as server:
+        netns.create_connection(("localhost", server.getsockname()[1]))
 
 
 def test_hosts(netns_pair):
@@ -192,6 +205,21 @@ def test_both_listen(netns):
         inside.close()
 
 
+def test_it_listens_by_now(server):
+    try:
+        socket.create_connection(server)
+    except OSError:
+        LATER.append(socket.create_server(server))
+        raise
+
+
+def test_it_was_reached_by_another_socket_meanwhile(netns):
+    with contextlib.suppress(OSError):
+        netns.create_connection(("127.0.0.1", 1))
+    netns.create_server(("127.0.0.1", 1))
+    raise RuntimeError("of the test")
+
+
 def test_only_the_wrong_address(netns):
     server = netns.create_server(("127.0.0.2", 0))
     with socket.create_server(("127.0.0.1", server.getsockname()[1])):
@@ -199,4 +227,13 @@ def test_only_the_wrong_address(netns):
 
 
 def test_passes(server):
-    pass
+    sock = _socket.socket()  # that of C, which has no weak references
+    with pytest.raises(ConnectionRefusedError):
+        sock.connect(server)
+    with pytest.raises(OverflowError):
+        sock.connect(("127.0.0.1", 1 << 20))
+    with pytest.raises(TypeError):
+        sock.connect(())
+    sock.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sock.bind(("127.0.0.1", 0))
