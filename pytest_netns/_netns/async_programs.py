@@ -18,6 +18,7 @@ from typing import Any
 from .._errors import is_meant
 from .._linux import syscalls
 from .commands import Processes
+from .outputs import drain
 from .readiness import Namespace
 from .running import READY_TIMEOUT
 from .starter import Command
@@ -27,6 +28,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 LIMIT = 1 << 16  # bytes: asyncio's default for the buffer of a stream
 PAUSE = 0.01  # seconds between two looks at a process that has no pidfd
+KINDS = (unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport)  # type: ignore[attr-defined]
 TEXT = ("text", "universal_newlines", "encoding", "errors")
 
 
@@ -99,6 +101,7 @@ class Transport(base_subprocess.BaseSubprocessTransport):
     ) -> None:
         self._command = command
         self._its_loop = loop
+        self._streams = protocol
         self._pidfds: list[int] = []
         process = command.process
         stdin, stdout, stderr = (
@@ -133,17 +136,22 @@ class Transport(base_subprocess.BaseSubprocessTransport):
             self._its_loop.remove_reader(self._pidfds[0])
         syscalls.close_all(self._pidfds)
 
-    def let_go(self) -> None:
-        """Close what is open, since the process has ended with its namespace."""
+    def let_go(self) -> dict[str, bytes]:
+        """Close what is open, since the process has ended with its namespace; return what nobody has read.
+
+        While the event loop runs, that is what the loop has taken from the pipes; of the rest it will take what it can.
+        """
         if self._its_loop.is_running():
+            unread = self._unread(is_with_rest=False)
             with contextlib.suppress(RuntimeError):  # it has just been closed
                 self._its_loop.call_soon_threadsafe(self._end)
-            return
+            return unread
         self._unwatch()
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             if self._returncode is None and self._command.process.returncode is not None:
                 self._process_exited(self._command.process.returncode)
         self._closed = True
+        unread = self._unread(is_with_rest=True)
         process = self._command.process
         for number, stream in enumerate((process.stdin, process.stdout, process.stderr)):
             pipe: Any = self._pipes.get(number)
@@ -151,6 +159,26 @@ class Transport(base_subprocess.BaseSubprocessTransport):
                 self._close_pipe(pipe.pipe)
             elif stream is not None:
                 stream.close()
+        return unread
+
+    def _unread(self, *, is_with_rest: bool) -> dict[str, bytes]:
+        """Return what nobody has read, of each pipe where there is something.
+
+        :param is_with_rest: also what the event loop has not taken from the pipe.
+        """
+        process, found = self._command.process, {}
+        for number, name, stream in ((1, "stdout", process.stdout), (2, "stderr", process.stderr)):
+            reader: Any = getattr(self._streams, name)
+            unread = b"" if reader is None else bytes(reader._buffer)
+            if is_with_rest and stream is not None and not stream.closed and self._has_open(self._pipes.get(number)):
+                unread += drain(stream.fileno())
+            if unread:
+                found[name] = unread
+        return found
+
+    def _has_open(self, pipe: Any) -> bool:
+        """Whether a descriptor is still that of the pipe, which uvloop closes with the loop."""
+        return pipe is None or isinstance(pipe.pipe, KINDS) or not self._its_loop.is_closed()
 
     def _end(self) -> None:
         self._may_have_ended()
@@ -159,8 +187,7 @@ class Transport(base_subprocess.BaseSubprocessTransport):
     def _close_pipe(self, pipe: Any) -> None:
         """Close a pipe though no turn of the event loop may come."""
         is_closed = self._its_loop.is_closed()
-        kinds = (unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport)  # type: ignore[attr-defined]
-        if not isinstance(pipe, kinds):
+        if not isinstance(pipe, KINDS):
             if not is_closed:  # else uvloop has closed it
                 pipe.close()
         elif pipe._pipe is not None:

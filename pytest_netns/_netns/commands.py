@@ -21,7 +21,7 @@ from . import mounts
 from .names import Names
 from .nsenter import Through
 from .others import Others, named
-from .outputs import READ_TIMEOUT, ask_for_pipes, unread
+from .outputs import READ_TIMEOUT, ask_for_pipes, titled, unread
 from .starter import Command, Starter, wait
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -168,7 +168,8 @@ class Processes:
     def _close_pipes(self, command: Command) -> None:
         """Close the pipes of a command, and tell what nobody has read."""
         if command.let_go is not None:
-            command.let_go()
+            for name, rest in command.let_go().items():
+                self._on_output(*titled(name, command.process, self._handle, rest.decode(errors="replace")))
         elif isinstance(command.process, Popen):  # and not what a test has put in its place
             for title, text in unread(command.process, self._handle):
                 self._on_output(title, text)

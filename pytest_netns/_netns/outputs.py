@@ -31,8 +31,13 @@ def unread(process: subprocess.Popen[Any], where: object) -> Iterator[tuple[str,
             continue
         text = _finish(stream, is_read=name != "stdin")
         if text:
-            how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
-            yield f"{name} of `{command_line(process.args)}` in {where}, {how},", text[-OUTPUT_LIMIT:]
+            yield titled(name, process, where, text)
+
+
+def titled(name: str, process: subprocess.Popen[Any], where: object, text: str) -> tuple[str, str]:
+    """Return a title and a text, the last part of a long one, for what a command has written to one of its pipes."""
+    how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
+    return f"{name} of `{command_line(process.args)}` in {where}, {how},", text[-OUTPUT_LIMIT:]
 
 
 def command_line(args: Any) -> str:
@@ -70,11 +75,7 @@ def _finish(stream: Any, *, is_read: bool) -> str:
 def _rest_of(stream: Any) -> str:
     """Return what is in a pipe and was not read, without waiting for more."""
     fd = stream.fileno()
-    posix.set_blocking(fd, False)
-    unread = b""
-    with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
-        while len(unread) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
-            unread += chunk
+    unread = drain(fd)
     # What Python has read ahead comes only by way of the stream, which is to find an end behind the rest.
     ended = posix.memfd_create("rest-of-a-pipe", posix.MFD_CLOEXEC)
     try:
@@ -88,6 +89,16 @@ def _rest_of(stream: Any) -> str:
     except UnicodeDecodeError as error:
         rest = error.object
     return rest.decode(errors="replace") if isinstance(rest, bytes) else rest
+
+
+def drain(fd: int) -> bytes:
+    """Return what is in a pipe, without waiting for more."""
+    posix.set_blocking(fd, False)
+    found = b""
+    with contextlib.suppress(BlockingIOError):  # somebody has it open for writing who was not to be found
+        while len(found) < PIPE_LIMIT and (chunk := posix.read(fd, PIPE_LIMIT)):
+            found += chunk
+    return found
 
 
 def ask_for_pipes(kwargs: dict[str, Any], input: Any, *, capture_output: bool) -> None:

@@ -8,7 +8,7 @@ import queue
 import select
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._child.background import Background, Task, shielded
@@ -27,8 +27,8 @@ class Command:
         self.process = process
         self.is_child = is_child
         self.pidfd: int | None = None
-        self.let_go: Callable[[], object] | None = None
-        """What closes its pipes, where an event loop has them."""
+        self.let_go: Callable[[], Mapping[str, bytes]] | None = None
+        """What closes its pipes where an event loop has them, and returns what nobody has read, by their names."""
 
     def watch(self) -> None:
         """Open the descriptor; without one, it is signalled by its pid, which is its own until it is reaped."""

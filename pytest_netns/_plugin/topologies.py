@@ -125,7 +125,7 @@ def drawings(item: pytest.Item) -> Iterator[str]:
     Of a large one, it is the beginning.
     """
     made = item.config.stash[made_key]
-    if not made and f"{TOPOLOGY}_factory" not in getattr(item, "fixturenames", ()):
+    if not made and "netns_topology_factory" not in getattr(item, "fixturenames", ()):
         return
     with item.config.stash[originals_key].in_place():
         from .._topology.drawing.as_text import draw
@@ -143,6 +143,7 @@ def drawings(item: pytest.Item) -> Iterator[str]:
 def name_in_test(item: pytest.Item, ns: NetNS) -> str:
     """Return how a test calls a namespace that a fixture has given it, such as ``netns_topology["client"]``."""
     from .._topology.host import Host
+    from .._topology.pair import NetNSPair
     from .._topology.topology import Topology
 
     for name, value in (getattr(item, "funcargs", None) or {}).items():
@@ -150,7 +151,7 @@ def name_in_test(item: pytest.Item, ns: NetNS) -> str:
             return str(name)
         if isinstance(value, Topology) and value._hosts.get(ns.label) is ns:
             return f'{name}["{ns.label}"]'
-        if isinstance(value, tuple) and ns in value and ns.label in getattr(value, "_fields", ()):
+        if isinstance(value, NetNSPair) and ns in value:
             return f"{name}.{ns.label}"
     if isinstance(ns, Host):
         return f'net["{ns.label}"]'

@@ -16,6 +16,7 @@ import pytest
 from pytest_netns import MakeNetNS, NetNS, NetNSTimeoutError, ProgramDiedError, listening, notified, output
 from pytest_netns._linux import syscalls
 from tests.netns.test_commands import IN_WHICH, child_states, sh
+from tests.netns.test_commands_end import session_outputs as session_outputs
 from tests.netns.test_listening import PATIENCE, SOON, server
 from tests.support.helpers import is_running
 
@@ -314,3 +315,64 @@ def test_without_a_loop_of_asyncio_the_error_says_what_to_use(netns: NetNS) -> N
 
     with pytest.raises(RuntimeError, match=r"needs a running event loop of asyncio.*; under trio use popen, with trio"):
         trio.run(main)
+
+
+# What nobody has read
+
+WRITES = sh("printf 'one\\ntwo\\n'; printf 'an error\\n' >&2; exit 3")
+
+
+@pytest.mark.parametrize("where", ["later", "in the loop"])
+def test_what_nobody_has_read_is_told(
+    make_netns: MakeNetNS, session_outputs: list[tuple[str, str]], run: Run, where: str
+) -> None:
+    ns = make_netns("its")
+
+    async def main() -> None:
+        process = await ns.async_popen(WRITES, stdout=PIPE, stderr=subprocess.STDOUT)
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"one\n"
+        assert await process.wait() == 3
+        if where == "in the loop":
+            ns.close()
+
+    run(main())
+    ns.close()
+    ((title, text),) = session_outputs
+    assert title.startswith("stdout of `sh -c ")
+    assert title.endswith("` in namespace 'its', ended with exit status 3,")
+    assert text.startswith("two\n")  # what the loop has taken; uvloop closes the pipe with what it has not
+
+
+def test_what_the_loop_has_not_taken_is_told(make_netns: MakeNetNS, session_outputs: list[tuple[str, str]]) -> None:
+    """The loop stops reading when it has more than twice the limit."""
+    ns = make_netns()
+
+    async def main() -> None:
+        first = "123456789 " * 3
+        process = await ns.async_popen(sh(f"echo {first}; read line; echo $line"), stdin=PIPE, stdout=PIPE, limit=10)
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert await process.stdout.read(2) == b"12"
+        process.stdin.write(b"second\n")
+        while process.returncode is None:  # wait() returns when the pipe is read to its end
+            await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+    ns.close()
+    assert [text for _, text in session_outputs] == ["3456789 123456789 123456789\nsecond\n"]
+
+
+def test_what_was_read_is_not_told(make_netns: MakeNetNS, session_outputs: list[tuple[str, str]], run: Run) -> None:
+    ns = make_netns()
+
+    async def main() -> None:
+        process = await ns.async_popen(WRITES, stdout=PIPE, stderr=PIPE)
+        assert await process.communicate() == (b"one\ntwo\n", b"an error\n")
+        process = await ns.async_popen(WRITES, stdout=PIPE)
+        assert process.stdout is not None
+        assert await process.stdout.read() == b"one\ntwo\n"
+
+    run(main())
+    ns.close()
+    assert session_outputs == []

@@ -114,7 +114,7 @@ OUTPUTS = read_suite(__file__, "commands_end_outputs")
 def test_what_was_not_read_is_in_the_report_of_a_failed_test(pytester: pytest.Pytester, options: list[str]) -> None:
     pytester.makepyfile(OUTPUTS)
     result = pytester.runpytest_subprocess("-p", "no:randomly", *options)
-    result.assert_outcomes(passed=1, failed=3, errors=1)
+    result.assert_outcomes(passed=1, failed=4, errors=1)
     said = [
         "*Captured stdout of `sh -c 'echo gave up; exit 3'` in namespace 'netns', ended with exit status 3, teardown*"
     ]
@@ -122,6 +122,8 @@ def test_what_was_not_read_is_in_the_report_of_a_failed_test(pytester: pytest.Py
         [
             *2
             * ["*Captured stderr of *, ended by signal 15 (Terminated), teardown*", "and an error", *said, "gave up"],
+            "*Captured stdout of `sh -c 'echo read; echo unread; exit 4'` in *, ended with exit status 4, teardown*",
+            "unread",
         ]
     )
     if not options:  # under pytest-xdist the report of a set-up is sent before the command has ended

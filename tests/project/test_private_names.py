@@ -221,6 +221,17 @@ def test_the_transport_of_a_pipe(end: str) -> None:
     asyncio.run(main())
 
 
+@checks("_buffer")
+def test_what_a_stream_has_and_nobody_has_read() -> None:
+    async def main() -> None:
+        reader: Any = asyncio.StreamReader()
+        reader.feed_data(b"one\ntwo\n")
+        assert await reader.readline() == b"one\n"
+        assert bytes(reader._buffer) == b"two\n"
+
+    asyncio.run(main())
+
+
 @checks("_start", "_proc", "_returncode", "_process_exited", "_closed", "_pipes")
 def test_the_transport_of_a_process() -> None:
     process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)

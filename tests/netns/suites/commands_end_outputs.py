@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 
 import pytest
@@ -20,6 +21,16 @@ def test_failed(netns, kwargs):
     ended = netns.popen(["sh", "-c", "echo gave up; exit 3"], **kwargs)
     ended.wait()
     pytest.fail("on purpose")
+
+
+def test_failed_async(netns):
+    async def main():
+        process = await netns.async_popen(["sh", "-c", "echo read; echo unread; exit 4"], stdout=subprocess.PIPE)
+        await process.stdout.readline()
+        await process.wait()
+        pytest.fail("on purpose")
+
+    asyncio.run(main())
 
 
 @pytest.fixture
