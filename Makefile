@@ -25,7 +25,7 @@ help:
 	@echo "make soak           run 10,000 tests and see whether anything grows"
 	@echo "make chaos          kill, interrupt or starve a run at random, 200 times, and see whether anything is left"
 	@echo "make docs           build the documentation into docs/_build/html"
-	@echo "make pages          write the code of docs/snippets and the figures of docs/figures.json into the pages"
+	@echo "make pages          write code, drawings of networks and the figures of docs/figures.json into the pages"
 	@echo "make figures        measure these figures anew, and write them into the pages"
 	@echo "make lowest         run a part of the tests with the lowest versions that pyproject.toml allows"
 	@echo "make newest         run it with the newest ones"

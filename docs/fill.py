@@ -1,26 +1,39 @@
-"""Write into the pages the code of ``docs/snippets`` and the figures of ``docs/figures.json``.
+"""Write into the pages code of ``docs/snippets``, drawings of its networks, and figures of ``docs/figures.json``.
 
-So that the pages can be read wherever Markdown is shown, they contain both. A comment, which no reader sees, says where
-each comes from, and ``tests/test_docs_code.py`` compares them::
+So that the pages can be read wherever Markdown is shown, they contain all of it. A comment, which no reader sees, says
+where each comes from, and ``tests/project/test_docs_code.py`` compares them::
 
     <!-- code: snippets/first/test_echo.py 1-4 -->
     ```python
     (the file, or these of its lines)
     ```
 
+    <!-- drawing: snippets/networks/test_router.py -->
+    ```text
+    (the network of the first marker ``netns_topology`` there, as ``print`` draws it)
+    ```
+
+    <!-- picture: snippets/networks/test_router.py -->
+    ![(what is in it)](../pictures/networks/networks-router.svg)
+
     A socket takes <!-- figure: socket.resident -->0.033 ms<!-- end -->, which is
     <!-- figure: socket.fork / socket.resident -->120<!-- end --> times less than a fork.
 
-Run as ``python docs/fill.py``, or ``make pages``.
+The pictures are written too. Run as ``python docs/fill.py``, or ``make pages``.
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+
+from pytest_netns import Topology
 
 DOCS = Path(__file__).resolve().parent
 PROJECT = DOCS.parent
@@ -31,6 +44,9 @@ PAGES = (
 )
 
 CODE = re.compile(r"^<!-- code: (\S+)(?: (\d+)-(\d+))? -->\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DRAWING = re.compile(r"^(<!-- drawing: (\S+) -->)\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"^(<!-- picture: (\S+) -->)\n!\[.*?\]\(.*?\)$", re.MULTILINE)
+PICTURES = DOCS / "pictures" / "networks"
 FIGURE = re.compile(r"<!-- figure: ([^>]*?) -->(.*?)<!-- end -->", re.DOTALL)
 
 
@@ -63,8 +79,34 @@ def two_digits(number: float) -> str:
     return f"{rounded:.0f}" if rounded >= 10 else f"{rounded:.2g}"
 
 
+def network_of(file: Path) -> Topology:
+    """Return the network of the first marker ``netns_topology`` in a file, which has its text or the name of one."""
+    tree = ast.parse(file.read_text())
+    texts = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.netns_topology":
+            text = node.args[0]
+            return Topology(ast.literal_eval(texts[text.id] if isinstance(text, ast.Name) else text))
+    raise ValueError(f"{file} has no network")
+
+
+def picture_of(path: str) -> tuple[Path, str]:
+    """Return where the picture of the network of a snippet is, and its text."""
+    file = DOCS / path
+    return PICTURES / f"{file.parent.name}-{file.stem.removeprefix('test_')}.svg", network_of(file).svg()
+
+
+def pictures() -> dict[Path, str]:
+    """Return the pictures that the pages show."""
+    return dict(picture_of(match[2]) for page in PAGES for match in PICTURE.finditer(page.read_text()))
+
+
 def filled(text: str, folder: Path, figures: Figures) -> str:
-    """Return the text of a page with its code and its figures as they are in the files.
+    """Return the text of a page with its code, drawings and figures as they are in the files.
 
     :param folder: where the page is; a path in it begins there or, if it is one of the snippets, in ``docs``.
     """
@@ -81,10 +123,26 @@ def filled(text: str, folder: Path, figures: Figures) -> str:
     def figure(match: re.Match[str]) -> str:
         return f"<!-- figure: {match[1]} -->{figures.text(match[1])}<!-- end -->"
 
-    return FIGURE.sub(figure, CODE.sub(code, text))
+    def drawing(match: re.Match[str]) -> str:
+        return "\n".join([match[1], "```text", str(network_of(DOCS / match[2])), "```"])
+
+    def picture(match: re.Match[str]) -> str:
+        where, svg = picture_of(match[2])
+        title = ElementTree.fromstring(svg)[0].text
+        return f"{match[1]}\n![{title}]({Path(os.path.relpath(where, folder)).as_posix()})"
+
+    for pattern, fill in ((CODE, code), (DRAWING, drawing), (PICTURE, picture), (FIGURE, figure)):
+        text = pattern.sub(fill, text)
+    return text
 
 
 if __name__ == "__main__":
     figures = Figures(DOCS / "figures.json")
     for page in PAGES:
         page.write_text(filled(page.read_text(), page.parent, figures))
+    PICTURES.mkdir(exist_ok=True)
+    wanted = pictures()
+    for stale in set(PICTURES.iterdir()) - set(wanted):
+        stale.unlink()
+    for path, svg in wanted.items():
+        path.write_text(svg)

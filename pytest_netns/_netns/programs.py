@@ -44,7 +44,8 @@ class Programs(Running):
         ``shell=True`` takes a ``str``, and ``ready`` and ``ready_timeout`` can be given.
 
         :return: an ``asyncio.subprocess.Process``, owned by the caller; ended with the namespace as :meth:`popen` has
-            it, whichever comes first, the end of the event loop or that of the namespace.
+            it, whichever comes first, the end of the event loop or that of the namespace. What it wrote to a pipe and
+            nobody has read is in the report of a failed test.
         :raises OSError: as ``subprocess.Popen``.
         :raises RuntimeError: no event loop of asyncio runs here.
         :raises ProgramDiedError: as of :meth:`popen`.

@@ -58,9 +58,12 @@ def test_build(tmp_path: Path) -> None:
     assert "https://docs.python.org/3/library/socket.html#socket.socket" in reference
 
 
-@pytest.mark.parametrize("picture", sorted(path.name for path in (DOCS / "pictures").iterdir()))
+PICTURES = DOCS / "pictures"
+
+
+@pytest.mark.parametrize("picture", sorted(path.relative_to(PICTURES).as_posix() for path in PICTURES.rglob("*.svg")))
 def test_picture(picture: str) -> None:
-    svg = ElementTree.parse(DOCS / "pictures" / picture).getroot()
+    svg = ElementTree.parse(PICTURES / picture).getroot()
     title = svg.find("{http://www.w3.org/2000/svg}title")
     assert title is not None  # for those who cannot see it
     assert title.get("id") == svg.get("aria-labelledby")

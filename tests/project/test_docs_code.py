@@ -54,6 +54,28 @@ def test_a_file_that_has_changed_is_noticed() -> None:
     assert fill.filled(changed, page.parent, fill.Figures(DOCS / "figures.json")) == text
 
 
+def test_pictures_of_networks_are_those_of_their_texts() -> None:
+    shown = {path: path.read_text() for path in fill.PICTURES.iterdir()}
+    assert shown == fill.pictures(), "run: make pages"
+
+
+@pytest.mark.parametrize(
+    ("page", "address"), [("tutorial-networks.md", "10.0.3.2/24"), ("how-to/nat.md", "10.0.1.1/24")]
+)
+def test_a_drawing_that_is_stale_is_noticed(page: str, address: str) -> None:
+    path = DOCS / page
+    text = path.read_text()
+    changed = text.replace(address, "10.0.9.9/24", 1)
+    assert changed != text
+    assert fill.filled(changed, path.parent, fill.Figures(DOCS / "figures.json")) == text
+
+
+@every_page
+def test_no_drawing_of_a_network_is_made_by_hand(page: Path) -> None:
+    others = fill.DRAWING.sub("", page.read_text())
+    assert re.findall(r"^\S+  (?:host|router|switch|nat(?: \S+)?)$", others, re.MULTILINE) == []
+
+
 @every_page
 def test_python_in_pages_is_from_files_that_run(page: Path) -> None:
     text = page.read_text()
