@@ -13,7 +13,7 @@ from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
 from .._errors import NetNSError, NetNSOSError, is_meant
 from .._linux import netlink, rtnetlink, syscalls
 from .._netns.namespace import NetNS
-from .making import neighbours, netfilter, requests
+from .making import neighbours, netfilter, ready, requests
 from .making.channel import GONE, Channel
 from .paths import end_of, follow
 
@@ -102,8 +102,8 @@ class Interface:
         ):
             channel.send([one._replace(flags=one.flags & ~netlink.NLM_F_EXCL) for one in lost], deadline)
             if self.peer.index in channel_of_peer.links_up(deadline):
-                channel.wait({self.index: self}, {one.packed: f"{one.ip} of {self}" for one in addresses}, deadline)
-                channel_of_peer.wait({self.peer.index: self.peer}, {}, deadline)
+                ready.wait_for(channel, [self._port], deadline)
+                ready.wait(channel_of_peer, {self.peer.index: self.peer}, {}, deadline)
             neighbours.forget_the_silent(channel, self.index, deadline)
             neighbours.forget_the_silent(channel_of_peer, self.peer.index, deadline)
 
