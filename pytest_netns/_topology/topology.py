@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -11,6 +10,7 @@ from .._errors import NetNSClosedError, is_meant
 from .._netns import nftables
 from .._netns.factory import Options
 from .._netns.names import Names
+from .._netns.together import Together
 from . import model
 from .breaking.breakable import Breakable
 from .host import Host
@@ -20,6 +20,7 @@ from .translating.nat import Nat
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .._netns.namespace import NetNS
     from .naming.dns import DNSServer
     from .plan import Plan
 
@@ -28,8 +29,8 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 READY_TIMEOUT = 10.0  # seconds for a network to be ready, and
 READY_TIMEOUT_OF_A_LINK = 0.05  # for each link of it
 
-MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[Callable[[], object]], object]], Host]"
-"""What makes the namespace of a node by its class, its options and what is told how to close it: ``Session.make``."""
+MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[NetNS], object]], Host]"
+"""What makes the namespace of a node by its class, its options and what gets it to close it: ``Session.make``."""
 
 
 class Topology(Breakable):
@@ -48,7 +49,7 @@ class Topology(Breakable):
         super().__init__(text)
         self._make: MakeHost | None = None
         self._is_ready = self._is_closed = False
-        self._undo = contextlib.ExitStack()
+        self._spaces = Together()
         self._names: Names | None = None
 
     def __getitem__(self, name: str) -> Host:
@@ -96,7 +97,7 @@ class Topology(Breakable):
         for name, planned in plan.nodes.items():
             options = Options(label=name, sysctl=sysctls_of(planned, has_ipv6=plan.has_ipv6))
             kind = Nat if planned.kind == model.NAT else Host
-            host = self._hosts[name] = make(kind, options, self._undo.callback)
+            host = self._hosts[name] = make(kind, options, self._spaces.add)
             host._join(plan, self._hosts.__getitem__)
             host._replug_by(self._replug)
         self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build(look_at_it=self._can_be_reset)
@@ -132,7 +133,7 @@ class Topology(Breakable):
         :raises NetNSError: something could not be undone; the rest was.
         """
         self._is_closed, self._is_ready, self._is_final = True, False, True
-        self._undo.close()
+        self._spaces.close()
 
     def __enter__(self) -> Self:
         self.wait_ready()

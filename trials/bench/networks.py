@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from pytest_netns._netns.factory import Options, Session
+from pytest_netns._netns.namespace import NetNS
 from pytest_netns._topology.host import Host
 from pytest_netns._topology.making.requests import addresses_of
 from pytest_netns._topology.plan import Plan
@@ -38,7 +39,7 @@ def star(hosts: int) -> str:
 
 @contextlib.contextmanager
 def ours(session: Session, text: str) -> Iterator[Topology]:
-    def make(kind: type[Host], options: Options, own: Callable[[Callable[[], object]], object]) -> Host:
+    def make(kind: type[Host], options: Options, own: Callable[[NetNS], object]) -> Host:
         return session.make(options, kind=kind, own=own)
 
     net = Topology(text)
