@@ -228,10 +228,16 @@ class Host(NetNS):
         raise NetNSOSError(number, f"{self}: the way to {address} ends {where}: {end_of(steps)}")
 
     def _address_of(self, name: str) -> str:
-        return self._find(name).ip if name in self._plan.nodes else name
+        if name not in self._plan.nodes:
+            return name
+        addresses = self._plan.names(self._plan.view_of(self.label)).get(name)
+        if not addresses:
+            text = f"{self}: {name!r} has no address that is not one of others here too; it is behind a NAT"
+            raise NetNSOSError(errno.EHOSTUNREACH, text)
+        return next((one for one in addresses if ":" not in one), addresses[0])
 
     def _owner_of(self, address: str) -> Host | None:
-        name = self._plan.owners().get(address)
+        name = self._plan.owner(address, self._planned)
         return None if name is None else self._find(name)
 
     def _explain(self, address: str) -> list[str]:

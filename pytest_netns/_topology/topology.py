@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from .._errors import NetNSClosedError, is_meant
 from .._netns import nftables
 from .._netns.factory import Options
-from .._netns.names import Names
 from .._netns.together import Together
 from . import model
 from .breaking.breakable import Breakable
 from .host import Host
 from .making.build import Builder, sysctls_of
+from .naming.views import Views
 from .translating.nat import Nat
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Topology(Breakable):
         self._make: MakeHost | None = None
         self._is_ready = self._is_closed = False
         self._spaces = Together()
-        self._names: Names | None = None
+        self._views = Views()
 
     def __getitem__(self, name: str) -> Host:
         self.wait_ready()
@@ -101,17 +101,14 @@ class Topology(Breakable):
             host._join(plan, self._hosts.__getitem__)
             host._replug_by(self._replug)
         self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build(look_at_it=self._can_be_reset)
-        self._names = Names(plan.names())
-        for host in self._hosts.values():
-            host._set_names(self._names)
+        self._views.update(plan, self._hosts.__getitem__)
 
     def _ready_timeout(self) -> float:
         return READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(self._network().links)
 
     def _be(self, after: Plan, *, with_routes: bool = True) -> None:
         super()._be(after, with_routes=with_routes)
-        if self._names is not None:
-            self._names.update(after.names())
+        self._views.update(after, self._hosts.__getitem__)
 
     def dns(self, name: str) -> DNSServer:
         """Start a DNS server in a host, which commands in all hosts ask for names that are not those of hosts.
@@ -123,8 +120,7 @@ class Topology(Breakable):
         from .naming.dns import DNSServer
 
         server = DNSServer(self[name])
-        assert self._names is not None
-        self._names.use_servers(server.addresses)
+        self._views.use_servers(server.addresses)
         return server
 
     def close(self) -> None:
