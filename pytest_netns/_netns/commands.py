@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import posix
 import signal
 import subprocess
@@ -13,23 +12,18 @@ from collections.abc import Callable
 from subprocess import Popen  # kept from the start, since a test may replace that of the module
 from typing import Any
 
-from .._errors import NetNSClosedError, NetNSError, NetNSLeakError, NetNSOSError, NetNSTimeoutError, is_meant
+from .._errors import NetNSClosedError, NetNSTimeoutError, is_meant
 from .._handle import Handle
-from .._linux import entering, proc, syscalls
-from .._multiprocessing_parts import helpers
+from .._linux import entering
 from . import mounts
+from .inhabitants import Inhabitants
 from .names import Names
 from .nsenter import Through
-from .others import Others, named
+from .others import Others
 from .outputs import READ_TIMEOUT, ask_for_pipes, titled, unread
-from .starter import Command, Starter, wait
+from .starter import Command, Starter
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
-
-TERM_TIMEOUT = 2.0  # seconds between SIGTERM and SIGKILL
-KILL_TIMEOUT = 5.0  # seconds for the kernel to end what was killed
-FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05  # seconds between two looks at processes
-STOP_ROUNDS = 5  # times to stop processes that start others, before all are killed that are known
 
 
 class Processes:
@@ -44,7 +38,8 @@ class Processes:
         self._handle = handle
         self._others = others
         self._on_output = on_output
-        self._commands: list[Command] = []
+        self._inhabitants = Inhabitants(handle, others)
+        self._commands = self._inhabitants.commands
         self._starter: Starter | None = None
         self._through: Through | None = None
         self._lock = threading.RLock()
@@ -52,9 +47,6 @@ class Processes:
         self.may_be_there = False
         """Whether something may run inside; to look for it takes a millisecond."""
         self._is_closed = False
-        self._kill_at: float | None = None
-        self._unseen: NetNSError | None = None
-        self._strays: list[int] = []
         self._stay = mounts.Stay(handle)
         self.names: Names | None = None
         """The host names that commands find."""
@@ -192,18 +184,18 @@ class Processes:
             self._is_closed = True
         if not self.may_be_there:
             return
-        self._unseen = None
+        self._inhabitants.unseen = None
         try:
             self.settle()
-            self._end()
+            self._inhabitants.end()
         except BaseException:
             for command in self._commands:  # who does not want to wait for them does not want them either
                 command.signal(signal.SIGKILL)
             raise
         for command in self._commands:
             self._close_pipes(command)
-        if self._unseen is not None:
-            raise self._unseen
+        if self._inhabitants.unseen is not None:
+            raise self._inhabitants.unseen
         if self._starter is not None and not self._starter.close(READ_TIMEOUT):
             text = f"{self._handle}: the start of a command does not come to its end"
             raise NetNSTimeoutError(errno.ETIMEDOUT, text)
@@ -214,78 +206,31 @@ class Processes:
             self._through.close()
         self.may_be_there = False
 
+    def ask_to_end(self) -> Inhabitants | None:
+        """Refuse further commands; return what may run, which is to be asked to end, if there can be anything.
+
+        A process that was forked has none of its own.
+        """
+        with self._lock:
+            self._is_closed = True
+        if not self.may_be_there or self._pid != posix.getpid():
+            return None
+        self.settle()
+        return self._inhabitants
+
     def kill(self) -> None:
         """Kill what runs in the namespace, and what its commands have started, without a word before.
 
         :raises NetNSError: something does not end, or cannot be looked for.
         """
-        self._unseen = None
-        self._kill()
-        if self._unseen is not None:
-            raise self._unseen
+        self._inhabitants.unseen = None
+        self._inhabitants.kill()
+        if self._inhabitants.unseen is not None:
+            raise self._inhabitants.unseen
 
     def check_strays(self) -> None:
         """Name what commands have started that has gone to the original namespace, where nothing is signalled.
 
         :raises NetNSLeakError: there is such a thing.
         """
-        running = [pid for pid in self._strays if proc.start_time(pid) is not None]
-        if running:
-            raise NetNSLeakError(
-                f"{self._handle}: a command has started processes in the original namespace, where the plugin ends "
-                f"nothing: {named(running)}; end them before the test ends"
-            )
-
-    def _end(self) -> None:
-        if any(command.is_running() for command in self._commands):
-            self._signal(0)  # what they have started is found by its parents as long as these live
-        commands, others = self._signal(signal.SIGTERM)
-        if not commands and not others:
-            return
-        self._signal(signal.SIGCONT)  # one that is stopped would not hear it
-        if self._kill_at is None:
-            self._kill_at = syscalls.monotonic() + TERM_TIMEOUT
-        pause = FIRST_PAUSE
-        while syscalls.monotonic() < self._kill_at:
-            commands, others = self._signal(0)
-            if not commands and not others:
-                return
-            wait(commands, min(pause, self._kill_at - syscalls.monotonic()))
-            pause = min(2 * pause, LAST_PAUSE)
-        self._kill()
-
-    def _kill(self) -> None:
-        deadline = syscalls.monotonic() + KILL_TIMEOUT
-        # Stopped before they are killed, so that none starts another between the look and its end.
-        number, stopped = signal.SIGSTOP, None
-        for turn in itertools.count():
-            commands, others = self._signal(number)
-            left = {*(command.process.pid for command in commands), *others}
-            if not left:
-                return
-            if syscalls.monotonic() > deadline:
-                text = f"{self._handle}: processes do not end, although they were killed: {named(sorted(left))}"
-                raise NetNSOSError(errno.EBUSY, text)
-            if left == stopped or turn >= STOP_ROUNDS:
-                number = signal.SIGKILL
-            stopped = left
-            syscalls.sleep(FIRST_PAUSE)
-
-    def _signal(self, number: int) -> tuple[list[Command], list[int]]:
-        """Signal all there is; return the commands that run, and the pids of what else does.
-
-        The commands come first, since that takes neither a look nor a descriptor nor the help of another process.
-        """
-        if number:
-            for command in self._commands:
-                command.signal(number)
-        running = [command for command in self._commands if command.is_running()]
-        pids = [command.process.pid for command in running]
-        spared = [helper.pid for helper in helpers()]  # named by the leak check, if they are inside
-        try:
-            others, strays = self._others.signal(self._handle, number, pids, spared)
-        except NetNSError as error:
-            self._unseen = error
-            return running, []
-        self._strays = strays or self._strays
-        return running, others
+        self._inhabitants.check_strays()

@@ -23,6 +23,7 @@ from .._originals import Originals
 from .inside import Inside
 from .namespace import NetNS
 from .sysctl import checked
+from .together import Together
 
 if TYPE_CHECKING:
     from socket import socket
@@ -128,22 +129,21 @@ class Session:
         kind: type[Made] = NetNS,  # type: ignore[assignment]
         leak_checked: bool = True,
         complete: bool = False,
-        own: Callable[[Callable[[], object]], object] = lambda close: None,
+        own: Callable[[NetNS], object] = lambda ns: None,
     ) -> Made:
         """Make a namespace.
 
         :param kind: the class of the object for it.
         :param leak_checked: whether what keeps it after it is closed is waited for, and then an error.
         :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
-        :param own: told, before there is anything to close, what closes it: a signal handler may raise before this
-            returns.
+        :param own: gets it before there is anything to close: a signal handler may raise before this returns.
         """
         key = next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
         handle = Handle(key, given.label or name or f"netns{key}", timeout)
         self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
-        own(ns.close)
+        own(ns)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
             self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
@@ -230,9 +230,7 @@ class Session:
 
     def close_namespaces(self) -> None:
         """Close the namespaces that are open, the newest first."""
-        with contextlib.ExitStack() as undo:
-            for ns in list(self._open.values()):
-                undo.callback(ns.close)
+        Together(self._open.values()).close()
 
     def close(self) -> None:
         """Close the namespaces that are open, and end the resident child."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .._handle import Handle
@@ -13,9 +14,9 @@ class Others(Maker, Protocol):
     """The resident child, as what signals all that is inside, and makes the mount namespaces that commands join."""
 
     def signal(
-        self, handle: Handle, number: int, commands: list[int], spared: list[int]
-    ) -> tuple[list[int], list[int]]:
-        """Signal what is in a namespace, and what these commands have started; return what there is of it."""
+        self, asked: Sequence[tuple[Handle, Sequence[int]]], number: int, spared: Sequence[int]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Signal what is in namespaces, and what the commands of each have started; return what there is of each."""
 
 
 def named(pids: list[int]) -> str:

@@ -13,7 +13,7 @@ from .._arguments import check_timeout
 from .._child.background import shielded
 from .._errors import NetNSError, NetNSTimeoutError, ProgramDiedError, how_it_ended, is_meant
 from .._linux import syscalls
-from . import commands
+from . import commands, inhabitants
 from .ending import end
 from .outputs import command_line
 from .readiness import Condition, Namespace, Start, Watch, conditions_of
@@ -147,7 +147,7 @@ class Program:
         try:
             self._processes.settle()
             while start.commands:
-                end(start.commands[-1], commands.TERM_TIMEOUT, commands.KILL_TIMEOUT)
+                end(start.commands[-1], inhabitants.TERM_TIMEOUT, inhabitants.KILL_TIMEOUT)
                 tails = start.streams.tails()
                 self._processes.discard(start.commands.pop())
         finally:

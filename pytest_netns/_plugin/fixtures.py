@@ -94,7 +94,7 @@ def netns(request: pytest.FixtureRequest, netns_child_mode: str, netns_factory: 
         return
     given = config.stash[session_key].options(("netns",), {})
     with contextlib.ExitStack() as undo:
-        yield make(config, given, complete=scope_key in request.node.stash, own=undo.callback)
+        yield make(config, given, complete=scope_key in request.node.stash, own=lambda ns: undo.callback(ns.close))
 
 
 @pytest.fixture
@@ -104,8 +104,10 @@ def make_netns(pytestconfig: pytest.Config, netns_child_mode: str, netns_factory
     make_netns(label=None, *, name=None, lo=True, sysctl=None, child_mode=None, child_timeout=None)
     """
     session = pytestconfig.stash[session_key]
-    with contextlib.ExitStack() as undo:
-        yield lambda *args, **options: make(pytestconfig, session.options(args, options), own=undo.callback)
+    from .._netns.together import Together
+
+    with contextlib.closing(Together()) as made:
+        yield lambda *args, **options: make(pytestconfig, session.options(args, options), own=made.add)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -86,18 +86,22 @@ def netns_topology_factory(pytestconfig: pytest.Config, netns_factory: MakeNetNS
 
     It takes a text, or a Topology that is only described. What is still open at the end of the session is closed then.
     """
+    from .._netns.together import ask_to_end
     from .._topology.topology import Topology
 
+    made: list[Topology] = []
     with contextlib.ExitStack() as undo:
 
         def make_topology(topology: str | Topology) -> Topology:
             net = Topology(topology) if isinstance(topology, str) else topology
             _own(pytestconfig, net)
             undo.callback(net.close)
+            made.append(net)
             net.wait_ready()
             return net
 
         yield make_topology
+        ask_to_end(host for net in made for host in net._hosts.values())
 
 
 @pytest.fixture

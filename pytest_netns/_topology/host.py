@@ -13,7 +13,7 @@ from .._child.resident.requests import READ_SYSCTL, WRITE_SYSCTL
 from .._errors import NetNSError, NetNSOSError, is_meant
 from .._linux import netlink, rtnetlink, syscalls
 from .._netns.namespace import NetNS
-from .making import neighbours, netfilter, requests
+from .making import neighbours, netfilter, ready, requests
 from .making.channel import GONE, Channel
 from .paths import end_of, follow
 
@@ -102,8 +102,8 @@ class Interface:
         ):
             channel.send([one._replace(flags=one.flags & ~netlink.NLM_F_EXCL) for one in lost], deadline)
             if self.peer.index in channel_of_peer.links_up(deadline):
-                channel.wait({self.index: self}, {one.packed: f"{one.ip} of {self}" for one in addresses}, deadline)
-                channel_of_peer.wait({self.peer.index: self.peer}, {}, deadline)
+                ready.wait_for(channel, [self._port], deadline)
+                ready.wait(channel_of_peer, {self.peer.index: self.peer}, {}, deadline)
             neighbours.forget_the_silent(channel, self.index, deadline)
             neighbours.forget_the_silent(channel_of_peer, self.peer.index, deadline)
 
@@ -232,10 +232,16 @@ class Host(NetNS):
         return other.label in self._plan.nodes and self._find(other.label) is other
 
     def _address_of(self, name: str) -> str:
-        return self._find(name).ip if name in self._plan.nodes else name
+        if name not in self._plan.nodes:
+            return name
+        addresses = self._plan.names(self._plan.view_of(self.label)).get(name)
+        if not addresses:
+            text = f"{self}: {name!r} has no address that is not one of others here too; it is behind a NAT"
+            raise NetNSOSError(errno.EHOSTUNREACH, text)
+        return next((one for one in addresses if ":" not in one), addresses[0])
 
     def _owner_of(self, address: str) -> Host | None:
-        name = self._plan.owners().get(address)
+        name = self._plan.owner(address, self._planned)
         return None if name is None else self._find(name)
 
     def _explain(self, address: str) -> list[str]:

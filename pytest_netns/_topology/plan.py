@@ -100,20 +100,37 @@ class Plan:
     has_ipv6: bool = True
     """Whether the kernel has IPv6 at all."""
 
-    def owners(self) -> dict[str, str]:
-        """Return the node that has each address."""
-        return {
-            str(interface.ip): name
+    ambiguous: set[tuple[int, int]] = dataclasses.field(default_factory=set)
+    """The segments of which another one has the same addresses, by what identifies them and the version of IP."""
+    reached: dict[str, frozenset[tuple[int, int]]] = dataclasses.field(default_factory=dict)
+    """For each node the segments that it reaches without being translated, likewise, if some are ambiguous."""
+
+    def owner(self, address: str, seen_from: Planned) -> str | None:
+        """Return the node that has an address, of several the one that another node means."""
+        found = [
+            (port, name)
             for name, planned in self.nodes.items()
             for port in planned.ports
-            for interface in port.addresses
-        }
+            if any(str(interface.ip) == address for interface in port.addresses)
+        ]
+        own = [port.segment for port in seen_from.ports]
+        found.sort(key=lambda one: not any(one[0].segment is segment for segment in own))
+        return found[0][1] if found else None
 
-    def names(self) -> dict[str, list[str]]:
-        """Return the addresses of each node that has any, by its name; of a NAT first those that all others reach."""
+    def view_of(self, name: str) -> frozenset[tuple[int, int]]:
+        """Return which of the ambiguous segments a node reaches: nodes with the same view have the same names."""
+        return self.reached.get(name, frozenset()) & self.ambiguous
+
+    def names(self, view: frozenset[tuple[int, int]] = frozenset()) -> dict[str, list[str]]:
+        """Return the addresses of each node that has any, by its name; of a NAT first those that all others reach.
+
+        An address that is also somebody else's is left out, but for those that reach the one and not the other.
+        """
         found: dict[str, list[str]] = {}
         for name, planned in self.nodes.items():
             for port in sorted(planned.ports, key=lambda port: port is not planned.outside):
                 for interface in port.addresses:
-                    found.setdefault(name, []).append(str(interface.ip))
+                    where = (id(port.segment), interface.version)
+                    if where in view or where not in self.ambiguous:
+                        found.setdefault(name, []).append(str(interface.ip))
         return found

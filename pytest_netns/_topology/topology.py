@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -10,16 +9,18 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from .._errors import NetNSClosedError, is_meant
 from .._netns import nftables
 from .._netns.factory import Options
-from .._netns.names import Names
+from .._netns.together import Together
 from . import model
 from .breaking.breakable import Breakable
 from .host import Host
 from .making.build import Builder, sysctls_of
+from .naming.views import Views
 from .translating.nat import Nat
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .._netns.namespace import NetNS
     from .naming.dns import DNSServer
     from .plan import Plan
 
@@ -28,8 +29,8 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 READY_TIMEOUT = 10.0  # seconds for a network to be ready, and
 READY_TIMEOUT_OF_A_LINK = 0.05  # for each link of it
 
-MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[Callable[[], object]], object]], Host]"
-"""What makes the namespace of a node by its class, its options and what is told how to close it: ``Session.make``."""
+MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[NetNS], object]], Host]"
+"""What makes the namespace of a node by its class, its options and what gets it to close it: ``Session.make``."""
 
 
 class Topology(Breakable):
@@ -48,8 +49,8 @@ class Topology(Breakable):
         super().__init__(text)
         self._make: MakeHost | None = None
         self._is_ready = self._is_closed = False
-        self._undo = contextlib.ExitStack()
-        self._names: Names | None = None
+        self._spaces = Together()
+        self._views = Views()
 
     def __getitem__(self, name: str) -> Host:
         self.wait_ready()
@@ -96,21 +97,18 @@ class Topology(Breakable):
         for name, planned in plan.nodes.items():
             options = Options(label=name, sysctl=sysctls_of(planned, has_ipv6=plan.has_ipv6))
             kind = Nat if planned.kind == model.NAT else Host
-            host = self._hosts[name] = make(kind, options, self._undo.callback)
+            host = self._hosts[name] = make(kind, options, self._spaces.add)
             host._join(plan, self._hosts.__getitem__)
             host._replug_by(self._replug)
         self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build(look_at_it=self._can_be_reset)
-        self._names = Names(plan.names())
-        for host in self._hosts.values():
-            host._set_names(self._names)
+        self._views.update(plan, self._hosts.__getitem__)
 
     def _ready_timeout(self) -> float:
         return READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(self._network().links)
 
     def _be(self, after: Plan, *, with_routes: bool = True) -> None:
         super()._be(after, with_routes=with_routes)
-        if self._names is not None:
-            self._names.update(after.names())
+        self._views.update(after, self._hosts.__getitem__)
 
     def dns(self, name: str) -> DNSServer:
         """Start a DNS server in a host, which commands in all hosts ask for names that are not those of hosts.
@@ -122,8 +120,7 @@ class Topology(Breakable):
         from .naming.dns import DNSServer
 
         server = DNSServer(self[name])
-        assert self._names is not None
-        self._names.use_servers(server.addresses)
+        self._views.use_servers(server.addresses)
         return server
 
     def close(self) -> None:
@@ -132,7 +129,7 @@ class Topology(Breakable):
         :raises NetNSError: something could not be undone; the rest was.
         """
         self._is_closed, self._is_ready, self._is_final = True, False, True
-        self._undo.close()
+        self._spaces.close()
 
     def __enter__(self) -> Self:
         self.wait_ready()

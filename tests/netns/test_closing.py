@@ -21,7 +21,7 @@ import pytest
 
 from pytest_netns import MakeNetNS, NetNS, NetNSError, NetNSLeakError
 from pytest_netns._linux import syscalls
-from pytest_netns._netns import commands
+from pytest_netns._netns import commands, inhabitants
 from pytest_netns._netns.factory import Session
 from tests.netns.test_commands import sh
 from tests.support.helpers import (
@@ -78,13 +78,13 @@ def test_a_second_call_goes_on_where_the_first_was_interrupted(
 ) -> None:
     ns = session.namespace(name=f"closing-{os.getpid()}")
     process = start(ns, STUBBORN)
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", PATIENCE)
     alarm(0.05)
     with pytest.raises(Interrupt):
         ns.close()
     assert ns.closed
     assert ns.name in named_namespaces()  # and the resident child still knows the namespace
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", 0)
     ns.close()
     assert process.returncode == -signal.SIGKILL  # at once, since it was not waited for any more
     assert ns.name not in named_namespaces()

@@ -21,7 +21,7 @@ import pytest
 
 from pytest_netns import MakeNetNS, NetNS, NetNSPermissionError
 from pytest_netns._linux import syscalls
-from pytest_netns._netns import commands
+from pytest_netns._netns import inhabitants
 from tests.support.helpers import children_of, needs_another_user, needs_privilege
 
 pytestmark = pytest.mark.core
@@ -159,7 +159,7 @@ def started(ns: NetNS, script: str) -> subprocess.Popen[str]:
 
 
 def test_close_lets_a_command_end_in_its_own_way(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", LONG)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", LONG)
     ns = make_netns()
     process = started(ns, "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done")
     ns.close()
@@ -167,7 +167,7 @@ def test_close_lets_a_command_end_in_its_own_way(make_netns: MakeNetNS, monkeypa
 
 
 def test_close_kills_a_command_that_ignores_sigterm(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0.05)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", 0.05)
     ns = make_netns()
     process = started(ns, "trap '' TERM; echo ready; exec sleep 1000")
     ns.close()
@@ -310,7 +310,7 @@ def test_no_zombie_is_left(netns: NetNS) -> None:
 
 
 def test_close_takes_no_longer_than_it_must(make_netns: MakeNetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", LONG)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", LONG)
     ns = make_netns()
     ns.popen(["sleep", "1000"])
     before = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netns import MakeNetNS, NetNS, NetNSOSError
-from pytest_netns._netns import commands, outputs
+from pytest_netns._netns import inhabitants, outputs
 from pytest_netns._plugin.keys import session_key
 from tests.netns.test_commands import child_states, has_ended, sh
 from tests.support.helpers import is_running, needs_privilege
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.core
 @pytest.fixture
 def term_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what does not heed SIGTERM be killed soon."""
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0.1)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", 0.1)
 
 
 def pids_of(ns: NetNS, script: str, *, count: int) -> list[int]:
@@ -81,7 +81,7 @@ def test_what_does_not_end_is_named_and_the_rest_is_ended(
     other = ns.popen(["sleep", "1000"])
     assert stubborn.stdout is not None
     assert stubborn.stdout.readline() == b"ready\n"
-    monkeypatch.setattr(commands, "KILL_TIMEOUT", -1)
+    monkeypatch.setattr(inhabitants, "KILL_TIMEOUT", -1)
     with pytest.raises(NetNSOSError, match=rf"were killed and do not end: {stubborn.pid} \(sh -c trap"):
         ns.close()
     assert other.returncode == -signal.SIGTERM

@@ -124,12 +124,12 @@ def test_a_socket(session: Session, interrupted: Interrupted, mode: ChildModeNam
 
 
 def test_a_namespace(session: Session, interrupted: Interrupted) -> None:
-    made: list[Callable[[], object]] = []
+    made: list[NetNS] = []
     first = session.namespace()
     with nothing_lost(session):
         assert interrupted(lambda: session.make(Options(), own=made.append).close()) == COUNT
-        for close in made:
-            close()
+        for ns in made:
+            ns.close()
         assert list(session._open.values()) == [first]
     keys = range(first._handle.key + 1, session.namespace()._handle.key)
     eventually(lambda: not session.modes.resident.still_there(keys), "all namespaces are gone")

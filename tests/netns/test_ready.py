@@ -22,7 +22,7 @@ from pytest_netns import (
     notified,
     output,
 )
-from pytest_netns._netns import commands
+from pytest_netns._netns import inhabitants
 from tests.netns.test_commands import child_states, sh
 from tests.netns.test_listening import PATIENCE, SOON, error_of, python
 from tests.support.helpers import is_running
@@ -226,7 +226,7 @@ def test_output_that_goes_elsewhere_is_said_to_be_missing(netns: NetNS) -> None:
 def test_a_program_that_is_never_ready_is_ended_with_what_it_has_started(
     netns: NetNS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "TERM_TIMEOUT", 0.1)
+    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", 0.1)
     stubborn = "trap '' TERM; echo $$; while :; do sleep 1000; done"
     script = f'setsid sh -c "{stubborn.replace("$", chr(92) + "$")}" & {stubborn}'
     asked: list[str] = []

@@ -16,7 +16,6 @@ from pytest_netns import (
     NetNSClosedError,
     NetNSOSError,
     NetNSPair,
-    NetNSTimeoutError,
     NetNSUnsupportedError,
     Topology,
     TopologyError,
@@ -242,14 +241,6 @@ def test_the_kernel_says_what_it_refuses(make_netns: MakeNetNS) -> None:
     channel = Channel(make_netns("lab"))
     with pytest.raises(NetNSUnsupportedError, match=r"cannot make a link \(Unknown device type\): ENOTSUP"):
         channel.send([request], syscalls.monotonic() + 10)
-
-
-def test_what_is_not_ready_in_time_is_named(make_netns: MakeNetNS) -> None:
-    channel = Channel(make_netns("lab"))
-    with pytest.raises(NetNSTimeoutError, match=r"not ready in time: eth0 of 'a'$"):
-        channel.wait({7: "eth0 of 'a'"}, {}, syscalls.monotonic() + 0.05)
-    with pytest.raises(NetNSTimeoutError, match=r"the address of 'a'$"):
-        channel.wait({}, {b"1": "the address of 'a'"}, syscalls.monotonic() + 0.05)
 
 
 @pytest.mark.netns_topology("client -- r1 -- r2 -- server")

@@ -1,35 +1,44 @@
-"""Networks made and let go of: ours, ip(8) command by command and by ``-batch``, and pyroute2."""
+"""Networks made, reset and let go of: ours, beside those of others."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 
 from pytest_netns._netns.factory import Options, Session
+from pytest_netns._netns.namespace import NetNS
 from pytest_netns._topology.host import Host
-from pytest_netns._topology.making.requests import addresses_of
 from pytest_netns._topology.plan import Plan
 from pytest_netns._topology.planning.planner import make_plan
 from pytest_netns._topology.text.reading import parse
 from pytest_netns._topology.topology import Topology
 
-from . import report
-from .peers import resident_memory, unique_name
+from . import network_memory, report
+from .network_peers import by_batch, by_ip, by_munet, by_pyroute2, why_no_munet
+from .peers import settle
 from .timing import Case, Sample, interleave, samples
 
-IFA_F_NODAD = 0x02  # <linux/if_addr.h>
 PAIR = "left -- right"
+TEN = "sw [switch]\nsw -- {h0 h1 h2 h3 h4 r1}\nr1 [router]\nr1 -- r2 -- h5\nr2 -- h6"
 LINE = " -- ".join(f"r{number}" for number in range(100))
-LABELS = {
+PAIR_LABELS = {
     "network.pair.ours": "left -- right, ready",
     "network.pair.batch": "ip -batch, not waited for",
     "network.pair.ip": "ip, not waited for",
     "network.pair.pyroute2": "pyroute2, not waited for",
+    "network.pair.munet": "munet",
 }
+USES = {"connection": "a connection", "much": "a connection, a command, a route, a link down"}
+RESET_LABELS = {
+    f"network.{how}.{name}.{use}": f"{what}: {'reset' if how == 'reset' else 'closed and made anew'}"
+    for name, what in (("pair", "a pair"), ("ten", "10 nodes"))
+    for use in USES
+    for how in ("reset", "rebuild")
+}
+SIZES = {10: 20, 100: 10, 300: 3, 1000: 3}
+"""Hosts of a star, and how often it is made."""
 
 
 def star(hosts: int) -> str:
@@ -38,101 +47,13 @@ def star(hosts: int) -> str:
 
 @contextlib.contextmanager
 def ours(session: Session, text: str) -> Iterator[Topology]:
-    def make(kind: type[Host], options: Options, own: Callable[[Callable[[], object]], object]) -> Host:
+    def make(kind: type[Host], options: Options, own: Callable[[NetNS], object]) -> Host:
         return session.make(options, kind=kind, own=own)
 
     net = Topology(text)
     net._own(make)
     with net:
         yield net
-
-
-def commands(plan: Plan, prefix: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Return what ip(8) is told to make the same network: at home, and in each namespace."""
-    at_home = [f"netns add {prefix}{name}" for name in plan.nodes]
-    inside: dict[str, list[str]] = {name: ["link set lo up"] for name in plan.nodes}
-    for name, planned in plan.nodes.items():
-        if planned.kind == "switch":
-            at_home.append(f"link add br0 netns {prefix}{name} type bridge")
-            inside[name].append("link set br0 up")
-        for port in planned.ports:
-            if port.index < port.peer.index:
-                at_home.append(
-                    f"link add {port.name} netns {prefix}{name} address {port.mac} type veth "
-                    f"peer name {port.peer.name} netns {prefix}{port.peer.node.name} address {port.peer.mac}"
-                )
-            if planned.kind == "switch":
-                inside[name].append(f"link set {port.name} master br0")
-            inside[name] += [f"link set {port.name} addrgenmode none", f"link set {port.name} up"]
-            inside[name] += [
-                f"addr add {one} dev {port.name}{' nodad' if one.version == 6 else ''}" for one in addresses_of(port)
-            ]
-        inside[name] += [f"-{route.to.version} route add {route.to} via {route.via}" for route in planned.routes]
-    return at_home, inside
-
-
-def by_ip(plan: Plan) -> None:
-    """Make it command by command."""
-    prefix = unique_name() + "-"
-    at_home, inside = commands(plan, prefix)
-    try:
-        for command in at_home:
-            subprocess.run(["ip", *command.split()], check=True)
-        for name, some in inside.items():
-            for command in some:
-                subprocess.run(["ip", "-n", prefix + name, *command.split()], check=True)
-    finally:
-        for name in plan.nodes:
-            subprocess.run(["ip", "netns", "del", prefix + name], check=True)
-
-
-def by_batch(plan: Plan) -> float:
-    """Make it by one ip(8) at home and one in each namespace; return how long that took, in seconds."""
-    prefix = unique_name() + "-"
-    at_home, inside = commands(plan, prefix)
-    began = time.perf_counter()
-    try:
-        _batch([], at_home)
-        for name, some in inside.items():
-            _batch(["-n", prefix + name], some)
-        return time.perf_counter() - began
-    finally:
-        _batch([], [f"netns del {prefix}{name}" for name in plan.nodes])
-
-
-def _batch(options: list[str], some: list[str]) -> None:
-    # "-4 route ..." is no line of a batch file.
-    for family in ("", "-4", "-6"):
-        lines = [
-            line.removeprefix(family).strip() for line in some if line.startswith(family or ("link", "addr", "netns"))
-        ]
-        if lines:
-            text = "\n".join(lines).encode()
-            subprocess.run(["ip", *filter(None, [family]), *options, "-batch", "-"], input=text, check=True)
-
-
-def by_pyroute2(plan: Plan) -> None:
-    """Make a pair by one IPRoute in each namespace, and one at home."""
-    from pyroute2 import IPRoute, netns
-
-    prefix = unique_name() + "-"
-    try:
-        for name in plan.nodes:
-            netns.create(prefix + name)
-        for name, planned in plan.nodes.items():
-            with IPRoute(netns=prefix + name) as ipr:
-                for port in planned.ports:
-                    if port.index < port.peer.index:
-                        peer = {"ifname": port.peer.name, "net_ns_fd": prefix + port.peer.node.name}
-                        ipr.link("add", ifname=port.name, index=port.index, kind="veth", peer=peer)
-                    index = ipr.link_lookup(ifname=port.name)[0]
-                    for one in addresses_of(port):
-                        prefix_length = one.network.prefixlen
-                        ipr.addr("add", index=index, address=str(one.ip), prefixlen=prefix_length, flags=IFA_F_NODAD)
-                    ipr.link("set", index=index, state="up")
-    finally:
-        for name in plan.nodes:
-            netns.remove(prefix + name)
 
 
 def pair_section(quick: bool) -> report.Section:
@@ -152,46 +73,111 @@ def pair_section(quick: bool) -> report.Section:
             cases.append(Case("network.pair.ip", lambda: by_ip(plan)))
             cases.append(Case("network.pair.batch", lambda: by_batch(plan)))
         times = interleave(cases, 3 if quick else 60)
-    others = [key for key in LABELS if key != "network.pair.ours"]
+    reason = why_no_munet()
+    found = [] if reason else by_munet(2 if quick else 10)
+    if found:
+        times["network.pair.munet"] = found
+    elif not reason:
+        reason = "munet is left out: it failed each time"
+    others = [key for key in PAIR_LABELS if key != "network.pair.ours"]
     return report.Section(
         "two hosts and a link, made and closed",
-        report.rows(samples(times), LABELS),
+        report.rows(samples(times), PAIR_LABELS),
         (report.Column("x ours", dict.fromkeys(others, "network.pair.ours")),),
+        reason or None,
     )
+
+
+def reset_section(quick: bool) -> report.Section:
+    """Measure networks that a test has used, made as they were, and closed and made anew."""
+    times: dict[str, list[float]] = {}
+    for name, text in (("pair", PAIR), ("ten", TEN)):
+        for use in USES:
+            with contextlib.closing(Session()) as session:
+                found = _reset_or_rebuild(session, text, use, 3 if quick else 30)
+            times |= {f"network.{how}.{name}.{use}": some for how, some in found.items()}
+    resets = [key for key in RESET_LABELS if key.startswith("network.reset")]
+    ratios = {key: key.replace("reset", "rebuild") for key in resets}
+    return report.Section(
+        "a network that a test has used, for the next test",
+        report.rows(samples(times), RESET_LABELS),
+        (report.Column("faster by", ratios, inverted=True),),
+        f"of each, first after {USES['connection']}, then after {USES['much']}",
+    )
+
+
+def _reset_or_rebuild(session: Session, text: str, use: str, rounds: int) -> dict[str, list[float]]:
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(ours(session, text))
+        current = stack.enter_context(contextlib.ExitStack())
+        rebuilt = [current.enter_context(ours(session, text))]
+
+        def rebuild() -> None:
+            current.close()
+            rebuilt[0] = current.enter_context(ours(session, text))
+
+        def use_again(net: Topology) -> None:
+            _use(net, much=use == "much")
+            settle()
+
+        use_again(kept)
+        use_again(rebuilt[0])
+        cases = [
+            Case("reset", kept.reset, lambda _: use_again(kept)),
+            Case("rebuild", rebuild, lambda _: use_again(rebuilt[0])),
+        ]
+        return interleave(cases, rounds)
+
+
+def _use(net: Topology, *, much: bool) -> None:
+    """Do what a test may do."""
+    hosts = [net[name] for name in net if net[name].kind == "host"]
+    client, server = hosts[0], hosts[-1]
+    server.create_server((server.ip, 80))
+    client.create_connection((server.ip, 80), timeout=5)
+    if much:
+        client.run(["true"])
+        client.ipr.route("add", dst="198.51.100.0/24", oif=client.interfaces["eth0"].index)
+        server.interfaces["eth0"].down()
 
 
 def large_section(quick: bool) -> report.Section:
     """Measure networks of many hosts as they are made; the kernel frees them later, in its own time."""
-    sizes = (10, 30) if quick else (10, 100, 300, 1000)
-    texts = {f"star.{size}": star(size) for size in sizes} | {"line": LINE}
+    rounds = {10: 1, 30: 1} if quick else SIZES
+    texts = {f"star.{size}": (star(size), times) for size, times in rounds.items()} | {
+        "line": (LINE, 1 if quick else 3)
+    }
     labels: dict[str, str] = {}
     found: dict[str, list[float]] = {}
-    # First, since what other networks leave in the heap is used again.
-    with contextlib.closing(Session()) as session:
-        session.namespace().close()
-        gc.collect()
-        before = resident_memory()
-        with ours(session, star(sizes[-1])):
-            gc.collect()
-            memory = resident_memory() - before
-    for name, text in texts.items():
+    for name, (text, times) in texts.items():
         plan = make_plan(parse(text))
         what = f"{len(plan.nodes)} nodes, {'all routes' if name == 'line' else 'one switch'}"
         labels |= {f"network.{name}.ours": f"{what}: ours", f"network.{name}.batch": f"{what}: ip -batch"}
-        rounds = range(1 if quick else 3)
-        found[f"network.{name}.ours"] = [_time_ours(text) for _ in rounds]
-        found[f"network.{name}.batch"] = [by_batch(plan) for _ in rounds]
-    found_samples = samples(found) | {"network.memory": Sample.of([memory], "MB")}
-    labels["network.memory"] = f"what pytest holds for {sizes[-1]} hosts"
-    ratios = {f"network.{name}.ours": f"network.{name}.batch" for name in texts}
+        found[f"network.{name}.ours"] = [_time_ours(text) for _ in range(times)]
+        found[f"network.{name}.batch"] = [_time_batch(plan) for _ in range(min(times, 3))]
+    largest = max(rounds)
+    memory, of_child = network_memory.measure(largest)
+    measured = samples(found)
+    measured["network.memory"] = Sample.of([memory / largest], "kB")
+    measured["network.memory.resident"] = Sample.of([of_child / largest], "kB")
+    labels["network.memory"] = f"what pytest holds for each of {largest} hosts"
+    labels["network.memory.resident"] = "what the resident child holds for each"
     return report.Section(
-        "networks of many hosts, made", report.rows(found_samples, labels), (report.Column("x ip -batch", ratios),)
+        "networks of many hosts, made",
+        report.rows(measured, labels),
+        (report.Column("x ip -batch", {f"network.{name}.ours": f"network.{name}.batch" for name in texts}),),
     )
 
 
 def _time_ours(text: str) -> float:
+    settle()
     with contextlib.closing(Session()) as session:
         session.namespace().close()
         began = time.perf_counter()
         with ours(session, text):
             return time.perf_counter() - began
+
+
+def _time_batch(plan: Plan) -> float:
+    settle()
+    return by_batch(plan)

@@ -6,7 +6,11 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import socket
+import time
 from collections.abc import Iterator
+
+from pytest_netns._linux import netlink, rtnetlink
 
 _numbers = itertools.count(1)
 
@@ -40,3 +44,27 @@ def resident_memory(pid: int | str = "self") -> float:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
     raise RuntimeError(f"process {pid} has no VmRSS: it has ended")
+
+
+BUSY = 0.001  # seconds that a look at the links of a namespace takes only if another holds the kernel's lock
+QUIET, AT_MOST, PAUSE = 20, 5000, 0.005
+
+
+def settle() -> None:
+    """Wait until the kernel has taken down what was closed before: until then, it holds the lock of all links.
+
+    That takes it seconds for a thousand namespaces, and tens of milliseconds for a bridge (br_multicast_dev_del), in
+    which nobody makes a link.
+    """
+    asked = netlink.message(1, rtnetlink.RTM_GETLINK, bytes(rtnetlink.LINK.size), netlink.NLM_F_DUMP)
+    quiet = 0
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        for _ in range(AT_MOST):
+            began = time.perf_counter()
+            sock.send(asked)
+            while all(kind != netlink.NLMSG_DONE for kind, *_ in netlink.messages(sock.recv(1 << 16))):
+                pass
+            quiet = quiet + 1 if time.perf_counter() - began < BUSY else 0
+            if quiet == QUIET:
+                return
+            time.sleep(PAUSE)

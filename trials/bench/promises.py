@@ -56,9 +56,18 @@ PROMISES = (
     Promise("netns fixture: of the system calls it takes", False, 2, "x", "fixture.netns", "fixture.floor"),
     _faster("two hosts and a link: faster than ip", 5, "network.pair.ip", "network.pair.ours"),
     _faster("two hosts and a link: faster than pyroute2", 5, "network.pair.pyroute2", "network.pair.ours"),
+    _faster("two hosts and a link: faster than munet", 100, "network.pair.munet", "network.pair.ours"),
+    _faster(
+        "a pair after a connection: reset faster than made anew",
+        3,
+        "network.rebuild.pair.connection",
+        "network.reset.pair.connection",
+    ),
+    _faster("the same with 10 nodes", 3, "network.rebuild.ten.connection", "network.reset.ten.connection"),
     Promise(
         "a star of 1,000 hosts: of ip -batch", False, 1.5, "x", "network.star.1000.ours", "network.star.1000.batch"
     ),
+    Promise("the same: of a star of 100 hosts", False, 15, "x", "network.star.1000.ours", "network.star.100.ours"),
     Promise("a line of 100 routers: of ip -batch", False, 1.5, "x", "network.line.ours", "network.line.batch"),
     _faster("sockets() of 1,000: cheaper for each than socket()", 1, "sockets.one", "sockets.many"),
     Promise("--netns-isolate=test: more for a test", False, 1, " ms", "isolation.cost.test", scale=1e3),

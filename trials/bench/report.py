@@ -94,7 +94,7 @@ def number(milliseconds: float) -> str:
 def value(sample: Sample) -> str:
     if sample.unit == "s":
         return number(sample.median * 1e3)
-    return f"{sample.median:.1f} MB" if sample.unit == "MB" else f"{sample.median:.0f}"
+    return f"{sample.median:.1f} {sample.unit}" if sample.unit in ("MB", "kB") else f"{sample.median:.0f}"
 
 
 def middle_half(sample: Sample) -> str:

@@ -24,6 +24,7 @@ SECTIONS: tuple[Callable[[bool], Section], ...] = (
     sockets.many_section,
     namespaces.section,
     networks.pair_section,
+    networks.reset_section,
     networks.large_section,
     fixtures.section,
     isolation.section,

@@ -131,18 +131,22 @@ class ResidentMode(Supervisor):
             raise
 
     def signal(
-        self, handle: Handle, number: int, commands: Sequence[int], spared: Sequence[int]
-    ) -> tuple[list[int], list[int]]:
-        """Signal what runs in a namespace, and what these commands have started.
+        self, asked: Sequence[tuple[Handle, Sequence[int]]], number: int, spared: Sequence[int]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Signal what runs in namespaces, and what commands in them have started.
 
+        :param asked: each namespace, and the pids of children of ours that were started in it.
         :param number: the signal, or 0 for none.
-        :param commands: the pids of children of ours.
         :param spared: pids of what is not signalled, although it runs inside.
-        :return: the pids of those that have not ended, and of what the commands have started and is in the original
-            namespace, where nothing is signalled.
+        :return: for each the pids of those that have not ended, and of what the commands have started and is in the
+            original namespace, where nothing is signalled.
         """
-        request = requests.request(requests.SIGNAL, handle.key, int(number), list(commands), list(spared))
-        found: tuple[list[int], list[int]] = marshal.loads(self._tell_and_wait(request, handle))
+        handles = [handle for handle, _ in asked]
+        keys = [(handle.key, list(commands)) for handle, commands in asked]
+        request = requests.request(requests.SIGNAL, keys, int(number), list(spared))
+        what = f"{handles[0]} and {len(handles) - 1} more" if len(handles) > 1 else handles[0]
+        answer = self._ask_text(request, max(handle.child_timeout for handle in handles), what)
+        found: list[tuple[list[int], list[int]]] = marshal.loads(answer)
         return found
 
     def forget(self, handle: Handle) -> None:

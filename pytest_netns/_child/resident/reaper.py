@@ -58,6 +58,45 @@ class Found:
             os.close(pidfd)
 
 
+class Look:
+    """The processes that there are, as one look at all of them finds them.
+
+    It serves any number of namespaces: of each process it asks once where it is, and who its parent is.
+    """
+
+    def __init__(self) -> None:
+        self.pids = {int(entry) for entry in os.listdir("/proc") if entry.isdecimal()}
+        self.ancestors = _ancestors()
+        self._namespaces: dict[int, Identity | None] = {}
+        self._children: dict[int, list[int]] | None = None
+
+    def namespace_of(self, pid: int) -> Identity | None:
+        if pid not in self._namespaces:
+            self._namespaces[pid] = namespace_of(pid)
+        return self._namespaces[pid]
+
+    def children(self, pid: int) -> list[int]:
+        if self._children is None:
+            self._children = {}
+            for one in self.pids:
+                fields = proc.status_of(one)
+                if fields is not None:
+                    self._children.setdefault(int(fields[1]), []).append(one)
+        return self._children.get(pid, [])
+
+    def descendants(self, roots: set[int], parent: int, known: set[int]) -> set[int]:
+        """Return those that descend from the roots, if these are children of the parent, and from what is known."""
+        left = [pid for pid in self.children(parent) if pid in roots]
+        left += known
+        found: set[int] = set()
+        while left:
+            for pid in self.children(left.pop()):
+                if pid not in found:
+                    found.add(pid)
+                    left.append(pid)
+        return found
+
+
 class Reaper:
     """Signals what runs in namespaces and what commands in them have started, from one look to the next.
 
@@ -79,7 +118,14 @@ class Reaper:
         while self._known:
             self._known.popitem()[1].close()
 
-    def signal(self, number: int, roots: Iterable[int] = (), parent: int = 0, spared: Iterable[int] = ()) -> list[int]:
+    def signal(
+        self,
+        number: int,
+        roots: Iterable[int] = (),
+        parent: int = 0,
+        spared: Iterable[int] = (),
+        look: Look | None = None,
+    ) -> list[int]:
         """Look for processes, send a signal to each, and return the pids of those that have not ended.
 
         :param number: the signal, or 0 for none.
@@ -87,14 +133,15 @@ class Reaper:
             in the original namespace. They themselves are for their parent to signal, unless they are inside.
         :param parent: the pid of the test process, which is spared.
         :param spared: the pids of others that are.
+        :param look: one that was just made, if it serves other namespaces too.
         """
+        look = look or Look()
         self._forget_the_ended()
-        pids = {int(entry) for entry in os.listdir("/proc") if entry.isdecimal()}
-        heirs = _descendants(pids, set(roots), parent, set(self._known)) if roots or self._known else set()
-        for pid in pids - _ancestors() - {0, 1, 2, parent, *spared} - set(self._known):
-            if self._is_to_end(pid, pid in heirs):
+        heirs = look.descendants(set(roots), parent, set(self._known)) if roots or self._known else set()
+        for pid in look.pids - look.ancestors - {0, 1, 2, parent, *spared} - set(self._known):
+            if self._is_to_end(pid, pid in heirs, look.namespace_of):
                 self._add(pid, pid in heirs)
-        self._strays |= {pid: proc.start_time(pid) for pid in heirs if namespace_of(pid) == self._original}
+        self._strays |= {pid: proc.start_time(pid) for pid in heirs if look.namespace_of(pid) == self._original}
         if number:
             for found in self._known.values():
                 found.signal(number)
@@ -116,13 +163,13 @@ class Reaper:
             found = Found(pid)
         except ProcessLookupError:
             return  # it has ended
-        if found.is_running() and self._is_to_end(pid, is_heir):
+        if found.is_running() and self._is_to_end(pid, is_heir, namespace_of):
             self._known[pid] = found
         else:
             found.close()
 
-    def _is_to_end(self, pid: int, is_heir: bool) -> bool:
-        namespace = namespace_of(pid)
+    def _is_to_end(self, pid: int, is_heir: bool, where: Callable[[int], Identity | None]) -> bool:
+        namespace = where(pid)
         if namespace is None or namespace == self._original:
             return False
         return is_heir or (namespace in self._inhabited and self._is_meant(pid))
@@ -155,24 +202,6 @@ def _ancestors() -> set[int]:
         found.add(pid)
         fields = proc.status_of(pid)
         pid = 0 if fields is None else int(fields[1])
-    return found
-
-
-def _descendants(pids: set[int], roots: set[int], parent: int, known: set[int]) -> set[int]:
-    """Return those that descend from the roots, if these are children of the parent, and from what is known already."""
-    children: dict[int, list[int]] = {}
-    for pid in pids:
-        fields = proc.status_of(pid)
-        if fields is not None:
-            children.setdefault(int(fields[1]), []).append(pid)
-    left = [pid for pid in children.get(parent, ()) if pid in roots]
-    left += known
-    found: set[int] = set()
-    while left:
-        for pid in children.get(left.pop(), ()):
-            if pid not in found:
-                found.add(pid)
-                left.append(pid)
     return found
 
 

@@ -15,7 +15,7 @@ from .journal import Journal
 from .namespaces import Namespace, bind_if_not_locked, write_sysctl
 from .nsid_watch import Observer, hasten_the_end
 from .own_etc import in_a_child
-from .reaper import Failed, Reaper, kill_processes
+from .reaper import Failed, Look, Reaper, kill_processes
 from .requests import key_of
 
 TYPE_CHECKING = False
@@ -174,15 +174,16 @@ class Verbs:
         with Step("start a child that makes a mount namespace", _causes.STARTING):
             return in_a_child(make)
 
-    def signal(self, key: int, number: int, roots: list[int], spared: list[int]) -> tuple[bytes, list[int]]:
-        """Signal what runs in a namespace, and what these commands of the parent have started; tell what there is."""
+    def signal(self, asked: list[tuple[int, list[int]]], number: int, spared: list[int]) -> tuple[bytes, list[int]]:
+        """Signal what runs in namespaces, and what these commands of the parent have started; tell what there is."""
         with Step("look for the processes in the namespace"):
-            reaper = self.reapers.get(key)
-            if reaper is None:
-                inhabited = {syscalls.namespace_id(self.namespaces[key].fd)}
-                reaper = self.reapers[key] = Reaper(inhabited, self.original)
-            left = reaper.signal(number, roots, self.parent, spared)
-            return OK + marshal.dumps((left, reaper.strays())), []
+            for key in [key for key, _ in asked if key not in self.reapers]:
+                self.reapers[key] = Reaper({syscalls.namespace_id(self.namespaces[key].fd)}, self.original)
+            look, found = Look(), []
+            for key, roots in asked:
+                left = self.reapers[key].signal(number, roots, self.parent, spared, look)
+                found.append((left, self.reapers[key].strays()))
+            return OK + marshal.dumps(found), []
 
     def forget(self, key: int) -> tuple[bytes, list[int]]:
         namespace = self.namespaces.get(key)  # None where it could not be made

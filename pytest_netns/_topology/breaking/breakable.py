@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..._errors import is_meant
+from ..._netns.together import ask_to_end
 from ..described import Described
 from ..errors import TopologyError
 from .groups import checked
@@ -109,6 +110,7 @@ class Breakable(Described, ABC):
         with contextlib.ExitStack() as stack:
             for host in self._hosts.values():
                 stack.callback(host._empty)
+            ask_to_end(self._hosts.values())
         if self._original is not None:
             self._be(self._original, with_routes=False)
         Resetter(self._planned(), self._hosts, self._kept, self._ready_timeout()).reset()

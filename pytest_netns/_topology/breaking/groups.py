@@ -29,6 +29,7 @@ def checked(plan: Plan, groups: tuple[Iterable[str], ...]) -> list[set[str]]:
             _check_switches(plan, found, plan.nodes[here], plan.nodes[there])
             _check_switches(plan, found, plan.nodes[there], plan.nodes[here])
     _check_nats(plan, found)
+    _check_addresses(plan, found)
     return found
 
 
@@ -107,6 +108,23 @@ def _check_nats(plan: Plan, groups: list[set[str]]) -> None:
             "address packets between them are not to be told from those of others",
             hint="put each NAT into the group of those behind it",
         )
+
+
+def _check_addresses(plan: Plan, groups: list[set[str]]) -> None:
+    """Check that nobody outside of a group has an address that somebody in it has, in a network that overlaps."""
+    owners: dict[str, list[str]] = {}
+    for name, planned in plan.nodes.items():
+        for port in planned.ports:
+            for interface in port.addresses:
+                owners.setdefault(str(interface.ip), []).append(name)
+    for address, names in owners.items():
+        for group in groups:
+            inside, others = [one for one in names if one in group], [one for one in names if one not in group]
+            if inside and others:
+                raise TopologyError(
+                    f"{inside[0]!r} and {others[0]!r} have the same address, {address}, by which packets are told",
+                    hint="put both into one group, or give their networks other addresses",
+                )
 
 
 def _inside(nat: Planned) -> list[Port]:

@@ -13,7 +13,7 @@ from ..._errors import is_meant
 from ..._linux import rtnetlink, syscalls
 from .. import model
 from ..errors import TopologyError
-from ..making import requests, switch
+from ..making import ready, requests, switch
 from ..making.channel import Channel
 from ..making.requests import Request
 from ..model import End, Link, Network, Node
@@ -142,7 +142,6 @@ class Rewiring:
             if with_routes:
                 self._delete_routes()
             for port in new:
-                self._channel(port.peer.node.name)  # made now, to hear of its addresses
                 self._send(port.node, [requests.veth(port, self._hosts[port.peer.node.name]._checked_fd())])
             for port in ends:
                 self._send(port.node, self._settings(port))
@@ -185,10 +184,7 @@ class Rewiring:
         ]
 
     def _wait(self, port: Port) -> None:
-        addresses: dict[bytes, object] = {
-            one.packed: f"{one.ip} of {port}" for one in requests.addresses_of(port) if one.version == 6
-        }
-        self._channel(port.node.name).wait({port.index: port}, addresses, self._deadline)
+        ready.wait_for(self._channel(port.node.name), [port], self._deadline)
 
 
 def _ways(plan: Plan) -> dict[Way, Port]:

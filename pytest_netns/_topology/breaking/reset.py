@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..._errors import NetNSOSError, is_meant
 from ..._linux import netlink, syscalls
 from .. import model
-from ..making import neighbours
+from ..making import neighbours, ready
 from ..making.channel import GONE, Channel
 from ..plan import Plan
 from . import mended_links, state
@@ -107,9 +107,7 @@ class Resetter:
                 asked = state.by_addresses(wrong, self._kept[name].others[0]) if kind is state.ROUTES else wrong
                 channel.send(asked, self._deadline, DONE_ALREADY)
                 if addresses := state.added(asked):
-                    channel.wait({}, addresses, self._deadline)
-                    # The news comes before its route, but under the same lock, which this takes (ipv6/addrconf.c).
-                    state.look_at_links(channel, self._deadline)
+                    ready.wait(channel, {}, addresses, self._deadline)
             else:
                 raise self._cannot(name, [str(one.what).removesuffix(" go") for one in wrong])
 
@@ -120,7 +118,7 @@ class Resetter:
 
     def _wait(self, name: str) -> None:
         ports = self._plan.nodes[name].ports
-        self._channels[name].wait({port.index: port for port in ports}, {}, self._deadline)
+        ready.wait(self._channels[name], {port.index: port for port in ports}, {}, self._deadline)
 
     def _forget_neighbours(self, name: str) -> None:
         channel = self._channels[name]

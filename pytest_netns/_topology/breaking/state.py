@@ -159,10 +159,13 @@ def _own(one: Request) -> bool:
     return family == socket.AF_INET6 and kind in (rtnetlink.RTN_LOCAL, RTN_ANYCAST)
 
 
-def added(asked: Iterable[Request]) -> dict[bytes, object]:
-    """Return the addresses of IPv6 that requests add, packed, with their names."""
+def added(asked: Iterable[Request]) -> dict[tuple[int, bytes], object]:
+    """Return the addresses of IPv6 that requests add, by their links and packed, with their names."""
     return {
-        dict(netlink.attributes(one.body, rtnetlink.ADDRESS.size))[rtnetlink.IFA_ADDRESS]: one.what
+        (
+            rtnetlink.index_of_address(one.body),
+            dict(netlink.attributes(one.body, rtnetlink.ADDRESS.size))[rtnetlink.IFA_ADDRESS],
+        ): one.what
         for one in asked
         if one.kind == rtnetlink.RTM_NEWADDR and rtnetlink.ADDRESS.unpack_from(one.body)[0] == socket.AF_INET6
     }

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..._linux import syscalls
 from ..._netns.sysctl import checked
+from .. import model
 from ..breaking.state import State, look
 from ..plan import Plan, Planned
-from . import requests, switch
+from . import ready, requests, switch
 from .channel import Channel
 from .requests import Request
 
@@ -63,10 +64,11 @@ class Builder:
             self._send(planned, [*switch.bridge(planned, has_ipv6=self._plan.has_ipv6), *self._links(planned)])
         for planned in nodes:
             self._send(planned, list(self._settings(planned)))
-            for name in dict.fromkeys(port.peer.node.name for port in planned.ports):
-                self._channels[name].drain()  # a thousand links bring more news than the queue of a socket holds
         for planned in nodes:
             self._wait(planned)
+        for planned in nodes:
+            if planned.kind == model.SWITCH:
+                self._send(planned, [switch.start()])
 
     def _send(self, planned: Planned, requests: list[Request]) -> None:
         if requests:
@@ -91,11 +93,4 @@ class Builder:
             yield requests.add_route(route)
 
     def _wait(self, planned: Planned) -> None:
-        links: dict[int, object] = {port.index: port for port in planned.ports}
-        addresses = {
-            interface.packed: f"{interface.ip} of {port}"
-            for port in planned.ports
-            for interface in requests.addresses_of(port)
-            if interface.version == 6
-        }
-        self._channels[planned.name].wait(links, dict(addresses), self._deadline)
+        ready.wait_for(self._channels[planned.name], planned.ports, self._deadline)

@@ -1,15 +1,14 @@
-"""The netlink socket by which a namespace is set up: it sends many requests at once, and hears when all is ready."""
+"""The netlink socket by which a namespace is set up: it sends many requests at once."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ... import _causes
-from ..._errors import NetNSLimitError, NetNSTimeoutError, from_errno, is_meant
+from ..._errors import NetNSTimeoutError, from_errno, is_meant
 from ..._linux import netlink, rtnetlink, syscalls
 from .requests import Request
 
@@ -18,10 +17,8 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
-RTMGRP_LINK, RTMGRP_IPV6_IFADDR = 0x1, 0x100  # rtnetlink(7)
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11  # <linux/socket.h>, <linux/netlink.h>
 RECEIVED = 1 << 16  # bytes
-NAMED = 5  # of what is not ready, in an error
 # What the kernel says of what is not there.
 GONE = frozenset((errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO))
 BYTES_AT_ONCE = 1 << 16  # of one message, with at most 4096 steps of a filter more; net.core.wmem_default is 212,992
@@ -31,23 +28,23 @@ AT_ONCE = 150  # requests in one message: as many errors may come back before th
 class Channel:
     """A netlink socket of a namespace, which closes it at the latest.
 
-    It hears of IPv6 addresses that are ready from when it is made.
-
     :param sock: a netlink socket there, which it takes over; by default it makes one.
     """
 
     def __init__(self, ns: NetNS, sock: socket.socket | None = None) -> None:
         self._ns = ns
         self._sock = sock or self._open()
-        self._sock.bind((0, RTMGRP_IPV6_IFADDR))
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             self._sock.setsockopt(SOL_NETLINK, option, 1)
         self._number = 0
-        self._up: set[int] = set()
-        self._addresses: set[bytes] = set()
 
     def _open(self) -> socket.socket:
         return self._ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, child_mode="resident")
+
+    @property
+    def what(self) -> str:
+        """What the namespace is called in errors."""
+        return str(self._ns)
 
     def close(self) -> None:
         self._sock.close()
@@ -77,8 +74,7 @@ class Channel:
         last = requests[-1]
         # The kernel does them in their order, so that the answer to the last says that all are done.
         parts.append(netlink.message(self._number, last.kind, last.body, last.flags | netlink.NLM_F_ACK))
-        self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
-        self._sock.sendall(b"".join(parts))
+        self._write(parts, deadline)
         refused: list[tuple[Request, int, str]] = []
         while not self._is_answered(requests, first, refused, deadline):
             pass
@@ -91,7 +87,7 @@ class Channel:
     ) -> bool:
         """Take what the kernel says; return whether it has come to the last request."""
         is_last = False
-        for kind, flags, sequence, body in self._receive(self._sock, deadline, f"{requests[-1].what} is not made"):
+        for kind, flags, sequence, body in self._receive(deadline, f"{requests[-1].what} is not made"):
             if kind != netlink.NLMSG_ERROR or sequence < first:
                 continue
             is_last |= sequence == self._number
@@ -108,11 +104,10 @@ class Channel:
         :raises NetNSError: the kernel does not give it.
         """
         self._number += 1
-        self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
-        self._sock.sendall(netlink.message(self._number, kind, asked, netlink.NLM_F_DUMP))
+        self._write([netlink.message(self._number, kind, asked, netlink.NLM_F_DUMP)], deadline)
         found: list[bytes] = []
         while True:
-            for answer, _, sequence, body in self._receive(self._sock, deadline, "does not say what there is"):
+            for answer, _, sequence, body in self._receive(deadline, "does not say what there is"):
                 if sequence != self._number:
                     continue
                 if answer == netlink.NLMSG_ERROR:
@@ -121,84 +116,68 @@ class Channel:
                     return found
                 found.append(body)
 
-    def wait(self, links: dict[int, object], addresses: dict[bytes, object], deadline: float) -> None:
-        """Wait until links have carrier and addresses are ready.
-
-        :param links: their indices, and what each is called.
-        :param addresses: addresses of IPv6, packed, and what each is called. A work queue has the link join the
-            multicast group of each, without which it hears no neighbour ask for it, and then sends the news
-            (net/ipv6/addrconf.c, addrconf_dad_begin).
-        :raises NetNSTimeoutError: they are not in time.
-        """
-        self._look_at_links(deadline)
-        if not self._up >= links.keys():
-            self._wait_for_links(links, deadline)
-        while waiting := [name for packed, name in addresses.items() if packed not in self._addresses]:
-            self._receive(self._sock, deadline, _not_ready(waiting))
-
-    def _wait_for_links(self, links: dict[int, object], deadline: float) -> None:
-        with contextlib.closing(self._open()) as news:
-            news.bind((0, RTMGRP_LINK))  # before the look, so that no change falls between
-            self._look_at_links(deadline)
-            while waiting := [name for index, name in links.items() if index not in self._up]:
-                try:
-                    self._receive(news, deadline, _not_ready(waiting))
-                except NetNSLimitError:  # more news than the queue holds
-                    self._look_at_links(deadline)
-
-    def _look_at_links(self, deadline: float) -> None:
-        for body in self.dump(rtnetlink.RTM_GETLINK, deadline):
-            self._note_link(body)
-
     def links_up(self, deadline: float) -> set[int]:
         """Return the indices of the links that are up, with carrier or without."""
         heads = map(rtnetlink.LINK.unpack_from, self.dump(rtnetlink.RTM_GETLINK, deadline))
         return {index for _, _, index, flags, _ in heads if flags & rtnetlink.IFF_UP}
 
-    def drain(self) -> None:
-        """Take the news that have come."""
-        self._sock.settimeout(0)
+    def ask(self, kind: int, bodies: Sequence[bytes], deadline: float) -> list[bytes | None]:
+        """Return the answer to each question, or ``None`` where the kernel says that there is none.
+
+        :param kind: of a message that gets one thing.
+        :raises NetNSError: the kernel does not answer.
+        """
+        found: list[bytes | None] = []
+        for begin in range(0, len(bodies), AT_ONCE):
+            some = bodies[begin : begin + AT_ONCE]
+            first = self._number + 1
+            self._number += len(some)
+            self._write([netlink.message(number, kind, body, 0) for number, body in enumerate(some, first)], deadline)
+            answers: dict[int, bytes | None] = {}
+            while len(answers) < len(some):
+                for answer, _, sequence, body in self._receive(deadline, "does not say what there is"):
+                    if sequence >= first:
+                        answers[sequence] = None if answer == netlink.NLMSG_ERROR else body
+            found += [answers[number] for number in range(first, self._number + 1)]
+        return found
+
+    def listen(self, groups: int) -> socket.socket:
+        """Return a new socket of the namespace that gets the kernel's news.
+
+        :param groups: what of, as a mask (rtnetlink(7)).
+        """
+        news = self._open()
+        news.bind((0, groups))
+        return news
+
+    def hear(self, news: socket.socket, deadline: float) -> bool:
+        """Wait until there are news, and drop them; return whether some came in time."""
+        news.settimeout(max(1e-6, deadline - syscalls.monotonic()))
         try:
             while True:
-                self._note(self._sock.recv(RECEIVED))
+                news.recv(RECEIVED)
+                news.settimeout(0)
+        except TimeoutError:
+            return False
         except BlockingIOError:
-            return
+            return True
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # more than the queue holds
+                raise
+            return True
 
-    def _receive(self, sock: socket.socket, deadline: float, failure: str) -> list[tuple[int, int, int, bytes]]:
-        sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
+    def _write(self, parts: Sequence[bytes], deadline: float) -> None:
+        self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
+        self._sock.sendall(b"".join(parts))
+
+    def _receive(self, deadline: float, failure: str) -> Iterator[tuple[int, int, int, bytes]]:
+        self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))
         try:
-            return self._note(sock.recv(RECEIVED))
+            return netlink.messages(self._sock.recv(RECEIVED))
         except TimeoutError:
             raise NetNSTimeoutError(errno.ETIMEDOUT, f"{self._ns}: {failure}") from None
         except OSError as error:
-            raise from_errno(error.errno or 0, f"{self._ns}: notifications of the kernel were lost") from error
-
-    def _note(self, received: bytes) -> list[tuple[int, int, int, bytes]]:
-        found = list(netlink.messages(received))
-        for kind, _, _, body in found:
-            if kind == rtnetlink.RTM_NEWLINK:
-                self._note_link(body)
-            elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
-                note = self._addresses.add if kind == rtnetlink.RTM_NEWADDR else self._addresses.discard
-                for attribute, value in netlink.attributes(body, rtnetlink.ADDRESS.size):
-                    if attribute == rtnetlink.IFA_ADDRESS:
-                        note(value)
-        return found
-
-    def _note_link(self, body: bytes) -> None:
-        index = rtnetlink.LINK.unpack_from(body)[2]
-        for attribute, value in netlink.attributes(body, rtnetlink.LINK.size):
-            if attribute == rtnetlink.IFLA_OPERSTATE:
-                if value[0] == rtnetlink.IF_OPER_UP:
-                    self._up.add(index)
-                else:
-                    self._up.discard(index)
-                return  # of the fifty that there are, it is among the first
-
-
-def _not_ready(waiting: list[object]) -> str:
-    more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
-    return f"not ready in time: {', '.join(map(str, waiting[:NAMED]))}{more}"
+            raise from_errno(error.errno or 0, f"{self._ns}: the kernel does not answer") from error
 
 
 def _said(flags: int, body: bytes) -> str:

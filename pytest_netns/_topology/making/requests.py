@@ -33,8 +33,14 @@ def veth(port: Port, place_of_peer: int) -> Request:
 
 
 def _end(port: Port) -> list[bytes]:
-    """Return what a link is made with, at one end."""
+    """Return what a link is made with, at one end.
+
+    By default a veth gets a queue each way for each CPU and then lets go of all but one, which waits for all CPUs
+    (drivers/net/veth.c, veth_init_queues).
+    """
     attributes = [
+        netlink.attribute(rtnetlink.IFLA_NUM_TX_QUEUES, netlink.number(1)),
+        netlink.attribute(rtnetlink.IFLA_NUM_RX_QUEUES, netlink.number(1)),
         netlink.attribute(rtnetlink.IFLA_IFNAME, netlink.text(port.name)),
         netlink.attribute(rtnetlink.IFLA_ADDRESS, bytes.fromhex(port.mac.replace(":", ""))),
     ]
@@ -54,17 +60,26 @@ def link_info(kind: str, *data: bytes) -> bytes:
 def set_up(index: int, what: object, *attributes: bytes, has_ipv6: bool) -> list[Request]:
     """Return what brings a link up.
 
-    The kernel is to add no address of its own, which it would probe for a second or two. That is said before: of what
-    one request has, the kernel brings the link up first (net/core/rtnetlink.c, do_setlink).
+    What it is to be is said before: of what one request has, the kernel brings the link up first
+    (net/core/rtnetlink.c, do_setlink).
     """
-    family = netlink.nested(
-        socket.AF_INET6,
-        netlink.attribute(rtnetlink.IFLA_INET6_ADDR_GEN_MODE, bytes([rtnetlink.IN6_ADDR_GEN_MODE_NONE])),
-    )
-    before = [*attributes, netlink.nested(rtnetlink.IFLA_AF_SPEC, family)] if has_ipv6 else [*attributes]
-    up = rtnetlink.link(index, flags=rtnetlink.IFF_UP, change=rtnetlink.IFF_UP)
-    bodies = [rtnetlink.link(index, *before), up] if before else [up]
-    return [Request(rtnetlink.RTM_NEWLINK, body, what, CHANGE) for body in bodies]
+    return [*settle(index, what, *attributes, has_ipv6=has_ipv6), bring_up(index, what)]
+
+
+def settle(index: int, what: object, *attributes: bytes, has_ipv6: bool) -> list[Request]:
+    """Return what says of a link that is down what it is to be.
+
+    The kernel is to add no address of its own, which it would probe for a second or two.
+    """
+    if has_ipv6:
+        mode = netlink.attribute(rtnetlink.IFLA_INET6_ADDR_GEN_MODE, bytes([rtnetlink.IN6_ADDR_GEN_MODE_NONE]))
+        attributes += (netlink.nested(rtnetlink.IFLA_AF_SPEC, netlink.nested(socket.AF_INET6, mode)),)
+    return [Request(rtnetlink.RTM_NEWLINK, rtnetlink.link(index, *attributes), what, CHANGE)] if attributes else []
+
+
+def bring_up(index: int, what: object) -> Request:
+    body = rtnetlink.link(index, flags=rtnetlink.IFF_UP, change=rtnetlink.IFF_UP)
+    return Request(rtnetlink.RTM_NEWLINK, body, what, CHANGE)
 
 
 def addresses_of(port: Port) -> list[IPInterface]:

@@ -21,7 +21,7 @@ AF_BRIDGE = 7
 
 
 def bridge(planned: Planned, *, has_ipv6: bool) -> list[Request]:
-    """Return what makes the bridge of a switch, which sends nothing of its own."""
+    """Return what makes the bridge of a switch, which sends nothing of its own and is down."""
     if planned.kind != model.SWITCH:
         return []
     what, data = f"the bridge of {planned.name!r}", []
@@ -32,8 +32,17 @@ def bridge(planned: Planned, *, has_ipv6: bool) -> list[Request]:
     name = netlink.attribute(rtnetlink.IFLA_IFNAME, netlink.text(BRIDGE))
     return [
         Request(rtnetlink.RTM_NEWLINK, rtnetlink.link(BRIDGE_INDEX, name, info), what),
-        *requests.set_up(BRIDGE_INDEX, what, has_ipv6=has_ipv6),
+        *requests.settle(BRIDGE_INDEX, what, has_ipv6=has_ipv6),
     ]
+
+
+def start() -> Request:
+    """Return what lets a switch forward, once all its ports are ready.
+
+    As soon as its link is up, each host multicasts which groups it is in and that it looks for routers. A switch that
+    forwards sends that to all the others, which are millions of packets among a thousand hosts.
+    """
+    return requests.bring_up(BRIDGE_INDEX, "the bridge forward")
 
 
 def master(planned: Planned) -> list[bytes]:

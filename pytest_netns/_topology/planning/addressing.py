@@ -8,10 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from ..._errors import is_meant
-from .. import model
 from ..errors import TopologyError
 from ..model import Address, IPNetwork
 from ..plan import IPInterface, Plan, Planned, Port, Segment
+from .overlaps import check_overlaps, place
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -25,9 +25,9 @@ SAME_DIGITS = 9999  # networks of IPv6 have the number of their segment in the s
 def assign_addresses(plan: Plan) -> None:
     """Give each segment its networks, and each interface its addresses.
 
-    :raises TopologyError: networks overlap, one has too few addresses, or an address is in none.
+    :raises TopologyError: networks overlap for somebody, one has too few addresses, or an address is in none.
     """
-    _check_given(plan)
+    check_overlaps(plan)
     taken = [network for segment in plan.segments for network in segment.networks]
     free: dict[int, _Free] = {4: _Free4(taken), 6: _Free6(taken)}
     for segment in plan.segments:
@@ -56,32 +56,6 @@ def _versions(segment: Segment) -> list[int]:
 
 def _networks_of(planned: Planned) -> Iterator[IPNetwork]:
     return itertools.chain.from_iterable(port.segment.networks for port in planned.ports if port.segment is not None)
-
-
-def _check_given(plan: Plan) -> None:
-    """See that the networks that were given do not overlap."""
-    for version in (4, 6):
-        given = [
-            (network, segment)
-            for segment in plan.segments
-            for network in segment.networks
-            if network.version == version
-        ]
-        given.sort(key=lambda one: (int(one[0].network_address), one[0].prefixlen))
-        for (network, _), (after, segment) in itertools.pairwise(given):
-            if int(after.network_address) <= int(network.broadcast_address):
-                raise TopologyError(
-                    f"the network {after} overlaps with {network} of another link",
-                    plan.network.text,
-                    _place(plan, after) or segment.at,
-                    "take one that does not, or none, and the next free one is picked",
-                )
-
-
-def _place(plan: Plan, network: IPNetwork) -> model.Position | None:
-    """Return where a network was given last."""
-    places = [link.places[str(network)] for link in plan.network.links if str(network) in link.places]
-    return places[-1] if places else None
 
 
 class _Free(ABC):
@@ -149,7 +123,7 @@ def _assign(plan: Plan, segment: Segment, network: IPNetwork, wanted: dict[str, 
             raise TopologyError(
                 f"{network} has too few addresses for {needed} that are needed",
                 plan.network.text,
-                _place(plan, network) or segment.at,
+                place(plan, network, segment),
                 f"take a larger network, such as {larger}",
             )
         port.addresses.append(ipaddress.ip_interface(f"{found}/{network.prefixlen}"))

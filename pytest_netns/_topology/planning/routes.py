@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from .. import model
 from ..model import Address, IPNetwork
@@ -13,6 +13,8 @@ from ..plan import Plan, Planned, Port, Route, Segment
 
 Hop: TypeAlias = "tuple[Port, Address]"
 """The interface by which a packet leaves a node, and the router that gets it."""
+
+Via = TypeVar("Via")
 
 ANYWHERE: dict[int, IPNetwork] = {4: ipaddress.IPv4Network("0.0.0.0/0"), 6: ipaddress.IPv6Network("::/0")}
 
@@ -29,9 +31,16 @@ def add_routes(plan: Plan) -> None:
 def _routers(segment: Segment, version: int) -> list[Hop]:
     """Return who forwards in a segment, and by which address."""
     return [
-        (port, address)
+        (port, address) for port, _ in forwarding(segment, version) if (address := _address(port, version)) is not None
+    ]
+
+
+def forwarding(segment: Segment, version: int) -> list[tuple[Port, None]]:
+    """Return who forwards in a segment, whatever addresses there will be."""
+    return [
+        (port, None)
         for port in segment.ports
-        if port.node.forwards and port.node.leads_in(port, version) and (address := _address(port, version)) is not None
+        if port.node.forwards and port.node.leads_in(port, version) and (version == 4 or port.node.ipv6)
     ]
 
 
@@ -40,7 +49,7 @@ def _address(port: Port, version: int) -> Address | None:
 
 
 def _routes(planned: Planned, version: int, routers: dict[int, list[Hop]]) -> list[Route]:
-    hops = _first_hops(planned, routers)
+    hops = first_hops(planned, routers)
     found = [
         Route(network, address, port)
         for segment, (port, address) in hops
@@ -54,12 +63,17 @@ def _routes(planned: Planned, version: int, routers: dict[int, list[Hop]]) -> li
     return [Route(ANYWHERE[version], address, port), *others]
 
 
-def _first_hops(planned: Planned, routers: dict[int, list[Hop]]) -> list[tuple[Segment, Hop]]:
-    """Return each segment that is not a node's own, in the order of its distance, and the first hop on the way."""
-    found: list[tuple[Segment, Hop]] = []
+def first_hops(
+    planned: Planned, routers: Mapping[int, Sequence[tuple[Port, Via]]]
+) -> list[tuple[Segment, tuple[Port, Via]]]:
+    """Return each segment that is not a node's own, in the order of its distance, and the first hop on the way.
+
+    :param routers: who forwards in each segment, and by which address.
+    """
+    found: list[tuple[Segment, tuple[Port, Via]]] = []
     seen = {planned.name}
     reached = {id(port.segment) for port in planned.ports}
-    edge: list[tuple[Segment, Port, Hop | None]]
+    edge: list[tuple[Segment, Port, tuple[Port, Via] | None]]
     edge = [(port.segment, port, None) for port in planned.ports if port.segment is not None]
     while edge:
         near, edge = edge, []

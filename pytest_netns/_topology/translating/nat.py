@@ -13,6 +13,7 @@ from ..errors import TopologyError
 from ..host import READY_TIMEOUT, Host, Interface
 from ..making import netfilter, requests
 from ..making.channel import Channel
+from ..naming.views import tell
 from ..planning.addressing import next_free
 from ..text import words
 from . import nft
@@ -115,8 +116,7 @@ class Nat(Host):
         self._tell_names()
 
     def _tell_names(self) -> None:
-        if self._names is not None:
-            self._names.update(self._plan.names())
+        tell(self._plan, self._find)
 
     def _replace(self, port: Port, had: Sequence[IPInterface]) -> None:
         """Give an interface the IPv4 addresses that it is to have, and the routes that go with those it had."""

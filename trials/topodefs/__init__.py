@@ -1,0 +1,1 @@
+"""The networks of FRRouting's topotests, read and made by ours."""
