@@ -38,9 +38,26 @@ def follow(host: Host, address: str) -> Iterator[Step]:
     following: Host | None = host
     while following is not None and following.label not in seen:
         seen.add(following.label)
-        found = way.find(following, family, target)
-        yield Step(following, found)
-        following = None if found.number or found.is_local else host._owner_of(found.next_hop)
+        step = Step(following, way.find(following, family, target))
+        yield step
+        following = None if step.way.number or step.way.is_local else next_of(step)
+
+
+def next_of(step: Step) -> Host | None:
+    """Return the host that has the next hop, which may be an address that was added since, or a link-local one."""
+    host, hop = step.host, step.way.next_hop
+    owner = host._owner_of(hop)
+    if owner is not None:
+        return owner
+    others = (host._find(name) for name in _beside(step))
+    return next((other for other in others if any(each.get("address") == hop for each in other.ipr.get_addr())), None)
+
+
+def _beside(step: Step) -> list[str]:
+    """Return who is at the link by which a packet leaves; all hosts, where it is not one of the network."""
+    interface = step.host.interfaces.get(step.way.interface)
+    segment = None if interface is None else interface._port.segment
+    return list(step.host._plan.nodes) if segment is None else [port.node.name for port in segment.ports]
 
 
 def end_of(steps: list[Step]) -> str:
@@ -48,7 +65,7 @@ def end_of(steps: list[Step]) -> str:
     last = steps[-1]
     if last.way.number:
         return str(last.way)
-    owner = last.host._owner_of(last.way.next_hop)
+    owner = next_of(last)
     if owner is None:
         return f"{last.way}, and no host of the network has the address {last.way.next_hop}"
     return f"{last.way}, which is back to {owner.label}"
