@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from .._linux import netlink, rtnetlink, syscalls
 from .._netns.namespace import NetNS
 from .making import neighbours, netfilter, ready, requests
 from .making.channel import GONE, Channel
-from .paths import end_of, follow
+from .paths import describe, end_of, follow, wait
 
 if TYPE_CHECKING:
     from .plan import IPInterface, Plan, Planned, Port
@@ -24,6 +24,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 LOOPBACK = 1  # its index in every namespace
 READY_TIMEOUT = 5.0  # seconds for a link to have carrier again; it takes up to 20 ms
+ROUTE_TIMEOUT = 60.0  # seconds; OSPF takes a silent neighbour for dead after 40 (RFC 2328, appendix C.3)
 
 
 class Interface:
@@ -220,12 +221,23 @@ class Host(NetNS):
             ``EHOSTUNREACH``.
         """
         steps = list(follow(self, self._address_of(address)))
-        names = [step.host.label for step in steps[1:]]
         if steps[-1].way.is_local:
-            return names
+            return [step.host.label for step in steps[1:]]
         number = steps[-1].way.number or errno.EHOSTUNREACH
-        where = f"at {steps[-1].host.label!r}, after {', '.join(names)}" if names else "here"
-        raise NetNSOSError(number, f"{self}: the way to {address} ends {where}: {end_of(steps)}")
+        raise NetNSOSError(number, f"{self}: the way to {address} {describe(steps)}")
+
+    def wait_route(self, address: str, hops: Sequence[str] | None = None, timeout: float = ROUTE_TIMEOUT) -> list[str]:
+        """Wait until the routes of the network lead to an address, for example those that a routing daemon sets.
+
+        It blocks the thread that calls it: in a coroutine, ``await asyncio.to_thread(host.wait_route, address)``.
+
+        :param address: an address, or the name of a host.
+        :param hops: the names of the hosts over which they are to lead, as of :meth:`route_to`; by default any.
+        :param timeout: how long it may take, in seconds.
+        :return: the names of these hosts.
+        :raises NetNSTimeoutError: there is no such route in time; the text has those that were there instead.
+        """
+        return wait(self, address, self._address_of(address), hops, timeout)
 
     def _is_beside(self, other: Host) -> bool:
         """Whether another host is of the same network."""

@@ -26,6 +26,8 @@ YAML_FILES = [
 ]
 RULES = set(re.findall(r"^([\w./-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PINNED = re.compile(r"[\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+ON_EVERY_RUNNER = {"make", "iproute2", "util-linux", "kmod", "openssh-server", "openssh-client", "passwd"}
+FOR_OTHER_KERNELS_AND_PYTHONS = {"user-mode-linux", "debootstrap"}
 OF_PYTHON = {"altinstall"}  # a target of its own Makefile
 MADE = {"docs/_build/html"}
 PAGES = [*ROOT.glob("*.md"), *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
@@ -131,6 +133,17 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
     text = re.sub(r"(?s)^```\w.*?^```|^<!-- made by .*?^<!-- end", "", page.read_text(), flags=re.MULTILINE)
     named = set(re.findall(r"`((?:tests|trials|examples|docs|pytest_netns)/[\w./-]+)`", text)) - MADE
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_workflows_install_what_ci_run_installs() -> None:
+    lists = {line for line in commands("ci") if ".ci/install " in line}
+    assert len(lists) == 1
+    pushed = set(lists.pop().partition(".ci/install ")[2].split())
+    table = re.search(r"^declare -A packages=\($(.*?)^\)$", "\n".join(ci_run()), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    here = {entry.partition("=")[2] for entry in table[1].split()}
+    assert pushed - here == set()
+    assert here - pushed == ON_EVERY_RUNNER | FOR_OTHER_KERNELS_AND_PYTHONS
 
 
 def test_changelog_fragments_have_a_category() -> None:

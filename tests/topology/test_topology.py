@@ -271,6 +271,26 @@ def test_hops_that_lead_in_a_circle_or_to_nobody(netns_topology: Topology) -> No
 
 
 @pytest.mark.netns_topology("client -- r1 -- server")
+def test_hops_of_which_a_test_has_added_the_address(netns_topology: Topology) -> None:
+    client, r1 = netns_topology["client"], netns_topology["r1"]
+    for router, interface in ((r1, "eth0"), (client, "eth0")):
+        index = router.interfaces[interface].index
+        router.ipr.addr("add", index=index, address=f"203.0.113.{index}", prefixlen=24)
+    client.ipr.route("replace", dst="default", gateway=f"203.0.113.{r1.interfaces['eth0'].index}")
+    assert client.route_to("server") == ["r1", "server"]
+
+
+@pytest.mark.netns_topology("client -- r1 -- server")
+def test_hops_with_link_local_addresses(netns_topology: Topology) -> None:
+    client, server = netns_topology["client"], netns_topology["server"]
+    index = netns_topology["r1"].interfaces["eth0"].index
+    (router,) = netns_topology["r1"].ipr.get_addr(index=index, scope=253)  # RT_SCOPE_LINK
+    oif = client.interfaces["eth0"].index
+    client.ipr.route("replace", family=socket.AF_INET6, dst="default", gateway=router.get("address"), oif=oif)
+    assert client.route_to(server.ip6) == ["r1", "server"]
+
+
+@pytest.mark.netns_topology("client -- r1 -- server")
 def test_who_is_not_reached_is_told_where_the_way_ends(netns_topology: Topology) -> None:
     net = netns_topology
     net["r1"].interfaces["eth1"].down()

@@ -9,7 +9,8 @@ from pytest_netns import listening
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 CONFIG = """
 daemon off;
-master_process off;  # no worker that changes its user
+master_process off;
+user root;  # who may be the only user
 pid nginx.pid;
 events { }
 http {
