@@ -11,11 +11,13 @@ class Handle:
     :param key: the number by which the resident child knows it.
     :param label: what it is called in reports.
     :param child_timeout: how long a child may take over one step in it, in seconds.
+    :param test: the test for which it is made.
     """
 
-    def __init__(self, key: int, label: str, child_timeout: float) -> None:
+    def __init__(self, key: int, label: str, child_timeout: float, test: str = "") -> None:
         self.key = key
         self.label = label
+        self.test = test
         self.child_timeout = child_timeout
         self.fd = -1
         """The descriptor that holds it, which this object owns; -1 before it is made, and after it was closed."""
@@ -23,6 +25,11 @@ class Handle:
         """As of ``syscalls.namespace_id``."""
         self.name: str | None = None
         """Its name under /run/netns, from the moment at which that may be there until it is known to be gone."""
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """What it is for: what it is called, and the test for which it was made."""
+        return self.label, self.test
 
     def __str__(self) -> str:
         return f"namespace {self.label!r}"

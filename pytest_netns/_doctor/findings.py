@@ -56,7 +56,7 @@ class Doctor:
         return [self._known[name] for name in dict.fromkeys(names)]
 
     def lacking(self, names: Sequence[str]) -> list[Finding]:
-        """Return what is lacking of these; that no namespace can be made, and that alone, where it explains the rest."""
+        """Return what is lacking of these; that no namespace can be made, alone, where it explains the rest."""
         lacking = [finding for finding in self.look(names) if not finding.ok]
         if lacking:
             (netns,) = self.look(["netns"])

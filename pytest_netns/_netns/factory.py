@@ -21,6 +21,7 @@ from .._leaks.pending import Remains
 from .._linux import loopback, run_netns
 from .._originals import Originals
 from .inside import Inside
+from .keeping import Keeping, Kept
 from .namespace import NetNS
 from .sysctl import checked
 
@@ -87,6 +88,8 @@ class Session:
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
     :param originals: what pyroute2 is imported with, by default the standard library as it is now.
+    :param test: returns the name of the test that runs.
+    :param keeps: whether the namespaces of failed tests outlive it.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -99,9 +102,13 @@ class Session:
         name_suffix: str = "",
         userns: str = "auto",
         originals: Originals | None = None,
+        test: Callable[[], str] = lambda: "",
+        keeps: bool = False,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
+        self._test = test
+        self.keeping = Keeping(is_on=keeps)
         self._originals = originals or Originals()
         self._inside = Inside()
         self._keys = itertools.count(1)
@@ -141,7 +148,7 @@ class Session:
         key = next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
-        handle = Handle(key, given.label or name or f"netns{key}", timeout)
+        handle = Handle(key, given.label or name or f"netns{key}", timeout, self._test())
         self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
         own(ns.close)
         try:
@@ -171,6 +178,7 @@ class Session:
             on_closed=functools.partial(self._closed, handle, leak_checked),
             make_netlink=self._netlink,
             inside=self._inside,
+            stays=self.keeping.watch(),
         )
 
     def _closed(self, handle: Handle, leak_checked: bool) -> None:
@@ -216,9 +224,9 @@ class Session:
         return self._names.get(identity)
 
     def pids(self) -> set[int]:
-        """Return the pid of the resident child, if it runs."""
+        """Return the pids of the resident child, if it runs, and of the programs in what is kept."""
         pid = self.modes.resident.pid
-        return set() if pid is None else {pid}
+        return self.keeping.programs() | (set() if pid is None else {pid})
 
     def descriptors(self) -> set[int]:
         """Return the descriptors of what is open and lives longer than a test."""
@@ -230,8 +238,13 @@ class Session:
             for ns in list(self._open.values()):
                 undo.callback(ns.close)
 
+    def hand_over(self) -> list[Kept]:
+        """Let the resident child stay with the namespaces of failed tests; see :meth:`Keeping.hand_over`."""
+        return self.keeping.hand_over(self.modes.resident, os.getpid())
+
     def close(self) -> None:
-        """Close the namespaces that are open, and end the resident child."""
+        """Close the namespaces that are open, and end the resident child, unless it was told to stay."""
+        self.keeping.give_up()
         try:
             self.close_namespaces()
         finally:

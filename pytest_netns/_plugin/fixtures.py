@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
-from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key
+from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key, test_key
 from .notices import notice
 from .requirements import require
 
@@ -40,6 +40,8 @@ def _start(config: pytest.Config) -> Session:
         name_suffix=f"-{worker}" if worker else "",
         userns="auto" if settings.userns == "process" else settings.userns,
         originals=originals,
+        test=lambda: config.stash.get(test_key, ""),
+        keeps=settings.keep == "failed",
     )
     config.stash[session_key] = session
     config.stash[leaks_key].own(session)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 originals_key: pytest.StashKey[Originals] = pytest.StashKey()
+test_key = pytest.StashKey[str]()
+"""The id of the test that runs, or ran last."""
 mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs, and of what names none."""
 session_key: pytest.StashKey[Session] = pytest.StashKey()
