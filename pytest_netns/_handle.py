@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOTHING = nullcontext()
+
+
+def unmeasured(what: str) -> AbstractContextManager[None]:
+    """Measure nothing."""
+    return NOTHING
+
 
 class Handle:
     """A namespace: its number, descriptor, identity, label and name.
@@ -12,12 +25,21 @@ class Handle:
     :param label: what it is called in reports.
     :param child_timeout: how long a child may take over one step in it, in seconds.
     :param test: the test for which it is made.
+    :param measured: measures a block, which does what is named, for --netns-durations.
     """
 
-    def __init__(self, key: int, label: str, child_timeout: float, test: str = "") -> None:
+    def __init__(
+        self,
+        key: int,
+        label: str,
+        child_timeout: float,
+        test: str = "",
+        measured: Callable[[str], AbstractContextManager[None]] = unmeasured,
+    ) -> None:
         self.key = key
         self.label = label
         self.test = test
+        self.measured = measured
         self.child_timeout = child_timeout
         self.fd = -1
         """The descriptor that holds it, which this object owns; -1 before it is made, and after it was closed."""

@@ -7,9 +7,21 @@ from __future__ import annotations
 
 import pytest
 
-from ._plugin import fixtures, isolation, keep, leaks, modes, reporting, requirements, settings, startup, topologies
+from ._plugin import (
+    durations,
+    fixtures,
+    isolation,
+    keep,
+    leaks,
+    modes,
+    reporting,
+    requirements,
+    settings,
+    startup,
+    topologies,
+)
 
-FEATURES = (settings, requirements, modes, fixtures, topologies, reporting, keep, leaks, isolation, startup)
+FEATURES = (settings, requirements, modes, fixtures, topologies, reporting, keep, durations, leaks, isolation, startup)
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -9,6 +9,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._arguments import check_keywords, check_timeout, check_type
@@ -16,13 +17,14 @@ from .._child import DEFAULT, check_mode
 from .._child.mode_names import ChildMode
 from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSError, is_meant
-from .._handle import Handle
+from .._handle import Handle, unmeasured
 from .._leaks.pending import Remains
 from .._linux import loopback, run_netns
 from .._originals import Originals
 from .inside import Inside
 from .keeping import Keeping, Kept
 from .namespace import NetNS
+from .stopwatch import Stopwatch
 from .sysctl import checked
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 Made = TypeVar("Made", bound=NetNS)
 
 LONGEST_NAME = 200  # bytes
+MAKING, MAKING_THE_FIRST = "making a namespace", "starting the resident child and making the first namespace"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Session:
     :param originals: what pyroute2 is imported with, by default the standard library as it is now.
     :param test: returns the name of the test that runs.
     :param keeps: whether the namespaces of failed tests outlive it.
+    :param stopwatch: measures what takes time, if anything is to.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -104,10 +108,12 @@ class Session:
         originals: Originals | None = None,
         test: Callable[[], str] = lambda: "",
         keeps: bool = False,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
         self._test = test
+        self._stopwatch = stopwatch
         self.keeping = Keeping(is_on=keeps)
         self._originals = originals or Originals()
         self._inside = Inside()
@@ -148,12 +154,14 @@ class Session:
         key = next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
-        handle = Handle(key, given.label or name or f"netns{key}", timeout, self._test())
+        label = given.label or name or f"netns{key}"
+        handle = Handle(key, label, timeout, self._test(), self._measured(label))
         self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
         own(ns.close)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
-            self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+            with handle.measured(MAKING if self._names else MAKING_THE_FIRST):
+                self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
             self._names[handle.identity] = handle.label
             if name is not None:
                 ns.name = name
@@ -166,6 +174,9 @@ class Session:
             ns._close_fd()
             raise
         return ns
+
+    def _measured(self, label: str) -> Callable[[str], AbstractContextManager[None]]:
+        return unmeasured if self._stopwatch is None else functools.partial(self._stopwatch.measure, label)
 
     def _new(self, kind: type[Made], handle: Handle, child_mode: str | None, leak_checked: bool) -> Made:
         """Return the object for a namespace that is not made yet."""

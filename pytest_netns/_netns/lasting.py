@@ -11,6 +11,13 @@ class LastingProcesses(Processes):
 
     _is_kept = False
 
+    def close(self) -> None:
+        if self.may_be_there:
+            with self._handle.measured("ending programs"):
+                super().close()
+        else:
+            super().close()
+
     def keep(self) -> None:
         """Start nothing more, and let what runs go on."""
         self._is_kept = True

@@ -165,9 +165,9 @@ class Lifetime:
 
     def _to_stay(self) -> list[Callable[[], object]]:
         """Return what to do where the namespace is kept: all that this process has there is closed, and no program."""
-        theirs = [*self._last_steps, self._drop_names, self._processes.check_strays, self._processes.close]
         self._processes.keep()
         self._modes.resident.unbind(self._handle)
+        theirs = [*self._last_steps, self._drop_names, self._processes.check_strays, self._processes.close]
         return [step for step in self._to_undo if step not in theirs]
 
     def _leave(self) -> None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
-from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key, test_key
+from .keys import (
+    isolation_key,
+    leaks_key,
+    mode_key,
+    originals_key,
+    scope_key,
+    session_key,
+    settings_key,
+    stopwatch_key,
+    test_key,
+)
 from .notices import notice
 from .requirements import require
 
@@ -42,6 +52,7 @@ def _start(config: pytest.Config) -> Session:
         originals=originals,
         test=lambda: config.stash.get(test_key, ""),
         keeps=settings.keep == "failed",
+        stopwatch=config.stash.get(stopwatch_key, None),
     )
     config.stash[session_key] = session
     config.stash[leaks_key].own(session)

@@ -57,6 +57,17 @@ class Builder:
 
     def _build(self) -> None:
         nodes = self._plan.nodes.values()
+        if not nodes:
+            return
+        measured = next(iter(self._spaces.values()))._handle.measured
+        with measured(f"making the links of a network of {len(nodes)} nodes"):
+            self._make_links()
+        with measured(f"waiting until a network of {len(nodes)} nodes is ready"):
+            for planned in nodes:
+                self._wait(planned)
+
+    def _make_links(self) -> None:
+        nodes = self._plan.nodes.values()
         for planned in nodes:
             self._channels[planned.name] = Channel(self._spaces[planned.name])
         for planned in nodes:
@@ -65,8 +76,6 @@ class Builder:
             self._send(planned, list(self._settings(planned)))
             for name in dict.fromkeys(port.peer.node.name for port in planned.ports):
                 self._channels[name].drain()  # a thousand links bring more news than the queue of a socket holds
-        for planned in nodes:
-            self._wait(planned)
 
     def _send(self, planned: Planned, requests: list[Request]) -> None:
         if requests:
