@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from .._errors import NetNSError, is_meant
-from .keys import session_key, test_key
+from .keys import scope_key, session_key, test_key
 from .leaks import uses_namespaces
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -41,7 +41,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     session = item.config.stash.get(session_key, None)
-    if report.failed and session is not None and uses_namespaces(getattr(item, "fixturenames", ())):
+    is_inside = scope_key in item.stash or uses_namespaces(getattr(item, "fixturenames", ()))
+    if report.failed and session is not None and is_inside:
         session.keeping.failed(item.nodeid)
     return report
 

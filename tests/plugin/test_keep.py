@@ -106,6 +106,50 @@ def test_nothing_is_kept_without_being_asked(pytester: pytest.Pytester) -> None:
     assert "namespaces that were kept" not in result.stdout.str()
 
 
+@pytest.mark.needs_thread_inside
+@pytest.mark.parametrize("scope", ["test", "module"])
+def test_isolated_tests(run: Run, scope: str) -> None:
+    suite = "def test_first(): assert False\ndef test_second(): assert False"
+    result = run(suite, f"--netns-isolate={scope}")
+    assert len(KEPT.findall(result.stdout.str())) == {"test": 2, "module": 1}[scope]
+
+
+def test_a_keeper_holds_what_is_kept_and_nothing_more(run: Run) -> None:
+    """Neither the namespace that was made in advance, nor anything of pytest."""
+    kept = kept_by(run("def test(netns): assert False"))
+    keeper = keepers()[int(kept["netns"].partition("-")[0])]
+    targets = [os.readlink(f"/proc/{keeper}/fd/{fd}") for fd in os.listdir(f"/proc/{keeper}/fd")]
+    original = os.readlink(f"/proc/{keeper}/ns/net")
+    assert len({target for target in targets if target.startswith("net:")} - {original}) == 1
+    assert not [target for target in targets if target.startswith("pipe:")]
+
+
+def test_a_resident_child_that_was_killed_has_a_successor_that_keeps(run: Run) -> None:
+    kept = kept_by(
+        run("""
+        import os, signal
+        from pytest_netns._plugin.keys import session_key
+        def test_fails(netns): assert not netns.popen(["sleep", "1000"])
+        def test_kills(netns, pytestconfig): os.kill(pytestconfig.stash[session_key].modes.resident.pid, signal.SIGKILL)
+    """)
+    )
+    assert " sleep 1000" in listed(kept["netns"])
+
+
+def test_an_interrupted_run_keeps_what_has_failed(run: Run) -> None:
+    kept = kept_by(
+        run("""
+        import os, signal
+        def test_fails(netns): assert not netns.popen(["sleep", "1000"])
+        def test_is_interrupted(make_netns):
+            make_netns("not failed")
+            os.kill(os.getpid(), signal.SIGINT)
+    """)
+    )
+    assert list(kept) == ["netns"]
+    assert " sleep 1000" in listed(kept["netns"])
+
+
 def test_the_first_tests_that_fail(run: Run) -> None:
     result = run(f"""
         import pytest
