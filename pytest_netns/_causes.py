@@ -17,6 +17,8 @@ FILES_OF_ETC = "etc"  # a mount namespace with files of its own there
 SYSCTL = "sysctl"
 SOCKET = "socket"
 NETWORKING = "networking"  # making a link, an address or a route
+TUN = "tun"  # opening /dev/net/tun
+PACKET = "packet"  # a packet socket (packet(7))
 STARTING = "starting"  # a process or a thread
 LOOKING_UP, BINDING, CONNECTING = "looking up", "binding", "connecting"  # what is done with a socket or for one
 EAI_AGAIN = -3  # <netdb.h>: what getaddrinfo(3) returns is below 0; the module socket is not imported for it alone
@@ -103,6 +105,14 @@ NEXT_STEP: dict[str, dict[int, str]] = {
         errno.EOPNOTSUPP: "load the module that has it (modprobe veth, bridge, as root, outside)",
         errno.EPERM: "run pytest with CAP_NET_ADMIN, or with --netns-userns=auto, which takes no privilege",
     },
+    TUN: {
+        **dict.fromkeys((errno.EPERM, errno.EACCES), "chmod 0666 /dev/net/tun (as root, outside)"),
+        **dict.fromkeys(
+            (errno.ENOENT, errno.ENODEV, errno.ENXIO),
+            "modprobe tun (as root, outside), or docker/podman run --device /dev/net/tun",
+        ),
+    },
+    PACKET: {errno.EAFNOSUPPORT: "modprobe af_packet (as root, outside), or use a kernel with CONFIG_PACKET"},
     LOOKING_UP: {
         EAI_AGAIN: (
             "no DNS server of /etc/resolv.conf can be reached from there: use an address, or add the name to /etc/hosts"

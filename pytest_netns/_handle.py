@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOTHING = nullcontext()
+
+
+def unmeasured(what: str) -> AbstractContextManager[None]:
+    """Measure nothing."""
+    return NOTHING
+
 
 class Handle:
     """A namespace: its number, descriptor, identity, label and name.
@@ -11,11 +24,22 @@ class Handle:
     :param key: the number by which the resident child knows it.
     :param label: what it is called in reports.
     :param child_timeout: how long a child may take over one step in it, in seconds.
+    :param test: the test for which it is made.
+    :param measured: measures a block, which does what is named, for --netns-durations.
     """
 
-    def __init__(self, key: int, label: str, child_timeout: float) -> None:
+    def __init__(
+        self,
+        key: int,
+        label: str,
+        child_timeout: float,
+        test: str = "",
+        measured: Callable[[str], AbstractContextManager[None]] = unmeasured,
+    ) -> None:
         self.key = key
         self.label = label
+        self.test = test
+        self.measured = measured
         self.child_timeout = child_timeout
         self.fd = -1
         """The descriptor that holds it, which this object owns; -1 before it is made, and after it was closed."""
@@ -23,6 +47,11 @@ class Handle:
         """As of ``syscalls.namespace_id``."""
         self.name: str | None = None
         """Its name under /run/netns, from the moment at which that may be there until it is known to be gone."""
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """What it is for: what it is called, and the test for which it was made."""
+        return self.label, self.test
 
     def __str__(self) -> str:
         return f"namespace {self.label!r}"

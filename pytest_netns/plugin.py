@@ -7,9 +7,35 @@ from __future__ import annotations
 
 import pytest
 
-from ._plugin import attempts, fixtures, isolation, leaks, modes, reporting, requirements, settings, startup, topologies
+from ._plugin import (
+    attempts,
+    durations,
+    fixtures,
+    isolation,
+    keep,
+    leaks,
+    modes,
+    reporting,
+    requirements,
+    settings,
+    startup,
+    topologies,
+)
 
-FEATURES = (settings, requirements, modes, attempts, fixtures, topologies, reporting, leaks, isolation, startup)
+FEATURES = (
+    settings,
+    requirements,
+    modes,
+    attempts,
+    fixtures,
+    topologies,
+    reporting,
+    keep,
+    durations,
+    leaks,
+    isolation,
+    startup,
+)
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:

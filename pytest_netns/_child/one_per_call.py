@@ -80,7 +80,8 @@ class OneChildPerCall(ABC):
         """Have a child do a job; return its answer."""
         child = self._child(handle)
         try:
-            self._start_on(child, handle, job)
+            with handle.measured(f"starting a child of the mode {self.name}"):
+                self._start_on(child, handle, job)
             answer = self._receive_answer(child, handle, received, call=call, timeout=timeout)
             child.close()
         except BaseException:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from .._child.launch import options
@@ -26,11 +26,15 @@ class Finding(NamedTuple):
     name: str
     ok: bool
     cause: str
-    """What failed, with the errno's name; for one that is ok, the way it went or nothing."""
+    """What failed, with the errno's name; for one that is ok, how it was done or nothing."""
     remedy: str
 
     def __str__(self) -> str:
         return f"{self.name}: {self.cause}; {self.remedy}"
+
+    def is_explained_by(self, other: Finding) -> bool:
+        """Whether both have failed for one cause, so that to say it once is enough."""
+        return not self.ok and not other.ok and self.remedy == other.remedy and self.cause in other.cause
 
 
 class Doctor:
@@ -39,25 +43,43 @@ class Doctor:
     def __init__(self) -> None:
         self._known: dict[str, Finding] = {}
 
-    def look(self, names: Sequence[str]) -> list[Finding]:
-        """Return what is found for these probes, in their order."""
+    def look(self, names: Sequence[str], on_found: Callable[[int], object] = lambda count: None) -> list[Finding]:
+        """Return what is found for these probes, in their order.
+
+        :param on_found: told how many have answered, after each.
+        """
         wanted = [name for name in dict.fromkeys(names) if name not in self._known]
         if wanted:
-            self._known.update((finding.name, finding) for finding in _run(wanted))
+            for count, finding in enumerate(_run(wanted), 1):
+                self._known[finding.name] = finding
+                on_found(count)
         return [self._known[name] for name in dict.fromkeys(names)]
 
+    def lacking(self, names: Sequence[str]) -> list[Finding]:
+        """Return what is lacking of these; that no namespace can be made, alone, where it explains the rest."""
+        lacking = [finding for finding in self.look(names) if not finding.ok]
+        if lacking:
+            (netns,) = self.look(["netns"])
+            if all(finding.is_explained_by(netns) for finding in lacking):
+                return [netns]
+        return lacking
 
-def _run(names: Sequence[str]) -> list[Finding]:
+
+def _run(names: Sequence[str]) -> Iterator[Finding]:
     import subprocess
 
     paths = json.dumps([path or os.getcwd() for path in sys.path])
     command = [sys.executable, *options(), "-I", "-c", PROGRAM, paths, *names]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    count = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout or ():
+            yield Finding(**json.loads(line))
+            count += 1
     # Not by the exit status alone: where SIGCHLD is ignored, subprocess is not told it and says 0.
-    if done.returncode or not done.stdout:
-        how = how_it_ended(done.returncode or None)
-        raise ChildDiedError(errno.ECHILD, f"the doctor's program ended {how}, with nothing found; see stderr")
-    return [Finding(**found) for found in json.loads(done.stdout)]
+    if process.returncode or count < len(names):
+        how = how_it_ended(process.returncode or None)
+        found = f"{count} of {len(names)} things" if count else "nothing"
+        raise ChildDiedError(errno.ECHILD, f"the doctor's program ended {how}, with {found} found; see stderr")
 
 
 def valid_names() -> tuple[str, ...]:
@@ -74,24 +96,3 @@ def unknown_names(names: Sequence[object]) -> str:
     if names and not wrong:
         return ""
     return f"{', '.join(wrong) or 'nothing'} is not what can be required; valid are: {', '.join(valid)}"
-
-
-def diagnose(form: str) -> int:
-    """Print what works on this machine, as a table or as JSON; return 1 when no namespace can be made, else 0."""
-    findings = Doctor().look(valid_names())
-    if form == "json":
-        print(json.dumps([finding._asdict() for finding in findings], indent=2))
-    else:
-        print(table(findings))
-    return 0 if all(finding.ok for finding in findings if finding.name == "netns") else 1
-
-
-def table(findings: Sequence[Finding]) -> str:
-    """Return findings as lines for a person: what, whether, why not, and below it what to do."""
-    width = max(len(finding.name) for finding in findings)
-    lines = []
-    for name, ok, cause, remedy in findings:
-        lines.append(f"{name:{width}}  {'ok' if ok else 'no'}  {cause}".rstrip())
-        if not ok:
-            lines.append(f"{'':{width}}      -> {remedy}")
-    return "\n".join(lines)

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from .. import _causes
 from .._errors import NetNSUnsupportedError
 from .._linux import netlink, syscalls
 from .._netns.nftables import program
@@ -92,7 +93,7 @@ def _lower(ipr: Any) -> int:
 
 def tuntap(flag: int) -> str:
     enter_net()
-    with step("opening /dev/net/tun", remedies.for_tun):
+    with step("opening /dev/net/tun", remedies.by_table(_causes.TUN)):
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     with step("adding a link (TUNSETIFF)", remedies.for_refusal):
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"probe0", flag | IFF_NO_PI))

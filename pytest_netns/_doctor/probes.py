@@ -9,14 +9,15 @@ import errno
 import json
 import os
 import select
+import shutil
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from .. import _causes
 from .._child.resident.journal import open_journal
 from .._child.resident.record import Entry
 from .._linux import id_maps, proc, run_netns, syscalls
@@ -31,6 +32,7 @@ CAPABILITIES = {
     "sys_admin": syscalls.CAP_SYS_ADMIN,
 }
 DESCRIPTORS = 256  # what a session with a few dozen namespaces and their sockets needs
+ETH_P_ALL = 3  # <linux/if_ether.h>
 NAMESPACES = 16  # what a test with a few hosts needs, in each of a few workers
 
 
@@ -65,7 +67,7 @@ def _setns() -> str:
     if how.startswith(
         ROOTLESS
     ):  # it cannot return to the original one, so the namespace is entered from another one of ours
-        with step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
+        with step("unshare(CLONE_NEWNET) in a user namespace", remedies.by_table(_causes.NETWORK)):
             syscalls.unshare()
         original_ns = syscalls.open_own_namespace()
     with step("setns(CLONE_NEWNET)", remedies.for_refusal):
@@ -97,7 +99,7 @@ def _thread() -> str:
 def _mount() -> str:
     name = f"pytest-netns-doctor-{os.getpid()}"
     rootless = enter_net().startswith(ROOTLESS)
-    with step("unshare(CLONE_NEWNS)", remedies.for_mount_namespace):
+    with step("unshare(CLONE_NEWNS)", remedies.by_table(_causes.MOUNTS)):
         syscalls.unshare(syscalls.CLONE_NEWNS)  # so that a mount of ours goes with this process
     with step("making the mounts private", remedies.for_refusal):
         syscalls.mount("", "/", syscalls.MS_PRIVATE | syscalls.MS_REC)
@@ -152,7 +154,7 @@ def _sysctl() -> str:
 def _namespaces() -> str:
     enter_net()
     fds: list[int] = []
-    with step(f"holding {NAMESPACES} network namespaces", remedies.for_net_namespace):
+    with step(f"holding {NAMESPACES} network namespaces", remedies.by_table(_causes.NETWORK)):
         while len(fds) < NAMESPACES:
             syscalls.unshare()
             fds.append(syscalls.open_own_namespace())
@@ -188,6 +190,25 @@ def _ptrace() -> str:
     return ""
 
 
+def _packet() -> str:
+    enter_net()
+    with step("bringing loopback up", remedies.for_refusal):
+        syscalls.set_link_up("lo")
+    remedy = remedies.by_table(_causes.PACKET)
+    with step("sending a frame by AF_PACKET", remedy), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.settimeout(TIME_LIMIT / 2)
+        sock.bind(("lo", ETH_P_ALL))
+        sock.send(bytes(14) + b"probe")
+        sock.recv(64)
+    return ""
+
+
+def _nsenter() -> str:
+    if shutil.which("nsenter") is None:
+        raise Failure("there is no nsenter(1)", "install util-linux (apt-get install util-linux)")
+    return ""
+
+
 def _xdist() -> str:
     from importlib.util import find_spec
 
@@ -217,6 +238,8 @@ PROBES: dict[str, Callable[[], str]] = {
     **{name: partial(qdisc, name) for name in QDISCS},
     "nft": nft,
     "nat": nat,
+    "packet": _packet,
+    "nsenter": _nsenter,
     "xdist": _xdist,
 }
 
@@ -254,8 +277,9 @@ def probe(name: str) -> dict[str, Any]:
 
 
 def main(names: Sequence[str]) -> None:
-    """Print what was found, as JSON."""
+    """Print what was found, a line of JSON for each probe as soon as it has answered."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a supervisor may have it ignored, and so inherited
     if not set(names).isdisjoint({*LINKS, *QDISCS}):
         from .._netns import netlink as netlink  # once, before the forks
-    json.dump([probe(name) for name in names or PROBES], sys.stdout)
+    for name in names:
+        print(json.dumps(probe(name)), flush=True)

@@ -1,4 +1,8 @@
-"""What to do about a step that failed on this machine, told from its errno and from what the kernel says of itself."""
+"""What to do about a step that failed on this machine.
+
+``_causes`` is the one table of that, by the errno. Here is what the errno does not tell and the machine does: whether a
+capability, a seccomp filter or AppArmor stands behind a refusal.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,19 @@ import errno
 import os
 import pwd
 import shutil
+from collections.abc import Callable
 
 from .. import _causes
 from .._linux import id_maps, proc, syscalls
 
 CONTAINER = "docker/podman run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"
+
+
+LET_APPARMOR = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+
+
+def _is_restricted_by_apparmor() -> bool:
+    return _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1"
 
 
 def _read(path: str) -> str:
@@ -25,8 +37,23 @@ def _status(field: str) -> str:
     return next((line.split()[1] for line in _read("/proc/self/status").splitlines() if line.startswith(field)), "0")
 
 
+REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOSYS)
+
+
+def by_table(kind: str) -> Callable[[int], str]:
+    """Return what gives the remedy for a step of a kind, as of ``_causes``, by its errno."""
+
+    def remedy(number: int) -> str:
+        known = _causes.NEXT_STEP[kind].get(number) if number in REFUSALS else _causes.next_step(number, kind)
+        return known or for_refusal(number)
+
+    return remedy
+
+
 def for_refusal(number: int) -> str:
     """Return the remedy for a step that takes privileges which the process may or may not have."""
+    if _is_restricted_by_apparmor() and proc.user_namespace() != proc.INITIAL_USER_NAMESPACE:
+        return LET_APPARMOR
     if number == errno.ENOSYS or (proc.has_capability(syscalls.CAP_SYS_ADMIN) and _status("Seccomp:") == "2"):
         return f"lift the seccomp filter ({CONTAINER} --security-opt seccomp=unconfined)"
     if not proc.has_capability(syscalls.CAP_SYS_ADMIN):
@@ -45,31 +72,16 @@ def without_privilege() -> str:
 
 def for_user_namespace(number: int) -> str:
     """Return what to do where none can be made."""
-    if number in (errno.ENOSPC, errno.EUSERS):
-        return _causes.limit_of(_causes.USER)
+    known = _causes.NEXT_STEP[_causes.USER].get(number)
+    if known and number not in REFUSALS:
+        return known
     if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
         return "sysctl -w kernel.unprivileged_userns_clone=1"
-    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    if number == errno.EINVAL:
-        return _causes.NEXT_STEP[_causes.USER][number]
+    if _is_restricted_by_apparmor():
+        return LET_APPARMOR
     if _status("Seccomp:") == "2":
         return "lift the seccomp filter (docker/podman run --security-opt seccomp=unconfined)"
     return "lift what forbids user namespaces, such as a chroot, AppArmor or SELinux"
-
-
-def for_mount_namespace(number: int) -> str:
-    """Return what to do where none can be made."""
-    if number == errno.ENOSPC:
-        return _causes.limit_of(_causes.MOUNTS)
-    return for_refusal(number)
-
-
-def for_tun(number: int) -> str:
-    """Return what to do where it cannot be opened."""
-    if number in (errno.EACCES, errno.EPERM):
-        return "chmod 0666 /dev/net/tun (as root, outside)"
-    return "modprobe tun (as root, outside), or docker/podman run --device /dev/net/tun"
 
 
 def for_users() -> str:
@@ -88,14 +100,3 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:  # a uid that has no name, as in containers
         return str(uid)
-
-
-def for_net_namespace(number: int) -> str:
-    """Return what to do where none can be made."""
-    if number == errno.ENOSPC:
-        return _causes.limit_of(_causes.NETWORK)
-    if number == errno.EINVAL:
-        return _causes.NEXT_STEP[_causes.NETWORK][number]
-    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.getuid():
-        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return for_refusal(number)

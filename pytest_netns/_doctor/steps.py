@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 
+from .. import _causes
 from .._errors import errno_name
 from .._linux import id_maps, proc, syscalls
 from . import remedies
@@ -50,13 +51,13 @@ def enter_user() -> None:
 def enter_net() -> str:
     """Move into a network namespace, through a user namespace where it must be; say which way it went."""
     if proc.has_capability(syscalls.CAP_SYS_ADMIN):
-        with step("unshare(CLONE_NEWNET)", remedies.for_net_namespace):
+        with step("unshare(CLONE_NEWNET)", remedies.by_table(_causes.NETWORK)):
             syscalls.unshare()
         return "with CAP_SYS_ADMIN"
     try:
         enter_user()
     except Failure as failure:
         raise Failure(f"no CAP_SYS_ADMIN, and no user namespace instead: {failure.cause}", failure.remedy) from None
-    with step("unshare(CLONE_NEWNET) in a user namespace", remedies.for_net_namespace):
+    with step("unshare(CLONE_NEWNET) in a user namespace", remedies.by_table(_causes.NETWORK)):
         syscalls.unshare()
     return f"{ROOTLESS}, through a user namespace"

@@ -48,11 +48,12 @@ async def popen(ns: Namespace, processes: Processes, args: Any, options: dict[st
     program = Program(ns, processes, ready, timeout)
     start = program.prepare(options)
     try:
-        waiting = program.begin(start, args)
-        for pause in waiting.pauses():
-            if waiting.is_over():
-                break
-            await asyncio.sleep(pause)
+        with program.measured(args):
+            waiting = program.begin(start, args)
+            for pause in waiting.pauses():
+                if waiting.is_over():
+                    break
+                await asyncio.sleep(pause)
         start.close()
         return await _connected(loop, start.commands[0], limit)
     except BaseException as error:

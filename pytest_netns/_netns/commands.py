@@ -36,6 +36,7 @@ class Processes:
 
     def __init__(self, handle: Handle, others: Others, on_output: Callable[[str, str], object]) -> None:
         self._handle = handle
+        self.measured = handle.measured
         self._others = others
         self._on_output = on_output
         self._inhabitants = Inhabitants(handle, others)

@@ -9,6 +9,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._arguments import check_keywords, check_timeout, check_type
@@ -16,12 +17,14 @@ from .._child import DEFAULT, check_mode
 from .._child.mode_names import ChildMode
 from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSError, is_meant
-from .._handle import Handle
+from .._handle import Handle, unmeasured
 from .._leaks.pending import Remains
 from .._linux import loopback, run_netns
 from .._originals import Originals
 from .inside import Inside
+from .keeping import Keeping, Kept
 from .namespace import NetNS
+from .stopwatch import Stopwatch
 from .sysctl import checked
 from .together import Together
 
@@ -35,6 +38,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 Made = TypeVar("Made", bound=NetNS)
 
 LONGEST_NAME = 200  # bytes
+MAKING, MAKING_THE_FIRST = "making a namespace", "starting the resident child and making the first namespace"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +92,9 @@ class Session:
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
     :param originals: what pyroute2 is imported with, by default the standard library as it is now.
+    :param test: returns the name of the test that runs.
+    :param keeps: whether the namespaces of failed tests outlive it.
+    :param stopwatch: measures what takes time, if anything is to.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -100,9 +107,15 @@ class Session:
         name_suffix: str = "",
         userns: str = "auto",
         originals: Originals | None = None,
+        test: Callable[[], str] = lambda: "",
+        keeps: bool = False,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
+        self._test = test
+        self._stopwatch = stopwatch
+        self.keeping = Keeping(is_on=keeps)
         self._originals = originals or Originals()
         self._inside = Inside()
         self._keys = itertools.count(1)
@@ -141,12 +154,14 @@ class Session:
         key = next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
-        handle = Handle(key, given.label or name or f"netns{key}", timeout)
+        label = given.label or name or f"netns{key}"
+        handle = Handle(key, label, timeout, self._test(), self._measured(label))
         self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
         own(ns)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
-            self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+            with handle.measured(MAKING if self._names else MAKING_THE_FIRST):
+                self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
             self._names[handle.identity] = handle.label
             if name is not None:
                 ns.name = name
@@ -160,6 +175,9 @@ class Session:
             raise
         return ns
 
+    def _measured(self, label: str) -> Callable[[str], AbstractContextManager[None]]:
+        return unmeasured if self._stopwatch is None else functools.partial(self._stopwatch.measure, label)
+
     def _new(self, kind: type[Made], handle: Handle, child_mode: str | None, leak_checked: bool) -> Made:
         """Return the object for a namespace that is not made yet."""
         return kind(
@@ -171,6 +189,7 @@ class Session:
             on_closed=functools.partial(self._closed, handle, leak_checked),
             make_netlink=self._netlink,
             inside=self._inside,
+            stays=self.keeping.watch(),
         )
 
     def _closed(self, handle: Handle, leak_checked: bool) -> None:
@@ -220,9 +239,9 @@ class Session:
         return self._names.get(identity)
 
     def pids(self) -> set[int]:
-        """Return the pid of the resident child, if it runs."""
+        """Return the pids of the resident child, if it runs, and of the programs in what is kept."""
         pid = self.modes.resident.pid
-        return set() if pid is None else {pid}
+        return self.keeping.programs() | (set() if pid is None else {pid})
 
     def descriptors(self) -> set[int]:
         """Return the descriptors of what is open and lives longer than a test."""
@@ -232,8 +251,13 @@ class Session:
         """Close the namespaces that are open, the newest first."""
         Together(self._open.values()).close()
 
+    def hand_over(self) -> list[Kept]:
+        """Let the resident child stay with the namespaces of failed tests; see :meth:`Keeping.hand_over`."""
+        return self.keeping.hand_over(self.modes.resident, os.getpid())
+
     def close(self) -> None:
-        """Close the namespaces that are open, and end the resident child."""
+        """Close the namespaces that are open, and end the resident child, unless it was told to stay."""
+        self.keeping.give_up()
         try:
             self.close_namespaces()
         finally:

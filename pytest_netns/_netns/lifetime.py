@@ -16,8 +16,8 @@ from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSLeakError, from_errno, is_meant
 from .._handle import Handle
 from .._linux import syscalls
-from .commands import Processes
 from .inside import Inside
+from .lasting import LastingProcesses
 from .names import Names
 from .sockets import Sockets
 from .threads import Threads
@@ -39,9 +39,10 @@ class Lifetime:
     :param child_mode: that of its sockets; by default the one of the test that runs.
     :param thread_timeout: how long a thread may take to end, in seconds; ``None`` where it need not.
     :param on_closed: told when nothing is left.
-    :param on_output: as of :class:`Processes`.
+    :param on_output: as of :class:`LastingProcesses`.
     :param make_netlink: makes what holds its netlink objects.
     :param inside: finds the host names of a network in threads that are inside.
+    :param stays: asked at its end whether it is kept, with the programs in it, for who looks at it after the session.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Lifetime:
         on_output: Callable[[str, str], object],
         make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
         inside: Inside,
+        stays: Callable[[Lifetime], bool],
     ) -> None:
         self.label: str = handle.label
         self.name: str | None = None
@@ -68,10 +70,11 @@ class Lifetime:
         self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
         self._inside = inside
+        self._stays = stays
         self._sockets = Sockets()
         self._thread_timeout, self._on_output = thread_timeout, on_output
         self._threads = Threads(self._copy_fd, handle, thread_timeout)
-        self._processes = Processes(handle, modes.resident, on_output)
+        self._processes = LastingProcesses(handle, modes.resident, on_output)
         self._is_leak_checked = thread_timeout is not None
         self._callbacks: list[Callable[[], object]] = []
         self._last_steps: list[Callable[[], object]] = [on_closed, self._close_fd, self._let_go]
@@ -157,8 +160,22 @@ class Lifetime:
                 self._close_fd()
                 return
             with contextlib.ExitStack() as stack:
-                for step in self._to_undo:
+                for step in self._to_stay() if self._handle.fd >= 0 and self._stays(self) else self._to_undo:
                     stack.callback(self._undo, step)
+
+    def _to_stay(self) -> list[Callable[[], object]]:
+        """Return what to do where the namespace is kept: all that this process has there is closed, and no program."""
+        self._processes.keep()
+        self._modes.resident.unbind(self._handle)
+        theirs = [*self._last_steps, self._drop_names, self._processes.check_strays, self._processes.close]
+        return [step for step in self._to_undo if step not in theirs]
+
+    def _leave(self) -> None:
+        """Let go of it, as the resident child stays with it."""
+        del self._to_undo[:]
+        self._drop_names()
+        self._processes.leave()
+        self._close_fd()
 
     def _empty(self) -> None:
         """End what runs inside and close what was opened in it, as :meth:`close` does, and go on with it after that.
@@ -179,7 +196,7 @@ class Lifetime:
         self._sockets = Sockets()
         self._threads = Threads(self._copy_fd, self._handle, self._thread_timeout)
         self._threads.was_entered = threads.was_entered  # somebody may not have left
-        self._processes = Processes(self._handle, self._modes.resident, self._on_output)
+        self._processes = LastingProcesses(self._handle, self._modes.resident, self._on_output)
         self._processes.may_be_there = processes.may_be_there  # something may not have ended
         self._processes.names = processes.names
         self._to_undo = self._steps_to_undo()

@@ -25,10 +25,7 @@ def unread(process: subprocess.Popen[Any], where: object) -> Iterator[tuple[str,
 
     :param where: the namespace, for the title.
     """
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(process, name)
-        if stream is None or stream.closed:
-            continue
+    for name, stream in streams_of(process).items():
         text = _finish(stream, is_read=name != "stdin")
         if text:
             yield titled(name, process, where, text)
@@ -38,6 +35,12 @@ def titled(name: str, process: subprocess.Popen[Any], where: object, text: str) 
     """Return a title and a text, the last part of a long one, for what a command has written to one of its pipes."""
     how = "still running" if process.returncode is None else f"ended {how_it_ended(process.returncode)}"
     return f"{name} of `{command_line(process.args)}` in {where}, {how},", text[-OUTPUT_LIMIT:]
+
+
+def streams_of(process: Any) -> dict[str, Any]:
+    """Return the pipes of a command that are open, by name."""
+    streams = {name: getattr(process, name, None) for name in ("stdin", "stdout", "stderr")}
+    return {name: stream for name, stream in streams.items() if stream is not None and not stream.closed}
 
 
 def command_line(args: Any) -> str:

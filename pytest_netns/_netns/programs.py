@@ -58,6 +58,20 @@ class Programs(Running):
         options: dict[str, Any] = {**kwargs}
         return await async_programs.popen(self, self._processes, args, options)
 
+    def shell(self) -> int:
+        """Open an interactive shell ($SHELL, or sh) in the namespace, at a breakpoint for example.
+
+        It has the terminal from which pytest was started, whatever pytest captures, and a prompt that begins with the
+        label of the namespace. The test waits for its end.
+
+        :return: its exit status.
+        :raises NetNSUnsupportedError: there is no terminal, as in CI, or this is a worker of pytest-xdist.
+        """
+        self._checked_fd()
+        from . import shell
+
+        return shell.run(self, self._processes)
+
     def nft(self, ruleset: str) -> None:
         """Apply a ruleset of nftables in the namespace, the whole of it or nothing, by ``nft -f``.
 

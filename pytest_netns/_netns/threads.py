@@ -143,10 +143,11 @@ class Threads:
         if self.was_entered or threads:
             threads |= threads_in(self._what.identity)
         threads.discard(threading.current_thread())
-        if self._timeout is None:
+        if self._timeout is None or not threads:
             return []
         deadline = syscalls.monotonic() + self._timeout
-        return [thread for thread in threads if not self._ends(thread, deadline)]
+        with self._what.measured("waiting for threads to end"):
+            return [thread for thread in threads if not self._ends(thread, deadline)]
 
     def _ends(self, thread: threading.Thread, deadline: float) -> bool:
         """Wait for the end of a thread, or for the time when it has nothing to do and waits in a pool of others."""

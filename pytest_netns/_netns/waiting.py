@@ -7,6 +7,7 @@ import functools
 import select
 import subprocess
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .._arguments import check_timeout
@@ -116,9 +117,14 @@ class Program:
 
     def __init__(self, ns: Namespace, processes: commands.Processes, ready: Any, timeout: float) -> None:
         self._ns = ns
-        self._processes = processes
         self._conditions = conditions_of(ready)
         self._timeout = check_timeout(timeout, "ready_timeout")
+        self._processes = processes
+
+    def measured(self, args: Any) -> AbstractContextManager[None]:
+        """Measure a block in which it becomes ready."""
+        what = f"until `{command_line(args)}` is ready" if self._conditions else "starting a program"
+        return self._processes.measured(what)
 
     def prepare(self, kwargs: dict[str, Any]) -> Start:
         """Return what is then started, or given up, with these arguments of ``subprocess.Popen``."""
@@ -162,7 +168,8 @@ def popen(program: Program, args: Any, kwargs: dict[str, Any]) -> subprocess.Pop
     """
     start = program.prepare(kwargs)
     try:
-        program.begin(start, args).wait()
+        with program.measured(args):
+            program.begin(start, args).wait()
         process = start.process
         start.close()
     except BaseException as error:

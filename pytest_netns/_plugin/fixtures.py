@@ -11,7 +11,17 @@ import pytest
 
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
 from .attempts import take_note
-from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key
+from .keys import (
+    isolation_key,
+    leaks_key,
+    mode_key,
+    originals_key,
+    scope_key,
+    session_key,
+    settings_key,
+    stopwatch_key,
+    test_key,
+)
 from .notices import notice
 from .requirements import require
 
@@ -41,6 +51,9 @@ def _start(config: pytest.Config) -> Session:
         name_suffix=f"-{worker}" if worker else "",
         userns="auto" if settings.userns == "process" else settings.userns,
         originals=originals,
+        test=lambda: config.stash.get(test_key, ""),
+        keeps=settings.keep == "failed",
+        stopwatch=config.stash.get(stopwatch_key, None),
     )
     config.stash[session_key] = session
     config.stash[leaks_key].own(session)

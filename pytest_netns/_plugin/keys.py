@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from .._isolation.wanted import Wanted
     from .._netns.attempts import Attempts
     from .._netns.factory import Session
+    from .._netns.stopwatch import Stopwatch
     from .._originals import Originals
     from .leaks import Leaks
     from .settings import Settings
 
 settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 originals_key: pytest.StashKey[Originals] = pytest.StashKey()
+stopwatch_key: pytest.StashKey[Stopwatch] = pytest.StashKey()
+"""What measures what takes time, if anything is to."""
+test_key = pytest.StashKey[str]()
+"""The id of the test that runs, or ran last."""
 mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs, and of what names none."""
 session_key: pytest.StashKey[Session] = pytest.StashKey()

@@ -35,9 +35,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     form = config.getoption(DOCTOR)
     if form is None:
         return None
-    from .._doctor.findings import diagnose
+    from .._doctor.showing import diagnose
 
-    return diagnose(form)
+    return diagnose(form, config.getoption("color", "auto"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -77,7 +77,7 @@ def require(config: pytest.Config, names: list[str]) -> None:
         from .._doctor.findings import Doctor
 
     doctor = config.stash.setdefault(doctor_key, Doctor())
-    lacking = [str(finding) for finding in doctor.look(names) if not finding.ok]
+    lacking = [str(finding) for finding in doctor.lacking(names)]
     if lacking:
         text = f"{LACKS}{'; '.join(lacking)}"
         if config.stash[settings_key].strict:
@@ -92,7 +92,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if reason.startswith(f"Skipped: {LACKS}"):
             counts[reason] = counts.get(reason, 0) + 1
     if counts:
-        terminalreporter.section("skipped for the sake of the machine")
+        terminalreporter.section("skipped, as this machine lacks something")
         for reason, count in counts.items():
             terminalreporter.line(f"{count} x {reason.removeprefix('Skipped: ')}")
         terminalreporter.line("--netns-strict lets them fail; --netns-doctor says more")

@@ -26,6 +26,9 @@ ISOLATE = "netns_isolate"  # a marker, too
 ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
 
 
+KEEP = "netns_keep"
+KEEP_CHOICES = ("never", "failed")
+
 STRICT_HELP = "fail a test, rather than skip it, where the machine lacks what it requires"
 DOCTOR_HELP = "report what works on this machine, what does not, and how to mend it, as a table or as JSON; then exit"
 
@@ -58,6 +61,15 @@ OPTIONS = (
         (
             "what to do when a test that used a namespace leaks a file descriptor, a thread or a child process, or "
             "leaves its thread inside a namespace"
+        ),
+    ),
+    (
+        KEEP,
+        KEEP_CHOICES[0],
+        "{never,failed}",
+        (
+            "whether the namespaces of failed tests stay after the run, with the programs in them, to be entered by "
+            "python -m pytest_netns shell"
         ),
     ),
     (
@@ -103,6 +115,7 @@ class Settings(NamedTuple):
     userns: str = USERNS_CHOICES[0]
     strict: bool = False
     isolate: str = ISOLATE_CHOICES[0]
+    keep: str = KEEP_CHOICES[0]
 
     @classmethod
     def from_config(cls, config: pytest.Config, *, early: bool = False) -> Settings:
@@ -120,6 +133,7 @@ class Settings(NamedTuple):
             strict=_is_strict(config, given),
             userns=_parse_choice(*_value(config, given, USERNS), valid=USERNS_CHOICES),
             isolate=_parse_choice(*_value(config, given, ISOLATE), valid=ISOLATE_CHOICES),
+            keep=_parse_choice(*_value(config, given, KEEP), valid=KEEP_CHOICES),
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from pytest_netns import ChildDiedError
+from pytest_netns._doctor import findings
 from pytest_netns._doctor.findings import Doctor, valid_names
+from pytest_netns._doctor.topics import GROUPS
 from pytest_netns._linux import proc
 from tests.support.ordinary_user import Start, denied, needs_root, place, start
 
@@ -149,9 +154,13 @@ def test_few_descriptors() -> None:
 def test_the_option(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--netns-doctor")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["netns *ok*", "veth *"])
+    assert not result.stderr.str()  # of progress, as it is no terminal
+    result.stdout.fnmatch_lines(["namespaces", "  ok  netns *", "links", "  * veth *"])
+    verdict = result.outlines[0]
     result = pytester.runpytest_subprocess("--netns-doctor=json")
-    assert [found["name"] for found in json.loads(result.stdout.str())] == list(valid_names())
+    found = json.loads(result.stdout.str())
+    assert [each["name"] for each in found] == [*valid_names(), "verdict"]
+    assert found[-1]["cause"] == verdict
 
 
 @pytest.mark.slow
@@ -161,6 +170,80 @@ def test_the_exit_status_when_nothing_can_work() -> None:
     done = subprocess.run([*without, *command], check=False, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert not json.loads(done.stdout)[0]["ok"]
+
+
+@pytest.mark.slow
+def test_what_blocks_everything_is_said_once() -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-doctor"]
+    without = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"', "sh"]
+    done = subprocess.run([*without, *command], check=False, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    first, second, *_ = done.stdout.splitlines()
+    assert first == "Network namespaces cannot be made: unshare(CLONE_NEWNET): ENOSPC (No space left on device)."
+    assert second.startswith("  -> sysctl -w user.max_net_namespaces=10000")
+    assert done.stdout.count("ENOSPC") == done.stdout.count("max_net_namespaces") == 1
+    assert "Not tried, as that takes namespaces: loopback" in done.stdout.replace("setns, thread, mount, ", "")
+
+
+@pytest.mark.slow
+@pytest.mark.ordinary_user
+def test_what_a_rootless_run_does_not_need(start: Start) -> None:
+    out, _ = start("", "--netns-doctor").communicate()
+    if "rootless" not in out:
+        pytest.skip("this machine lets no ordinary user make a user namespace")
+    assert "  --  sys_admin  " in out
+    assert "CAP_SYS_ADMIN" not in out
+
+
+@pytest.mark.parametrize(
+    ("option", "variables", "coloured"),
+    [
+        ("auto", {}, True),
+        ("auto", {"NO_COLOR": "1"}, False),
+        ("yes", {"NO_COLOR": "1"}, True),
+        ("no", {"FORCE_COLOR": "1"}, False),
+        ("auto", {"TERM": "dumb"}, False),
+    ],
+)
+def test_a_terminal(option: str, variables: dict[str, str], coloured: bool) -> None:
+    """It shows what is tried, and in the end the findings alone; in colours, if wanted."""
+    controller, terminal = os.openpty()
+    env = {**os.environ, "TERM": "xterm", **variables}
+    for name in {"NO_COLOR", "FORCE_COLOR"} - set(variables):
+        env.pop(name, None)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from pytest_netns._doctor import showing; showing.diagnose(*sys.argv[1:])",
+    ]
+    with open(controller, "rb", buffering=0) as screen:
+        with subprocess.Popen([*command, "table", option], stdout=terminal, stderr=terminal, env=env) as process:
+            os.close(terminal)
+            shown = b""
+            with contextlib.suppress(OSError):  # EIO: nobody has the terminal open any more
+                while chunk := screen.read(65536):
+                    shown += chunk
+        assert process.returncode == 0
+    number = len(valid_names())
+    assert f"\r\033[Ktrying netns (1 of {number})".encode() in shown
+    progress, _, table = shown.rpartition(b"\r\033[K")
+    assert f"({number} of {number})".encode() in progress
+    assert (b"\033[" in table) is coloured
+
+
+def test_every_probe_is_explained() -> None:
+    assert sorted(name for topics in GROUPS.values() for name in topics) == sorted(valid_names())
+
+
+def test_a_doctor_that_is_killed_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Doctor().look(["pidfd"])
+    monkeypatch.setattr(
+        findings,
+        "PROGRAM",
+        f"print({json.dumps(found[0]._asdict())!r}, flush=True); import os; os.kill(os.getpid(), 9)",
+    )
+    with pytest.raises(ChildDiedError, match=r"ended by signal 9 .*, with 1 of 2 things found"):
+        Doctor().look(["pidfd", "netns"])
 
 
 def lacking() -> str:
@@ -227,3 +310,21 @@ def test_a_test_that_cannot_run_says_why(pytester: pytest.Pytester, fixture: str
     )
     assert " 2 failed in " in done.stdout.splitlines()[-1] or " 2 errors in " in done.stdout.splitlines()[-1]
     assert cause in done.stdout
+
+
+@pytest.mark.slow
+def test_one_cause_that_blocks_several_requirements_is_one_reason(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import pytest
+        @pytest.mark.netns_requires("veth")
+        def test_link(): pass
+        @pytest.mark.netns_requires("loopback", "nft")
+        def test_firewall(): pass
+        @pytest.mark.netns_requires("bridge", "netns")
+        def test_switch(): pass
+    """)
+    without = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"', "sh"]
+    command = [*without, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs"]
+    done = subprocess.run(command, cwd=pytester.path, check=False, stdout=subprocess.PIPE, text=True)
+    assert "3 x this machine lacks netns: unshare" in done.stdout
+    assert "SKIPPED [3] " in done.stdout

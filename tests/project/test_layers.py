@@ -17,8 +17,8 @@ PACKAGE = Path(pytest_netns.__file__).parent
 
 # From the top to the bottom. Folders of one line are beside each other and do not import each other.
 LAYERS = [
-    "plugin",
-    "_plugin",
+    "plugin __main__",
+    "_plugin _console",
     "_isolation _doctor",
     "_topology",
     "_netns",
@@ -167,11 +167,14 @@ def test_there_is_no_module_state() -> None:
 
 # What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
 OF_OS = {
-    *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor"),
+    *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor", "_console"),
     *("_plugin.fixtures", "_plugin.startup"),
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
-    *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_child.launch"),
-    *(f"_child.resident.{name}" for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record")),
+    *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_netns.shell", "_child.launch"),
+    *(
+        f"_child.resident.{name}"
+        for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record", "keeper")
+    ),
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
     *("_linux.proc", "_linux.own_etc", "_child.resident.own_etc"),
 }

@@ -13,6 +13,7 @@ import platform
 import signal
 import struct
 import sys
+from typing import Any
 
 # Numbers of <asm/unistd.h>, and the audit architecture, for x86_64 and for those with the generic table.
 X86_64 = platform.machine() == "x86_64"
@@ -83,9 +84,9 @@ def run_resident() -> None:
 
     handle = server.Server.handle
 
-    def sabotaged(self: server.Server, message: bytes) -> tuple[bytes, list[int]]:
+    def sabotaged(*args: Any, **kwargs: Any) -> tuple[bytes, list[int]]:
         apply("resident")
-        return handle(self, message)
+        return handle(*args, **kwargs)
 
     server.Server.handle = sabotaged  # type: ignore[method-assign]
     startup.main(*map(int, sys.argv[1:]))

@@ -43,7 +43,7 @@ class ResidentMode(Supervisor):
         generation = self._generation
         received = fdpass.Received()
         try:
-            request = requests.request(requests.CREATE, handle.key, lo, dict(sysctl))
+            request = requests.request(requests.CREATE, handle.key, lo, dict(sysctl), *handle.about)
             self._note(self._ask(request, received, handle.child_timeout, handle))
             if not received.fds:
                 raise ChildProtocolError(errno.EPROTO, f"{handle}: the resident child passed no namespace")
@@ -62,7 +62,7 @@ class ResidentMode(Supervisor):
         process = self._process
         if process is not None:
             with contextlib.suppress(Gone):  # the next one is told as it starts
-                process.tell(requests.ADOPT, handle.key, handle.name, fd=handle.fd)
+                process.tell(requests.ADOPT, handle.key, handle.name, *handle.about, fd=handle.fd)
 
     def _keep_user_namespace(self, ns: int) -> None:
         """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""
@@ -177,6 +177,27 @@ class ResidentMode(Supervisor):
             return  # then it holds nothing any more
         except BlockingIOError:  # it hangs, and what was told to it before has not been read
             self._discard(process)
+
+    def unbind(self, handle: Handle) -> None:
+        """Remove the name of a namespace, if it has one."""
+        if handle.name is not None:
+            self._tell_and_wait(requests.request(requests.UNBIND, handle.key), handle)
+            handle.name = None
+
+    def stay(self, seconds: float, items: Sequence[tuple[Handle, str, Sequence[int], Sequence[int]]]) -> None:
+        """Let the child stay with namespaces when this process has ended; it is forgotten here that they are there.
+
+        :param seconds: how long it stays at most.
+        :param items: each namespace, the test that has failed, a mount namespace or nothing, and pipes of its programs.
+        :raises NetNSError: it cannot.
+        """
+        received, fds = fdpass.Received(), [fd for _, _, mounts, pipes in items for fd in (*mounts, *pipes)]
+        told = [(handle.key, test, len(mounts), len(pipes)) for handle, test, mounts, pipes in items]
+        self._ask(requests.request(requests.STAY, seconds, told), received, self._timeout, "the session", fds)
+        if self._process is not None:
+            self._process.stays = True
+        for handle, *_ in items:
+            del self._namespaces[handle.key]
 
     def still_there(self, keys: Iterable[int]) -> set[int]:
         """Return those of these keys whose namespaces something keeps, as far as the child that runs knows of them."""

@@ -6,6 +6,7 @@ is wrong is said by ``Journal.trouble``.
 
 from __future__ import annotations
 
+import _socket as socket
 import fcntl
 import os
 
@@ -13,7 +14,7 @@ from ..._errors import errno_name
 from ..._linux import proc, run_netns, syscalls
 from .directory import Directory, Unusable, parents
 from .reaper import Failed, kill_processes
-from .record import Entry, Record, entries, open_file
+from .record import Entry, Record, entries, open_file, remove, remove_orphans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ class Journal:
         self.refused = refused
         self.trouble = "; ".join(unusable.cause for unusable in refused) if record is None else ""
         """Why a namespace may be missing in it; nothing as long as all are there."""
+        self.listener: socket.SocketType | None = None
+        """By which other programs of this user ask, if there is a place for that."""
+        self.without_socket = self.trouble
+        """Why there is none, if so."""
+
+    def listen(self) -> None:
+        """Let other programs of this user ask, if there is a place for a socket."""
+        try:
+            self.listener = None if self._record is None else self._record.listen()
+        except OSError as error:
+            self.without_socket = f"{self.directory}: {errno_name(error.errno or 0)}"
 
     def put(self, entry: Entry) -> None:
         """Add a namespace, or write anew what there is of it."""
@@ -60,6 +72,8 @@ class Journal:
     def close(self) -> None:
         """Remove it, since nothing is left to undo."""
         record, self._record = self._record, None
+        if self.listener is not None:
+            self.listener.close()
         if record is not None:
             try:
                 record.close()
@@ -156,6 +170,7 @@ def undo_the_dead(seconds: float = UNDO_TIME, *directories: str) -> None:
                     return
                 if _is_of_the_dead(name, machine, within):
                     undo_dead(directory.fd, name, deadline)
+            remove_orphans(directory.fd)
         except OSError:
             continue  # the next start tries again
         finally:
@@ -206,7 +221,7 @@ def undo_dead(directory: int, name: str, deadline: float) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _undo([entry for _, entry in entries(fd)], deadline):
-            os.unlink(name, dir_fd=directory)
+            remove(name, directory)
     except OSError:
         return  # BlockingIOError: its resident child lives and is at it. With the others, the next start tries again.
     finally:

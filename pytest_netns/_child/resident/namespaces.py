@@ -9,12 +9,25 @@ from .record import Entry
 
 
 class Namespace:
-    """A namespace of the parent's: its cookie, the descriptor that keeps its number from being used again, its name."""
+    """A namespace of the parent's: its cookie, the descriptor that keeps its number from being used again, its name.
 
-    def __init__(self, fd: int, cookie: int, name: str | None = None) -> None:
+    :param about: what it is called in reports, and the test for which it was made.
+    """
+
+    def __init__(self, fd: int, cookie: int, name: str | None = None, about: tuple[str, ...] = ("", "")) -> None:
         self.fd = fd
         self.cookie = cookie
         self.name = name
+        self.be_about(*about)
+        # Of one that stays after the end of the session.
+        self.mounts: list[int] = []
+        """A descriptor of the mount namespace in which its commands are to be, if there is one."""
+        self.pipes: list[int] = []
+        """The other ends of what its programs write to or read from."""
+
+    def be_about(self, label: str, test: str) -> None:
+        """Take what it is for, from now on."""
+        self.label, self.test, self.since = label, test, syscalls.monotonic()
 
     def entry(self, key: int, name: str | None) -> Entry:
         return Entry(key, syscalls.namespace_id(self.fd), self.cookie, name)
@@ -28,6 +41,8 @@ class Namespace:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
+        syscalls.close_all(self.mounts)
+        syscalls.close_all(self.pipes)
 
 
 def write_sysctl(path: str, value: str) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen  # kept from the start, since a test may replace that of the module
 from typing import Any
@@ -45,6 +46,8 @@ class Process:
         self._timeout = timeout
         self._limits: dict[fdpass.Channel, float] = {}  # of those that have another one
         self._ended = False
+        self.stays = False
+        """Whether it has been told to stay with namespaces when this process has ended."""
         self._original_ns = original_ns
         self._stderr: list[int] = []
         ends: list[fdpass.Channel] = []
@@ -96,11 +99,12 @@ class Process:
                 raise Gone from None
             raise
 
-    def ask(self, request: bytes, received: fdpass.Received, timeout: float) -> bytes:
+    def ask(self, request: bytes, received: fdpass.Received, timeout: float, fds: Sequence[int] = ()) -> bytes:
         """Return the answer to a request.
 
         :param received: what owns the descriptors that come with it.
         :param timeout: in seconds.
+        :param fds: descriptors to pass with it; the caller keeps its own.
         :raises Gone: the child ended before it read the request.
         :raises fdpass.Closed: it ended after that.
         :raises fdpass.Garbage: what it answered is no message.
@@ -117,7 +121,7 @@ class Process:
             if (self._limits and channel in self._limits) or timeout != self._timeout:
                 fdpass.limit(channel, timeout)
                 self._limits[channel] = timeout
-            fdpass.send(channel, request)
+            fdpass.send(channel, request, fds)
             answer = fdpass.receive(channel, received)
             with self._lock:
                 if not self._ended:  # meanwhile, by another thread
@@ -192,10 +196,14 @@ class Process:
         return f"{how}; it wrote: {written.decode(errors='replace').strip()}" if written else how
 
     def close(self, timeout: float) -> None:
-        """Let the child end by itself, and reap it."""
+        """Let the child end by itself, and reap it; or leave it alone, if it stays with namespaces that are kept."""
         with contextlib.suppress(OSError):  # it has ended
             self._control.shutdown(socket.SHUT_RDWR)  # also for those who have inherited a copy
         self._close_channels()
+        if self.stays:
+            syscalls.close_all(self._stderr)
+            self._popen.returncode = 0  # or it would warn that it still runs
+            return
         ends_within(self._popen, timeout)
         self.kill()
 

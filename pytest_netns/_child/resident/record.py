@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import fcntl
 import os
@@ -14,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SOCKET = "socket-"  # how the name of a socket begins
+BACKLOG = 8  # of programs that ask at once
 SLOT = 384  # bytes: four numbers and a file name
 LONGEST = 1 << 24  # bytes of a record that are read, which is more than a session can have namespaces
 LOCK_TIME = 1.0  # seconds to wait for a lock that a child which was killed is about to lose
@@ -103,6 +106,37 @@ def open_file(name: str, directory: int, flags: int = 0) -> int:
     return fd
 
 
+def socket_of(name: str) -> str:
+    """Return the name of the socket that belongs to a record, for the pid of its owner and its number."""
+    _, _, owner, _, number, *_ = [*name.split("-"), *[""] * 5]
+    return f"{SOCKET}{owner}-{number}"
+
+
+def path_of_socket(directory: int, name: str) -> str:
+    """Return a path that is short enough for the address of a socket (unix(7)), by a descriptor of the directory."""
+    return f"/proc/self/fd/{directory}/{name}"
+
+
+def unlink_if_there(name: str, directory: int) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+
+
+def remove(name: str, directory: int) -> None:
+    """Remove a record and its socket."""
+    unlink_if_there(socket_of(name), directory)
+    os.unlink(name, dir_fd=directory)
+
+
+def remove_orphans(directory: int) -> None:
+    """Remove the sockets without a record; who makes one makes the record first, and removes it last."""
+    sockets = {name for name in os.listdir(directory) if name.startswith(SOCKET)}
+    for name in sockets - {socket_of(name) for name in os.listdir(directory)}:
+        unlink_if_there(name, directory)
+
+
 class Record:
     """The file of one parent, which its resident child holds locked as long as it lives.
 
@@ -151,11 +185,27 @@ class Record:
         if os.pwrite(self._fds[1], text.ljust(SLOT - 1, b"\0") + b"\n", number * SLOT) < SLOT:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def listen(self) -> socket.SocketType:
+        """Return a listening socket beside the file, which goes with that.
+
+        :raises OSError: there can be none.
+        """
+        path = socket_of(self._name)
+        unlink_if_there(path, self._fds[0])  # that of the child before this one
+        listener = socket.SocketType(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        try:
+            listener.bind(path_of_socket(self._fds[0], path))
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
     def close(self) -> None:
         """Remove the file, since nothing is left to undo."""
         directory, _ = self._fds
         try:
-            os.unlink(self._name, dir_fd=directory)
+            remove(self._name, directory)
         finally:
             self.leave()
 

@@ -26,6 +26,12 @@ SOCKETS = b"s"
 READ_SYSCTL = b"r"
 WRITE_SYSCTL = b"w"
 LIST_SYSCTL = b"l"
+UNBIND = b"u"
+STAY = b"y"
+# Verbs of other programs of the user, over the socket in the directory of the journal.
+LIST = b"L"
+ENTER = b"E"
+END = b"X"
 
 # What is given for a user namespace to join, where there is none yet: whether to make one.
 NEVER, IF_NEEDED, ALWAYS = -3, -2, -1

@@ -21,8 +21,10 @@ import select
 from ..._linux import fdpass, syscalls
 from ..reply import failure, reply
 from . import requests
+from .keeper import Keeper, drain
 from .verbs import Verbs
 
+OUTSIDER_TIME = 1.0  # seconds for another program to read an answer
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
 
 
@@ -40,12 +42,19 @@ class Server:
         self.verbs = verbs
         verbs.hear = self.take_control_messages
         self.channels: dict[int, fdpass.Channel] = {}
+        self.keeper = Keeper(verbs)
+        verbs.by_name[requests.UNBIND] = self.keeper.unbind
+        self.outsiders: set[int] = set()
+        """The channels of other programs of the user."""
         self.poll = select.epoll()
         self.poll.register(control, select.EPOLLIN)
         self.come = select.poll()
         self.come.register(control, select.POLLIN)
         if self.parent_pidfd is not None:
             self.poll.register(self.parent_pidfd, select.EPOLLIN)
+        self.listener = verbs.record.listener
+        if self.listener is not None:
+            self.poll.register(self.listener, select.EPOLLIN)
 
     def serve(self) -> bool:
         """Serve until the parent is gone, or until another child may have more luck; return whether the parent is."""
@@ -57,12 +66,45 @@ class Server:
             for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])
+                elif self.listener is not None and fd == self.listener.fileno():
+                    self.accept(self.listener)
                 elif fd == self.parent_pidfd or not self.take_control_messages():
                     return True
             if self.verbs.is_to_be_replaced:
                 return False  # what is asked meanwhile, another child is asked anew, since nobody has read it
             if self.parent_pidfd is None and os.getppid() != self.parent:
                 return True
+
+    def stay(self) -> None:
+        """Serve other programs of the user as long as namespaces are kept, now that the parent is gone."""
+        self.keeper.take_over()
+        for fd in [self.control.fileno(), *([] if self.parent_pidfd is None else [self.parent_pidfd])]:
+            self.poll.unregister(fd)
+        for channel in list(self.channels.values()):
+            self.drop(channel)
+        for pipe in self.keeper.pipes():
+            os.set_blocking(pipe, False)
+            self.poll.register(pipe, select.EPOLLIN)
+        while self.keeper.kept and (left := self.keeper.until - syscalls.monotonic()) > 0:
+            for fd, _ in self.poll.poll(left):
+                if fd in self.channels:
+                    self.answer(self.channels[fd])
+                elif self.listener is not None and fd == self.listener.fileno():
+                    self.accept(self.listener)
+                elif not drain(fd):
+                    self.poll.unregister(fd)
+
+    def accept(self, listener: fdpass.Channel) -> None:
+        """Connect another program of the user."""
+        try:
+            fd, _ = listener._accept()  # type: ignore[attr-defined]  # the class beneath socket.socket has no other
+        except OSError:
+            return  # it has gone
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fd)
+        fdpass.limit(channel, OUTSIDER_TIME)
+        self.channels[fd] = channel
+        self.outsiders.add(fd)
+        self.poll.register(channel, select.EPOLLIN)
 
     def take_control_messages(self) -> bool:
         """Handle those that have come; return whether the parent still holds the control socket."""
@@ -93,11 +135,11 @@ class Server:
         try:
             received = fdpass.Received()
             message = fdpass.receive(channel, received)
-            if received.fds:  # nobody sends any here
+            payload, fds = self.handle(message, received.fds, is_outside=channel.fileno() in self.outsiders)
+            if received.fds:  # that nobody has taken
                 received.close()
-            payload, fds = self.handle(message)
             reply(channel, payload, fds)
-        except (fdpass.Closed, OSError):  # nobody is there to tell
+        except (fdpass.Closed, fdpass.Garbage, OSError):  # nobody is there to tell, or who does not speak this
             self.drop(channel)
         finally:
             for fd in fds:
@@ -105,11 +147,15 @@ class Server:
 
     def drop(self, channel: fdpass.Channel) -> None:
         self.poll.unregister(channel)
+        self.outsiders.discard(channel.fileno())
         del self.channels[channel.fileno()]
         channel.close()
 
-    def handle(self, message: bytes) -> tuple[bytes, list[int]]:
+    def handle(self, message: bytes, given: list[int], *, is_outside: bool) -> tuple[bytes, list[int]]:
         try:
-            return self.verbs.by_name[message[:1]](*marshal.loads(message[1:]))
+            if message[:1] == requests.STAY and not is_outside:
+                return self.keeper.stay(given, *marshal.loads(message[1:]))
+            by_name = self.keeper.by_name if is_outside else self.verbs.by_name
+            return by_name[message[:1]](*marshal.loads(message[1:]))
         except Exception as error:
             return failure(error), []

@@ -109,14 +109,18 @@ def main(control: int, parent: int, base: int, record_number: int, userns: int, 
     gc.disable()  # there are no cycles to collect, and no pauses to take
     undo_the_dead(patience / 1000)  # as the user we are outside
     record = open_journal(parent, record_number)
+    record.listen()
     original = syscalls.namespace_id(base)
     base, refused = find_base(base, userns, patience / 1000)
     if mounts >= 0 and base >= 0:
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
     channel = socket.SocketType(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
     verbs = Verbs(parent, base, record, refused, mounts >= 0, original)
-    if Server(channel, verbs).serve():
+    server = Server(channel, verbs)
+    if server.serve():
         # Not where it ends by an exception: then the parent lives, and starts another that takes over.
+        if server.keeper.kept:
+            server.stay()
         verbs.clean_up()
     elif not verbs.namespaces:
         record.close()

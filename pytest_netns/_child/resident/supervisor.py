@@ -6,6 +6,7 @@ import contextlib
 import errno
 import posix as os  # see syscalls.py
 import threading
+from collections.abc import Sequence
 
 from ... import _causes
 from ..._errors import (
@@ -90,15 +91,17 @@ class Supervisor:
             raise
         return answer
 
-    def _ask(self, request: bytes, received: fdpass.Received, timeout: float, what: object) -> bytes:
+    def _ask(
+        self, request: bytes, received: fdpass.Received, timeout: float, what: object, fds: Sequence[int] = ()
+    ) -> bytes:
         process = self._running(what)
         try:
             try:
-                answer = process.ask(request, received, timeout)
+                answer = process.ask(request, received, timeout, fds)
             except Gone:
                 self._discard(process)
                 process = self._running(what)
-                answer = process.ask(request, received, timeout)
+                answer = process.ask(request, received, timeout, fds)
         except (Gone, fdpass.Closed):
             ended = self._discard(process)
             raise ChildDiedError(
@@ -164,7 +167,7 @@ class Supervisor:
         for handle in list(self._namespaces.values()):
             if handle.fd >= 0:
                 with contextlib.suppress(Gone):  # told by the first request
-                    process.tell(requests.ADOPT, handle.key, handle.name, fd=handle.fd)
+                    process.tell(requests.ADOPT, handle.key, handle.name, *handle.about, fd=handle.fd)
         return process
 
     def _discard(self, process: Process) -> str:

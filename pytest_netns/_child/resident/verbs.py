@@ -77,19 +77,19 @@ class Verbs:
             requests.LIST_SYSCTL: self.list_sysctl,
         }
 
-    def adopt(self, fd: int, key: int, name: str | None) -> None:
+    def adopt(self, fd: int, key: int, name: str | None, *about: str) -> None:
         if key in self.namespaces:
             os.close(fd)
             return
         if self.base < 0:  # what the record says of it, the child before has written
-            self.namespaces[key] = Namespace(fd, 0, name)
+            self.namespaces[key] = Namespace(fd, 0, name, about)
             return
         syscalls.setns(fd)
         try:
             cookie = syscalls.namespace_cookie()
         finally:
             self.return_to_base()
-        self.namespaces[key] = Namespace(fd, cookie, name)
+        self.namespaces[key] = Namespace(fd, cookie, name, about)
         self.put_on_record(key, name)
 
     def put_on_record(self, key: int, name: str | None) -> None:
@@ -98,11 +98,12 @@ class Verbs:
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
-    def create(self, key: int, lo: int, sysctl: dict[str, str]) -> tuple[bytes, list[int]]:
+    def create(self, key: int, lo: int, sysctl: dict[str, str], *about: str) -> tuple[bytes, list[int]]:
         if key in self.forgotten:  # whoever asked has been interrupted
             self.forgotten.remove(key)
             return OK, []
         namespace = self.spares.pop(lo, None) or self.make_namespace(lo)
+        namespace.be_about(*about)
         self.lacks = None if lo == loopback.DOWN else lo
         self.namespaces[key] = namespace
         self.put_on_record(key, None)
@@ -197,8 +198,7 @@ class Verbs:
             self.forgotten.add(key)
         if key in self.reapers:
             self.reapers.pop(key).close()
-        if self.record is not None:
-            self.record.remove(key)
+        self.record.remove(key)
         return OK, []
 
     def watch(self, key: int, fd: int) -> None:
@@ -283,7 +283,7 @@ class Verbs:
         except OSError:
             os._exit(1)  # in the wrong namespace it must not serve on; the parent starts another
 
-    def clean_up(self) -> None:
+    def clean_up(self, *, is_last: bool = True) -> None:
         """Undo what the dead parent can no longer undo, or nothing where it closed its namespaces."""
         is_undone = True
         inhabited = {syscalls.namespace_id(namespace.fd) for namespace in self.namespaces.values()}
@@ -296,5 +296,5 @@ class Verbs:
                 namespace.remove_name()
             except OSError:
                 is_undone = False  # nobody is left to tell; the others are still to be undone
-        if self.record is not None and is_undone:
+        if is_last and is_undone:
             self.record.close()

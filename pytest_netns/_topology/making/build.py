@@ -58,12 +58,25 @@ class Builder:
 
     def _build(self) -> None:
         nodes = self._plan.nodes.values()
+        if not nodes:
+            return
+        measured = next(iter(self._spaces.values()))._handle.measured
+        with measured(f"making the links of a network of {len(nodes)} nodes"):
+            self._make_links()
+        with measured(f"waiting until a network of {len(nodes)} nodes is ready"):
+            self._make_ready()
+
+    def _make_links(self) -> None:
+        nodes = self._plan.nodes.values()
         for planned in nodes:
             self._channels[planned.name] = Channel(self._spaces[planned.name])
         for planned in nodes:
             self._send(planned, [*switch.bridge(planned, has_ipv6=self._plan.has_ipv6), *self._links(planned)])
         for planned in nodes:
             self._send(planned, list(self._settings(planned)))
+
+    def _make_ready(self) -> None:
+        nodes = self._plan.nodes.values()
         for planned in nodes:
             self._wait(planned)
         for planned in nodes:

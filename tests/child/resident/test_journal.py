@@ -362,7 +362,9 @@ def test_a_run_without_a_journal_says_so_once(
 def test_the_doctor_says_why_there_is_none(pytester: pytest.Pytester, both: None, script: str) -> None:
     result = run_in(pytester, script, "--netns-doctor")
     assert result.ret == 0
-    result.stdout.re_match_lines([r"netns +ok ", r"journal +no  .*(boot_id|ENOSPC|belongs to another user)", r" +-> "])
+    result.stdout.re_match_lines(
+        [r"  ok  netns ", r"  no  journal ", r" .*(boot_id|ENOSPC|belongs to another user)", r" +-> "]
+    )
 
 
 @pytest.mark.slow
@@ -370,7 +372,9 @@ def test_the_doctor_says_why_there_is_none(pytester: pytest.Pytester, both: None
 def test_another_directory_is_taken_and_the_doctor_says_so(pytester: pytest.Pytester, both: None) -> None:
     script = "mount -t tmpfs -o ro,mode=700 none /run/pytest-netns-0 && unset TMPDIR XDG_RUNTIME_DIR"
     result = run_in(pytester, script, "--netns-doctor")
-    result.stdout.fnmatch_lines(["journal  *ok  in /tmp/pytest-netns-0, as another cannot be used: /run/*: EROFS *"])
+    result.stdout.fnmatch_lines(
+        ["  ok  journal * (in /tmp/pytest-netns-0, as another cannot be used: /run/*: EROFS *)"]
+    )
     pytester.makepyfile(SUITE)
     result = run_in(pytester, script)
     assert said(result) == 0
@@ -380,7 +384,7 @@ def test_another_directory_is_taken_and_the_doctor_says_so(pytester: pytest.Pyte
 @pytest.mark.slow
 def test_the_doctor_says_where_it_is(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--netns-doctor")
-    result.stdout.re_match_lines([r"journal +ok  in /.*/pytest-netns-\d+"])
+    result.stdout.re_match_lines([r"  ok  journal .* \(in /.*/pytest-netns-\d+\)"])
 
 
 @pytest.mark.slow
