@@ -26,7 +26,7 @@ mount --bind . /etc/frr
 mount -t tmpfs none /var/tmp
 mount -t tmpfs none /run
 mkdir /run/frr
-mount --bind . /run/frr
+mount --bind /etc/frr /run/frr
 exec "$@"
 """
 
@@ -49,7 +49,6 @@ def start(router, folder, **configs):
 
 OSPF = """
 router ospf
- redistribute connected
  network 10.0.0.0/8 area 0
  timers throttle spf 0 50 500
  timers throttle lsa all 0
