@@ -107,7 +107,17 @@ b  host"""
     ],
 )
 def test_text(text: str, expected: str) -> None:
-    assert draw(plan_of(text)) == expected
+    plan = plan_of(text)
+    assert draw(plan) == expected
+    lines = [line for line in expected.split("\n") if line]
+    assert draw(plan, len(lines)) == expected
+    for limit in range(1, len(lines)):
+        *shown, rest = draw(plan, limit).split("\n")
+        # The kind of a node stands where it is drawn, whether it has a line of its own or is at the end of a link.
+        there = [line for line in shown if re.search(r"  (host|router|switch|nat symmetric)\b", line)]
+        hidden = len(plan.nodes) - len(there)
+        assert rest == f"... and the rest, with {hidden} of its {len(plan.nodes)} nodes"
+        assert len([line for line in shown if line]) == limit
 
 
 def test_both_families_stand_below_each_other_where_a_line_is_too_short() -> None:
