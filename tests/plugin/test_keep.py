@@ -108,6 +108,23 @@ def test_nothing_is_kept_without_being_asked(pytester: pytest.Pytester) -> None:
     assert "namespaces that were kept" not in result.stdout.str()
 
 
+def test_a_network_of_the_session(run: Run) -> None:
+    kept = kept_by(
+        run("""
+        import pytest
+        @pytest.fixture(scope="session")
+        def net(netns_topology_factory):
+            yield netns_topology_factory("client -- server")
+        def test(net):
+            for host in net:
+                net[host].popen(["sleep", "1000"])
+            assert False
+    """)
+    )
+    assert sorted(kept) == ["client", "server"]
+    assert all(" sleep 1000" in listed(name) for name in kept.values())
+
+
 @pytest.mark.needs_thread_inside
 @pytest.mark.parametrize("scope", ["test", "module"])
 def test_isolated_tests(run: Run, scope: str) -> None:
