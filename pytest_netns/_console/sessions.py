@@ -87,7 +87,7 @@ def ask(path: str, received: fdpass.Received, verb: bytes, *arguments: int) -> b
         fdpass.limit(channel, TIMEOUT)
         with contextlib.closing(Directory(parent, make=False)) as directory:
             channel.connect(path_of_socket(directory.fd, name))
-        fdpass.send(channel, requests.request(verb, *arguments))
+        fdpass.send(channel, verb + marshal.dumps(arguments, requests.ANY_PYTHON))
         return checked(fdpass.receive(channel, received), "the session")
     except (fdpass.Closed, ConnectionError):
         raise ConnectionRefusedError from None

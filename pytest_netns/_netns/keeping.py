@@ -93,7 +93,7 @@ class Keeping:
             found.append(Kept(test, [(f"{pid}-{ns._handle.key}", ns.label) for ns in in_order]))
         self.give_up()
         for _, ns in taken:
-            ns._leave()
+            _leave(ns)
         return found
 
 
@@ -101,3 +101,11 @@ def _item(test: str, ns: Lifetime) -> tuple[Handle, str, Sequence[int], Sequence
     names = ns._names
     mounts = None if names is None else names.mounts(ns._modes.resident, ns._handle)
     return ns._handle, test, [] if mounts is None else [mounts], ns._processes.pipes()
+
+
+def _leave(ns: Lifetime) -> None:
+    """Let go of a namespace, as the resident child stays with it."""
+    del ns._to_undo[:]
+    ns._drop_names()
+    ns._processes.leave()
+    ns._close_fd()

@@ -160,22 +160,19 @@ class Lifetime:
                 self._close_fd()
                 return
             with contextlib.ExitStack() as stack:
-                for step in self._to_stay() if self._handle.fd >= 0 and self._stays(self) else self._to_undo:
+                for step in self._to_keep() if self._is_to_stay() else self._to_undo:
                     stack.callback(self._undo, step)
 
-    def _to_stay(self) -> list[Callable[[], object]]:
+    def _is_to_stay(self) -> bool:
+        """Whether it is kept, with the programs in it, when it is closed now."""
+        return self._handle.fd >= 0 and self._stays(self)
+
+    def _to_keep(self) -> list[Callable[[], object]]:
         """Return what to do where the namespace is kept: all that this process has there is closed, and no program."""
         self._processes.keep()
         self._modes.resident.unbind(self._handle)
         theirs = [*self._last_steps, self._drop_names, self._processes.check_strays, self._processes.close]
         return [step for step in self._to_undo if step not in theirs]
-
-    def _leave(self) -> None:
-        """Let go of it, as the resident child stays with it."""
-        del self._to_undo[:]
-        self._drop_names()
-        self._processes.leave()
-        self._close_fd()
 
     def _empty(self) -> None:
         """End what runs inside and close what was opened in it, as :meth:`close` does, and go on with it after that.

@@ -29,11 +29,16 @@ class Together:
         with contextlib.ExitStack() as stack:
             for ns in self._spaces:
                 stack.callback(ns.close)
-            ask_to_end(self._spaces)
+            ask_to_end_unless_kept(self._spaces)
+
+
+def ask_to_end_unless_kept(spaces: Iterable[Lifetime]) -> None:
+    """Do as :func:`ask_to_end` for namespaces that are about to be closed, of which some may be kept."""
+    ask_to_end(ns for ns in spaces if not ns._is_to_stay())
 
 
 def ask_to_end(spaces: Iterable[Lifetime]) -> None:
-    """Send SIGTERM to what runs in namespaces that are about to be closed, or emptied, so that it ends meanwhile."""
+    """Send SIGTERM to what runs in namespaces that are about to be emptied, so that it ends meanwhile."""
     several = [one for ns in spaces if (one := ns._processes.ask_to_end()) is not None and one.kill_at is None]
     if len(several) < 2:
         return  # it is asked as it is closed

@@ -86,7 +86,7 @@ def netns_topology_factory(pytestconfig: pytest.Config, netns_factory: MakeNetNS
 
     It takes a text, or a Topology that is only described. What is still open at the end of the session is closed then.
     """
-    from .._netns.together import ask_to_end
+    from .._netns.together import ask_to_end_unless_kept
     from .._topology.topology import Topology
 
     made: list[Topology] = []
@@ -101,7 +101,7 @@ def netns_topology_factory(pytestconfig: pytest.Config, netns_factory: MakeNetNS
             return net
 
         yield make_topology
-        ask_to_end(host for net in made for host in net._hosts.values())
+        ask_to_end_unless_kept(host for net in made for host in net._hosts.values())
 
 
 @pytest.fixture

@@ -61,7 +61,11 @@ class Terminal:
         return text in self.screen
 
     def wait(self, text: str) -> None:
-        eventually(lambda: self.shows(text), f"{text!r} on the screen")
+        try:
+            eventually(lambda: self.shows(text), f"{text!r} on the screen")
+        except AssertionError:
+            print(repr(self.screen))
+            raise
 
 
 Start = Callable[..., "tuple[subprocess.Popen[bytes], Terminal]"]
@@ -123,7 +127,7 @@ def test_in_pdb(start: Start) -> None:
     terminal.type("readlink /proc/self/ns/net | tr t T\n")
     terminal.wait("neT:[")
     terminal.type("exit 3\n")
-    terminal.wait("\n3\r")
+    terminal.wait("3\r\n(Pdb) ")  # after the prompt of the shell, if that was slower than what is typed
     terminal.type("print('still', 'here')\n")
     terminal.wait("still here")
     terminal.type("c\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pytest_netns._child.resident.directory import parents
+from pytest_netns._linux import proc
 from pytest_netns._netns.keeping import MOST_TESTS
 from tests.support.helpers import eventually, is_running, named_namespaces
 from tests.support.suites import read_suite
@@ -64,7 +66,7 @@ def run(pytester: pytest.Pytester) -> Iterator[Run]:
         if not os.path.exists("go"):
             os.mkfifo("go")
         result = pytester.runpytest_subprocess("--netns-keep=failed", "-p", "no:cacheprovider", *options)
-        kept.extend(kept_by(result).values())
+        kept.extend(name for name, _ in KEPT.findall(result.stdout.str()))  # of which labels may be the same
         return result
 
     yield run
@@ -104,6 +106,23 @@ def test_nothing_is_kept_without_being_asked(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     assert "namespaces that were kept" not in result.stdout.str()
+
+
+def test_a_network_of_the_session(run: Run) -> None:
+    kept = kept_by(
+        run("""
+        import pytest
+        @pytest.fixture(scope="session")
+        def net(netns_topology_factory):
+            yield netns_topology_factory("client -- server")
+        def test(net):
+            for host in net:
+                net[host].popen(["sleep", "1000"])
+            assert False
+    """)
+    )
+    assert sorted(kept) == ["client", "server"]
+    assert all(" sleep 1000" in listed(name) for name in kept.values())
 
 
 @pytest.mark.needs_thread_inside
@@ -190,7 +209,7 @@ def test_a_keeper_that_is_killed(run: Run, pytester: pytest.Pytester) -> None:
 
 def sockets_of(pid: int) -> list[str]:
     """Return the sockets of the sessions of a process."""
-    folders = [f"{parent}/pytest-netns-{os.geteuid()}" for parent in parents()]
+    folders = [f"{parent}/pytest-netns-{proc.uid_outside()}" for parent in parents()]
     names = [name for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]
     return [name for name in names if name.startswith(f"socket-{pid}-")]
 
@@ -225,8 +244,9 @@ def test_end_while_somebody_is_inside(run: Run) -> None:
 def test_without_a_place_for_a_socket(pytester: pytest.Pytester) -> None:
     """All ends with the session, which says why."""
     pytester.makepyfile("def test(netns): assert not netns.popen(['sleep', '1000'])")
+    folder = f"/tmp/pytest-netns-{proc.uid_outside()}"
     script = (
-        "unset TMPDIR XDG_RUNTIME_DIR; mkdir -p /tmp/pytest-netns-0 && mount -t tmpfs -o ro none /tmp/pytest-netns-0; "
+        f"unset TMPDIR XDG_RUNTIME_DIR; mkdir -p {folder} && mount -t tmpfs -o ro none {folder}; "
         'mount -t tmpfs -o ro none /run && exec "$@"'
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--netns-keep=failed"]
@@ -237,6 +257,8 @@ def test_without_a_place_for_a_socket(pytester: pytest.Pytester) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    with contextlib.suppress(OSError):  # somebody else uses it
+        os.rmdir(folder)
     assert "1 failed" in done.stdout
     assert "nothing was kept: the session: cannot keep namespaces without a socket to be asked by" in done.stdout
 

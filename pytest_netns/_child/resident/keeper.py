@@ -83,7 +83,7 @@ class Keeper:
             (key, *syscalls.namespace_id(one.fd), one.label, one.test, now - one.since, key in self.kept)
             for key, one in self._known().items()
         ]
-        return OK + marshal.dumps((self._verbs.parent, self.has_parent, found)), []
+        return OK + marshal.dumps((self._verbs.parent, self.has_parent, found), requests.ANY_PYTHON), []
 
     def _known(self) -> dict[int, Namespace]:
         return {**self._verbs.namespaces, **self.kept}

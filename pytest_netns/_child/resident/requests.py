@@ -1,6 +1,7 @@
 """The requests that the resident child takes.
 
-A request is a byte for the verb and marshalled arguments (the same interpreter writes and reads them).
+A request is a byte for the verb and marshalled arguments. The same interpreter writes and reads them, but for those of
+other programs.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ STAY = b"y"
 LIST = b"L"
 ENTER = b"E"
 END = b"X"
+ANY_PYTHON = 2  # the version of marshal's format for these, which another Python may write or read
 
 # What is given for a user namespace to join, where there is none yet: whether to make one.
 NEVER, IF_NEEDED, ALWAYS = -3, -2, -1
