@@ -289,7 +289,7 @@ def test_what_a_command_has_started_in_the_original_namespace_is_named(make_netn
     assert process.stdout is not None
     (pid,) = {int(line) for line in (process.stdout.readline() for _ in range(2)) if line != b"ready\n"}
     try:
-        with pytest.raises(NetNSLeakError, match=rf"went to the original namespace.*: {pid} \(sleep 1000\)"):
+        with pytest.raises(NetNSLeakError, match=rf"processes in the original namespace.*: {pid} \(sleep 1000\)"):
             ns.close()
         assert process.returncode == -signal.SIGTERM
         assert is_running(pid)

@@ -82,7 +82,7 @@ def test_what_does_not_end_is_named_and_the_rest_is_ended(
     assert stubborn.stdout is not None
     assert stubborn.stdout.readline() == b"ready\n"
     monkeypatch.setattr(inhabitants, "KILL_TIMEOUT", -1)
-    with pytest.raises(NetNSOSError, match=rf"were killed and do not end: {stubborn.pid} \(sh -c trap"):
+    with pytest.raises(NetNSOSError, match=rf"do not end, although they were killed: {stubborn.pid} \(sh -c trap"):
         ns.close()
     assert other.returncode == -signal.SIGTERM
     monkeypatch.undo()

@@ -130,7 +130,7 @@ def test_without_nft_the_package_is_named(netns: NetNS, monkeypatch: pytest.Monk
     monkeypatch.setattr(nftables, "FOLDERS", "/no/such/folder")
     with pytest.raises(
         NetNSUnsupportedError,
-        match=r"there is no nft\(8\), which applies rulesets; install nftables \(apt-get install nftables\)$",
+        match=r"nft\(8\) is missing, which applies rulesets; install nftables \(apt-get install nftables\)$",
     ):
         netns.nft("flush ruleset")
 

@@ -177,7 +177,7 @@ def test_two_digits(number: float, text: str) -> None:
 NOT_OUR_TERMS = {
     r"\bhome\b": "the original namespace",
     r"\b(at|in|the right|the wrong|another) place\b": "the namespace, or whatever is meant",
-    r"\bkept\b": "hold, refer to",
+    r"(?<!\b(?:was|are)\s)(?<!\bis\s)(?<!\bwere\s)\bkept\b": "hold, refer to",  # but of --netns-keep
     r"\bjudged?\b": "check",
     r"\bgives? up root\b": "drop privileges",
     r"\bguard\b": "leak check",
