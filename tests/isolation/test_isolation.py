@@ -256,7 +256,7 @@ def test_what_is_no_python_test_is_inside_for_its_call(pytester: pytest.Pytester
 
 def test_the_way_back_from_a_run_in_this_process(pytester: pytest.Pytester) -> None:
     home = Path("/proc/thread-self/ns/net").readlink()
-    resource_tracker.ensure_running()  # here, which is not at home for a run that goes elsewhere
+    resource_tracker.ensure_running()  # in the original namespace, as a run that goes elsewhere would not
     pytester.makepyfile("def test(netns): pass")
     for isolate in ("test", "worker"):
         pytester.runpytest_inprocess(f"--netns-isolate={isolate}").assert_outcomes(passed=1)

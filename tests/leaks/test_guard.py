@@ -43,7 +43,7 @@ LEAKS = {
         """,
         ["descriptor * AF_INET SOCK_STREAM ('127.0.0.1', 80) connected to ('127.0.0.1', *) in namespace * (netns)"],
     ),
-    "a socket at home": (
+    "a socket in the original namespace": (
         """
     def test_leak(netns):
         kept.append(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))

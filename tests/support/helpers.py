@@ -103,8 +103,21 @@ def names_mounted() -> list[str]:
 
 
 def links() -> set[str]:
-    """Return the names of the links at home."""
+    """Return the names of the links in the original namespace."""
     return set(os.listdir("/sys/class/net"))
+
+
+def links_of_networks() -> set[str]:
+    """Return the names of the links in the original namespace that look like those of our networks.
+
+    It is the machine's own namespace, where others may make and end links at any time.
+    """
+    found = set()
+    for name in links():
+        with contextlib.suppress(FileNotFoundError):  # it has ended just now
+            if Path(f"/sys/class/net/{name}/address").read_text().startswith("02:00:00:00:"):
+                found.add(name)
+    return found
 
 
 def output(*command: str) -> str:

@@ -18,7 +18,7 @@ from pytest_netns._topology.described import NatKind
 from pytest_netns._topology.making import netfilter
 from pytest_netns._topology.text import words
 from pytest_netns._topology.translating import nat
-from tests.support.helpers import links
+from tests.support.helpers import links_of_networks
 
 from .test_topology_names import looked_up
 
@@ -530,13 +530,13 @@ def test_nft_is_found_where_an_ordinary_user_has_no_path_to_it(
 
 
 def test_a_kernel_that_does_not_take_the_rules(netns_topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = links()
+    before = links_of_networks()
     monkeypatch.setattr(nat, "rulesets", lambda *_, **__: ["table ip one\nadd rule ip two three accept\n"])
     netns_topology.add("home [nat]\na -- home -- s")
     said = r"(?s)namespace 'home': nft does not take the ruleset.*No such file.*\nload the modules \(modprobe -a "
     with pytest.raises(NetNSUnsupportedError, match=said):
         netns_topology.wait_ready()
-    assert links() == before
+    assert links_of_networks() == before
 
 
 def test_a_kernel_that_forgets_nothing(netns_topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:

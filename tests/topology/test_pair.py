@@ -9,7 +9,7 @@ import pytest
 
 from pytest_netns import MakeTopology, NetNS
 from pytest_netns._topology import described
-from tests.support.helpers import links
+from tests.support.helpers import links_of_networks
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
@@ -50,11 +50,11 @@ def test_the_link(netns_pair: tuple[NetNS, NetNS]) -> None:
         assert eth0.get(("linkinfo", "kind")) == "veth"
 
 
-def test_a_pair_leaves_no_link_at_home(pytester: pytest.Pytester) -> None:
-    before = links()
+def test_a_pair_leaves_no_link_in_the_original_namespace(pytester: pytest.Pytester) -> None:
+    before = links_of_networks()
     pytester.makepyfile("def test_x(netns_pair): pass")
     pytester.runpytest().assert_outcomes(passed=1)
-    assert links() == before
+    assert links_of_networks() == before
 
 
 def test_pairs_one_after_another_of_the_same_names(netns_topology_factory: MakeTopology) -> None:

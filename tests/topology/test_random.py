@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from pytest_netns import Host, Interface, MakeTopology, Topology, TopologyError
-from tests.support.helpers import links
+from tests.support.helpers import links_of_networks
 
 pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
 
@@ -63,7 +63,7 @@ def check_reached(client: Host, interface: Interface) -> None:
 @settings(max_examples=40, deadline=None, database=None)
 @given(text=texts())
 def test_a_network_works_or_is_refused(netns_topology_factory: MakeTopology, text: str) -> None:
-    before, descriptors = links(), len(os.listdir("/proc/self/fd"))
+    before, descriptors = links_of_networks(), len(os.listdir("/proc/self/fd"))
     try:
         net = netns_topology_factory(text)
     except TopologyError as error:
@@ -75,7 +75,7 @@ def test_a_network_works_or_is_refused(netns_topology_factory: MakeTopology, tex
                 for interface in within_reach(host):
                     check_reached(host, interface)
     assert is_placed, "the error shows the place"
-    assert links() == before
+    assert links_of_networks() == before
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 

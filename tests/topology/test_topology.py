@@ -24,7 +24,7 @@ from pytest_netns._linux import netlink, rtnetlink, syscalls
 from pytest_netns._topology.making import build
 from pytest_netns._topology.making.channel import Channel
 from pytest_netns._topology.making.requests import Request
-from tests.support.helpers import links
+from tests.support.helpers import links_of_networks
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
@@ -227,12 +227,12 @@ def test_the_pair_is_the_smallest_network(netns_pair: NetNSPair) -> None:
 def test_a_limit_that_is_reached_in_the_middle_leaves_nothing(
     netns_topology: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, descriptors = links(), len(os.listdir("/proc/self/fd"))
+    before, descriptors = links_of_networks(), len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(build.Builder, "_wait", lambda *_: (_ for _ in ()).throw(OSError(24, "as if there were none")))
     netns_topology.add("sw [switch]\nsw -- {a b c}")
     with pytest.raises(OSError, match="as if there were none"):
         netns_topology.wait_ready()
-    assert links() == before
+    assert links_of_networks() == before
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 

@@ -12,7 +12,7 @@ NAT_KINDS = ("full-cone", "restricted", "port-restricted", "symmetric", "cgnat",
 """How a NAT translates: the presets of RFC 4787."""
 FULL_CONE, RESTRICTED, PORT_RESTRICTED, SYMMETRIC, CGNAT, NONE = NAT_KINDS
 DEFAULT_NAT = PORT_RESTRICTED
-"""As most routers at home."""
+"""As most routers of households."""
 
 NODE_KEYS = ("mtu", "ipv6", "routes", "kind", "outside")
 LINK_KEYS = ("mtu", "access", "trunk")
