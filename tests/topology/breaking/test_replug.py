@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_netns import Host, Topology, TopologyError
-from tests.topology.test_reset import seen
+from tests.topology.breaking.test_reset import seen
 from tests.topology.test_topology import FAMILIES, is_reached, reaches_all
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]

@@ -19,8 +19,7 @@ from pytest_netns._topology.making import netfilter
 from pytest_netns._topology.text import words
 from pytest_netns._topology.translating import nat
 from tests.support.helpers import links_of_networks
-
-from .test_topology_names import looked_up
+from tests.topology.naming.test_topology_names import looked_up
 
 Endpoint: TypeAlias = "tuple[str, int]"
 

@@ -15,7 +15,7 @@ pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for t
 
 from hypothesis import given
 
-from .strategies import networks, quick, texts
+from tests.topology.strategies import networks, quick, texts
 
 
 def links_of(network: Network) -> list[str]:

@@ -7,8 +7,7 @@ import pytest
 from pytest_netns import TopologyError
 from pytest_netns._topology.text.reading import parse
 from pytest_netns._topology.text.words import FAULTS, QUANTITIES
-
-from .test_errors import carets_of
+from tests.topology.test_errors import carets_of
 
 REFUSED = [
     # text, what is underlined, the message, a part of the hint

@@ -12,14 +12,13 @@ from pytest_netns._topology.drawing.graphs import dot, mermaid
 from pytest_netns._topology.model import Network
 from pytest_netns._topology.plan import Plan
 from pytest_netns._topology.text.reading import to_text
-
-from .plans import plan_of
+from tests.topology.drawing.plans import plan_of
 
 pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
 
 from hypothesis import given
 
-from .strategies import networks, quick
+from tests.topology.strategies import networks, quick
 
 LINE = """\
 client  host

@@ -13,7 +13,7 @@ from pytest_netns._topology import model
 from pytest_netns._topology.text import words
 from pytest_netns._topology.text.reading import parse
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/topology-text.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/reference/topology-text.md").read_text()
 
 
 def section(title: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_netns import Nat, Topology, TopologyError
 from pytest_netns._netns import nftables
-from tests.topology.test_reset import seen
+from tests.topology.breaking.test_reset import seen
 from tests.topology.test_topology import is_reached
 
 pytestmark = [pytest.mark.core, pytest.mark.netns_requires("nft")]

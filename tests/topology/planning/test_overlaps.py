@@ -9,8 +9,7 @@ import pytest
 from pytest_netns import Host, Nat, NetNSOSError, Topology, TopologyError
 from pytest_netns._topology.planning.planner import make_plan
 from pytest_netns._topology.text.reading import parse
-
-from .test_topology_names import looked_up
+from tests.topology.naming.test_topology_names import looked_up
 
 pytestmark = [pytest.mark.core, pytest.mark.netns_requires("nat")]
 
