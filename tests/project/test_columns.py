@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "rootless.md"
 SUITE = read_suite(__file__, "columns")
-FEATURES = re.findall(r'"""(.*)"""', SUITE)
+SUITES = {"namespaces": SUITE, "networks": read_suite(__file__, "columns_of_networks")}
 WITHOUT_ADMIN = ["setpriv", "--bounding-set=-sys_admin,-net_admin,-net_raw", "--inh-caps=-all"]
 COLUMNS: dict[str, tuple[Sequence[str], str]] = {
     "root": ([], "auto"),
@@ -28,22 +28,24 @@ COLUMNS: dict[str, tuple[Sequence[str], str]] = {
 }
 
 
-def column(start: Start, user: Sequence[str], userns: str) -> list[str]:
+def column(start: Start, suite: str, count: int, user: Sequence[str], userns: str) -> list[str]:
     """Return for each feature whether it works."""
     outside = str(Path("/proc/self/ns/net").stat().st_ino)
-    run = start(SUITE, "-rA", "--tb=line", f"--netns-userns={userns}", user=user, OUTSIDE=outside)
+    run = start(suite, "-rA", "--tb=line", f"--netns-userns={userns}", user=user, OUTSIDE=outside)
     out, _ = run.communicate()
     found: dict[int, set[str]] = {}
     for outcome, number in re.findall(r"^(PASSED|FAILED|ERROR) test_suite.py::test_(\d+)", out, re.MULTILINE):
         found.setdefault(int(number), set()).add(outcome)
-    assert sorted(found) == list(range(len(FEATURES))), out
+    assert sorted(found) == list(range(count)), out
     return ["yes" if found[number] == {"PASSED"} else "no" for number in sorted(found)]
 
 
+@pytest.mark.parametrize("what", SUITES)
 @needs_root
-def test_the_table_in_the_docs(start: Start) -> None:
-    columns = [column(start, *who) for who in COLUMNS.values()]
-    rows = [["", *COLUMNS], ["---"] * (len(COLUMNS) + 1), *map(list, zip(FEATURES, *columns, strict=True))]
+def test_the_table_in_the_docs(start: Start, what: str) -> None:
+    features = re.findall(r'"""(.*)"""', SUITES[what])
+    columns = [column(start, SUITES[what], len(features), *who) for who in COLUMNS.values()]
+    rows = [["", *COLUMNS], ["---"] * (len(COLUMNS) + 1), *map(list, zip(features, *columns, strict=True))]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     assert table in PAGE.read_text(), f"the table of today:\n{table}"
 

@@ -150,21 +150,18 @@ class Channel:
         news.bind((0, groups))
         return news
 
-    def hear(self, news: socket.socket, deadline: float) -> bool:
-        """Wait until there are news, and drop them; return whether some came in time."""
+    def hear(self, news: socket.socket, deadline: float) -> None:
+        """Wait until there are news, but no longer than to a deadline, and drop them."""
         news.settimeout(max(1e-6, deadline - syscalls.monotonic()))
         try:
             while True:
                 news.recv(RECEIVED)
                 news.settimeout(0)
-        except TimeoutError:
-            return False
-        except BlockingIOError:
-            return True
+        except (TimeoutError, BlockingIOError):
+            return
         except OSError as error:
             if error.errno != errno.ENOBUFS:  # more than the queue holds
                 raise
-            return True
 
     def _write(self, parts: Sequence[bytes], deadline: float) -> None:
         self._sock.settimeout(max(1e-6, deadline - syscalls.monotonic()))

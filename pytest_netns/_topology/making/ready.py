@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from ..._errors import NetNSTimeoutError, is_meant
-from ..._linux import netlink, rtnetlink
+from ..._linux import netlink, rtnetlink, syscalls
 from ..plan import Port
 from .channel import Channel
 from .requests import addresses_of
@@ -24,6 +24,7 @@ Addresses: TypeAlias = "Mapping[tuple[int, bytes], object]"
 """Addresses of IPv6, each by the index of its link and packed, and what it is called."""
 
 RTMGRP_LINK, RTMGRP_IPV6_ROUTE = 0x1, 0x400  # rtnetlink(7)
+LOOK_AGAIN = 1.0  # seconds after which news may have been lost: the kernel drops them as it lacks memory (netlink(7))
 NAMED = 5  # of what is not ready, in an error
 
 
@@ -55,12 +56,15 @@ def wait(channel: Channel, links: Mapping[int, object], addresses: Addresses, de
         return
     with contextlib.closing(channel.listen(RTMGRP_LINK | RTMGRP_IPV6_ROUTE)) as news:
         while waiting := _waiting(channel, links, addresses, deadline):  # after it listens: no change falls between
-            if not channel.hear(news, deadline):
+            now = syscalls.monotonic()
+            if now >= deadline:
                 raise NetNSTimeoutError(errno.ETIMEDOUT, f"{channel.what}: not ready in time: {_named(waiting)}")
+            channel.hear(news, min(deadline, now + LOOK_AGAIN))
 
 
 def _waiting(channel: Channel, links: Mapping[int, object], addresses: Addresses, deadline: float) -> list[object]:
     """Return what is not ready."""
+    deadline = max(deadline, syscalls.monotonic() + LOOK_AGAIN)  # a look is worth having also when time is over
     up = set(_links_with_carrier(channel, deadline)) if links else set()
     asked = [_own_route(index, packed) for index, packed in addresses]
     answers = channel.ask(rtnetlink.RTM_GETROUTE, asked, deadline)

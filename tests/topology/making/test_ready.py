@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +26,8 @@ def soon() -> float:
 
 def listeners(ns: NetNS) -> int:
     """Return how many sockets of rtnetlink in a namespace belong to multicast groups (proc_pid_net(5), netlink)."""
-    lines = ns.call(lambda: Path("/proc/thread-self/net/netlink").read_text()).splitlines()[1:]
+    table = ns.run(["cat", "/proc/self/net/netlink"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    lines = table.splitlines()[1:]
     return sum(int(line.split()[3], 16) != 0 for line in lines if line.split()[1] == "0")
 
 
@@ -69,9 +70,9 @@ def test_what_is_not_ready_is_waited_for(netns_topology: Topology, what: str, mo
         net["right"].interfaces["eth0"].down()
     hear = Channel.hear
 
-    def hear_and_say(self: Channel, *args: object) -> bool:
+    def hear_and_say(self: Channel, *args: object) -> None:
         waits.set()
-        return hear(self, *args)  # type: ignore[arg-type]
+        hear(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Channel, "hear", hear_and_say)
     channel = Channel(left)
@@ -84,6 +85,23 @@ def test_what_is_not_ready_is_waited_for(netns_topology: Topology, what: str, mo
     assert not thread.is_alive()
     ready.wait(channel, links, addresses, syscalls.monotonic() + 1e-3)  # which would be too short to wait
     assert listeners(left) == 0
+    channel.close()
+
+
+@pytest.mark.slow
+@pytest.mark.netns_topology("left -- right")
+def test_news_that_never_come_are_not_waited_for(netns_topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel may have had no memory for them."""
+    left, hear = netns_topology["left"], Channel.hear
+    channel = Channel(left)
+
+    def hear_nothing(self: Channel, news: socket.socket, deadline: float) -> None:
+        add_the_address(netns_topology)
+        with channel.listen(0) as silent:
+            hear(self, silent, deadline)
+
+    monkeypatch.setattr(Channel, "hear", hear_nothing)
+    ready.wait(channel, {}, {address_of(left): "an address"}, soon())
     channel.close()
 
 
@@ -129,7 +147,8 @@ def test_an_interface_has_one_queue_each_way(netns_topology: Topology) -> None:
     for name in netns_topology:
         for interface in netns_topology[name].interfaces.values():
             link = netns_topology[name].ipr.get_links(interface.index)[0]
-            assert (link.get("num_tx_queues"), link.get("num_rx_queues")) == (1, 1)
+            assert link.get("num_tx_queues") == 1
+            assert link.get("num_rx_queues") in (1, None)  # a kernel without CONFIG_RPS does not say
 
 
 def test_news_that_are_lost_are_news(make_netns: MakeNetNS) -> None:
@@ -140,6 +159,8 @@ def test_news_that_are_lost_are_news(make_netns: MakeNetNS) -> None:
     for size in range(2000, 2100):
         mtu = netlink.attribute(rtnetlink.IFLA_MTU, netlink.number(size))
         channel.send(requests.settle(1, "lo", mtu, has_ipv6=False), soon())
-    assert channel.hear(news, soon())
+    began = syscalls.monotonic()
+    channel.hear(news, soon())
+    assert syscalls.monotonic() - began < PATIENCE
     news.close()
     channel.close()
