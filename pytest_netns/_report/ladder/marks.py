@@ -1,0 +1,145 @@
+"""What is odd about messages, seen together: repetitions, those that overtook others, and what nobody answered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ..._frames.decoding import Packet, quoted
+from ..._frames.dns import DNS
+from ..._frames.ethernet import ARP
+from ..._frames.icmp import ICMP, ICMPv6
+from ..._frames.transport import UDP
+from .fates import ARRIVED
+from .messages import BAD, ODD, Ends, Message, ends_of, is_request
+from .sightings import transport_of
+
+WRAP = 1 << 32
+"""Where the numbers of a TCP sequence begin anew."""
+
+
+@dataclasses.dataclass
+class Direction:
+    """One direction of a TCP connection."""
+
+    beginning: int | None = None
+    """The number of its SYN."""
+    end: int | None = None
+    """The number behind the last byte that was sent."""
+    times: dict[int, int] = dataclasses.field(default_factory=lambda: defaultdict(int))
+    """How often what begins at a number was sent."""
+
+
+def mark(messages: list[Message]) -> None:
+    """Add to messages what is odd about them."""
+    mark_repetitions(messages)
+    mark_refusals(messages)
+    mark_overtaken(messages)
+    mark_unanswered(messages)
+
+
+def mark_repetitions(messages: list[Message]) -> None:
+    """Mark what was sent before: segments of TCP, and questions."""
+    directions: dict[tuple[object, ...], Direction] = defaultdict(Direction)
+    asked: dict[tuple[object, ...], int] = defaultdict(int)
+    for message in messages:
+        tcp = message.tcp
+        dns = message.packet.get(DNS)
+        times = 0
+        if tcp and tcp.span:
+            times = times_before(tcp.sequence, tcp.span, tcp.syn, directions[message.source, message.ends])
+        elif dns and is_request(message.packet):
+            question = (*message.ends[1:], dns.identifier, *dns.questions)
+            times, asked[question] = asked[question], asked[question] + 1
+        if times:
+            ordinal = {1: "", 2: "2nd ", 3: "3rd "}.get(times, f"{times}th ")
+            message.add(f"{ordinal}retransmission" if tcp else "asked again", ODD)
+        elif tcp and is_keepalive(message, directions[message.source, message.ends]):
+            message.add("keep-alive", 0)
+
+
+def times_before(sequence: int, span: int, syn: bool, direction: Direction) -> int:
+    """Return how often a segment was sent before, and note that it was sent."""
+    if syn and sequence != direction.beginning:
+        direction.beginning, direction.end, direction.times = sequence, None, defaultdict(int)
+    end = (sequence + span) % WRAP
+    is_new = direction.end is None or (end - direction.end) % WRAP - 1 < WRAP // 2 - 1
+    overlaps = direction.end is not None and 0 < (direction.end - sequence) % WRAP < WRAP // 2
+    if is_new:
+        direction.end = end
+    if not overlaps:
+        return 0
+    direction.times[sequence] += 1
+    return direction.times[sequence]
+
+
+def is_keepalive(message: Message, direction: Direction) -> bool:
+    """Whether a segment without data is about a byte that was acknowledged, so that the other side answers."""
+    tcp = message.tcp
+    return message.is_acknowledgment and tcp is not None and (tcp.sequence + 1) % WRAP == direction.end
+
+
+def mark_refusals(messages: list[Message]) -> None:
+    """Mark resets, above all those that answer a SYN."""
+    greeted: dict[Ends, int] = {}
+    for message in messages:
+        tcp = message.tcp
+        if tcp is None:
+            continue
+        if tcp.syn and not tcp.ack:
+            greeted |= dict.fromkeys(message.all_ends, (tcp.sequence + 1) % WRAP)
+        elif tcp.rst:
+            is_refusal = tcp.ack and greeted.get(message.ends.opposite) == tcp.acknowledged
+            message.add("refused" if is_refusal else "reset", BAD)
+
+
+def mark_overtaken(messages: list[Message]) -> None:
+    """Mark what arrived after something that the same socket sent later."""
+    earliest: dict[tuple[object, ...], int] = {}
+    for message in reversed(messages):
+        arrival = message.fate.arrival
+        if message.fate.kind == ARRIVED and arrival and not message.is_acknowledgment:
+            later = earliest.get((message.source, message.ends))
+            if later is not None and arrival.time > later:
+                message.add("out of order", ODD)
+            earliest[message.source, message.ends] = min(arrival.time, later or arrival.time)
+
+
+def mark_unanswered(messages: list[Message]) -> None:
+    """Mark the last of the same requests that nobody answered, unless it is said already what became of it."""
+    answers = {key for message in messages for packet in message.packets for key in answered(packet)}
+    last = {request(message.packet): message for message in messages if is_request(message.packet)}
+    for message in last.values():
+        if message.fate.kind == ARRIVED and not answers.intersection(map(request, message.packets)):
+            message.add("no answer", BAD)
+
+
+def request(packet: Packet) -> tuple[object, ...]:
+    """Return by what a request is recognized in its answer."""
+    arp, dns, transport = packet.get(ARP), packet.get(DNS), transport_of(packet)
+    if arp:
+        return (ARP, arp.target)
+    if isinstance(transport, ICMPv6) and transport.target:
+        return (ICMPv6, transport.target)
+    if isinstance(transport, ICMP):
+        return (ICMP, transport.identifier, transport.sequence)
+    if dns and isinstance(transport, UDP):
+        return (DNS, dns.identifier, *ends_of(packet))
+    return ends_of(packet)
+
+
+def answered(packet: Packet) -> Iterator[tuple[object, ...]]:
+    """Yield which request a packet answers, if it answers any."""
+    arp, dns, transport = packet.get(ARP), packet.get(DNS), transport_of(packet)
+    if is_request(packet):
+        return
+    if isinstance(transport, ICMP):
+        about = quoted(transport)
+        yield request(about or packet)
+    elif arp:
+        yield (ARP, arp.sender)
+    elif dns and isinstance(transport, UDP):
+        yield (DNS, dns.identifier, *ends_of(packet).opposite)
+    else:
+        yield ends_of(packet).opposite
