@@ -12,8 +12,8 @@ NARROWEST, NARROW = 12, 18
 """From one column to the next, at least, and if there is room."""
 TIME = 9
 """The width of the time, in front of the first column."""
-REMARK = 34
-"""Room for remarks, at most."""
+REMARK = 0.3
+"""Room for remarks, at most, as a part of the width."""
 
 
 @dataclasses.dataclass
@@ -71,7 +71,7 @@ def lay_out(names: list[str], messages: list[Message], width: int) -> Columns | 
         return None
     first = TIME + 2 + min(len(names[0]) // 2, 6)
     remarks = max((len("; ".join(message.remarks)) for message in messages), default=0)
-    room = width - first - min(remarks + 2, REMARK)
+    room = width - first - min(remarks + 2, int(REMARK * width))
     wanted = max([NARROW, *(len(name) + 2 for name in names), *widths(names, messages)])
     gap = min(wanted, room // (len(names) - 1)) if len(names) > 1 else 0
     if len(names) > 1 and gap < NARROWEST:

@@ -148,7 +148,7 @@ def remark_fate(message: Message) -> None:
     if fate.kind == LOST:
         message.add(f"lost between {fate.last.namespace} and {fate.toward}", BAD)
     elif fate.kind == STOPPED:
-        message.add(f"got no further than {fate.last.namespace}", BAD)
+        message.add(f"stopped at {fate.last.namespace}", BAD)
     elif arrival and arrival.time - message.time >= SLOW and not fate.last.is_loopback:
         message.add(f"took {(arrival.time - message.time) / 1e6:,.0f} ms", FINE)
     if fate.copies > 1:
