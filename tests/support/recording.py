@@ -13,6 +13,8 @@ from pytest_netns import Host, NetNS, Topology
 from pytest_netns._frames.frame import Frame
 from pytest_netns._report.ladder.recording import End, Note, Recording
 
+from .helpers import eventually
+
 ETH_P_ALL = 3  # linux/if_ether.h
 SOL_PACKET, PACKET_AUXDATA = 263, 8  # linux/socket.h, linux/if_packet.h
 TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
@@ -24,7 +26,8 @@ class Recorder:
     """Records namespaces by a socket each, whose buffer is large enough for a test."""
 
     def __init__(self, namespaces: dict[str, NetNS]) -> None:
-        self._sockets = {name: packet_socket(ns) for name, ns in namespaces.items()}
+        with contextlib.closing(stamping_socket(next(iter(namespaces.values())))):
+            self._sockets = {name: packet_socket(ns) for name, ns in namespaces.items()}
         self.since = time.time_ns()
         self.until: dict[str, int] = {}
         self.notes: list[Note] = []
@@ -33,6 +36,11 @@ class Recorder:
     def note(self, text: str, namespace: str | None = None) -> None:
         """Note a line of the test."""
         self.notes.append(Note(time.time_ns(), namespace, text))
+
+    def so_far(self, name: str) -> list[Frame]:
+        """Return the frames of a namespace until now."""
+        self.frames += received(name, self._sockets[name])
+        return [frame for frame in self.frames if frame.namespace == name]
 
     def stop(self) -> list[Frame]:
         """Return the frames."""
@@ -65,6 +73,27 @@ def packet_socket(ns: NetNS) -> socket.socket:
     return sock
 
 
+def stamping_socket(ns: NetNS) -> socket.socket:
+    """Return a socket for which the kernel notes when packets arrive.
+
+    It begins to do so some time after the first socket asks for it, and up to then a packet has the time at which it is
+    read (net/core/dev.c, netstamp_wanted).
+    """
+    sock = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+    def notes() -> bool:
+        sock.sendto(b"", sock.getsockname())
+        before_reading = time.time_ns()
+        ancillary = sock.recvmsg(0, 100)[1]
+        seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
+        return bool(seconds * 1_000_000_000 + nanoseconds < before_reading)
+
+    eventually(notes, "the kernel notes when packets arrive")
+    return sock
+
+
 def received(name: str, sock: socket.socket) -> Iterator[Frame]:
     """Yield the frames that a socket has received so far."""
     while True:
@@ -85,11 +114,11 @@ def received(name: str, sock: socket.socket) -> Iterator[Frame]:
         yield Frame(stamp, name, address[0], address[2] == socket.PACKET_OUTGOING, data, len(data))
 
 
-def of_network(net: Topology, recorder: Recorder, *, tidy: bool = True) -> Recording:
+def of_network(net: Topology, recorder: Recorder, *, tidy: bool = True, pauses: bool = False) -> Recording:
     """Return what a ladder is drawn from."""
     hosts = {name: net[name] for name in net}
     addresses = {address: name for name, host in hosts.items() for address in addresses_of(host)}
-    return of_hosts(list(hosts), recorder, links_of(hosts), addresses, tidy=tidy)
+    return of_hosts(list(hosts), recorder, links_of(hosts), addresses, tidy=tidy, pauses=pauses)
 
 
 def addresses_of(host: Host) -> list[str]:
@@ -114,19 +143,24 @@ def of_hosts(
     addresses: dict[str, str] | None = None,
     *,
     tidy: bool = True,
+    pauses: bool = False,
 ) -> Recording:
     """Return what a ladder is drawn from, with times that are the same in each run unless told otherwise."""
     frames, notes, since = recorder.frames, recorder.notes, recorder.since
     if tidy:
-        frames, notes = in_steps([frame for frame in frames if frame.data[12:14] != b"\x86\xdd"], notes)
+        frames, notes = in_steps([frame for frame in frames if frame.data[12:14] != b"\x86\xdd"], notes, pauses)
     recorded = {name: (0, 1 << 62) if tidy else (since, recorder.until[name]) for name in hosts}
-    return Recording(frames, recorded, since, hosts, notes, links or {}, addresses or {})
+    return Recording(frames, recorded, 0 if tidy else since, hosts, notes, links or {}, addresses or {})
 
 
-def in_steps(frames: Iterable[Frame], notes: Iterable[Note]) -> tuple[list[Frame], list[Note]]:
-    """Return frames and notes in their order, a tenth of a millisecond from one to the next."""
+def in_steps(frames: Iterable[Frame], notes: Iterable[Note], pauses: bool) -> tuple[list[Frame], list[Note]]:
+    """Return frames and notes in their order, a tenth of a millisecond from one to the next, or a pause in seconds."""
     timed: list[Frame | Note] = sorted([*notes, *frames], key=lambda one: one.time)
-    stepped = [one._replace(time=100_000 * number) for number, one in enumerate(timed)]
+    now, before, stepped = 0, timed[0].time if timed else 0, []
+    for one in timed:
+        now += 100_000 + (round((one.time - before) / 1e9) * 1_000_000_000 if pauses else 0)
+        before = one.time
+        stepped.append(one._replace(time=now))
     return [one for one in stepped if isinstance(one, Frame)], [one for one in stepped if isinstance(one, Note)]
 
 

@@ -87,5 +87,5 @@ class Canvas:
         if near[1] - near[0] + 1 >= len(message.label) + 4:
             low, high = near
         room = high - low + 1
-        label = message.label if len(message.label) + 2 <= room else f"{message.label[: max(room - 3, 1)]}…"
+        label = message.label if len(message.label) + 2 <= room else f"{message.label[: max(room - 5, 1)]}…"
         self.write(low + (room - len(label) - 2 + (step < 0)) // 2, f" {label} ")

@@ -81,10 +81,8 @@ def lay_out(names: list[str], messages: list[Message], width: int) -> Columns | 
 
 def widths(names: list[str], messages: list[Message]) -> list[int]:
     """Return for each message how far from each other columns are to be for its words."""
-    number = {name: number for number, name in enumerate(names)}
-    found = []
-    for message in messages:
-        source, target = number.get(message.source or ""), number.get(message.target or "")
-        if source is not None and target is not None and source != target:
-            found.append(-(-(len(message.label) + 7) // abs(target - source)))
-    return found
+    return [
+        len(one.label) + 7
+        for one in messages
+        if one.source in names and one.target in names and one.source != one.target
+    ]

@@ -14,7 +14,7 @@ from ..._frames.tls import TLS
 from ..._frames.transport import TCP, UDP, Ported
 from ..._frames.tunnels import GRE, VXLAN
 
-QUOTE = 28
+QUOTE = 24
 """Characters of a payload, at most."""
 
 

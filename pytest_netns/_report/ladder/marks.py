@@ -10,9 +10,10 @@ from ..._frames.decoding import Packet, quoted
 from ..._frames.dns import DNS
 from ..._frames.ethernet import ARP
 from ..._frames.icmp import ICMP, ICMPv6
+from ..._frames.tls import TLS
 from ..._frames.transport import UDP
 from .fates import ARRIVED
-from .messages import BAD, ODD, Ends, Message, ends_of, is_request
+from .messages import BAD, FINE, ODD, Ends, Message, ends_of, is_request
 from .sightings import transport_of
 
 WRAP = 1 << 32
@@ -33,10 +34,20 @@ class Direction:
 
 def mark(messages: list[Message]) -> None:
     """Add to messages what is odd about them."""
+    for message in messages:
+        message.mark = max(message.mark, mark_of(message))
     mark_repetitions(messages)
     mark_refusals(messages)
     mark_overtaken(messages)
     mark_unanswered(messages)
+
+
+def mark_of(message: Message) -> int:
+    """Return how what a message says is marked."""
+    dns, last = message.packet.get(DNS), message.packet.last
+    if isinstance(last, TLS) and any("alert: " in one and "close" not in one for one in last.messages()):
+        return BAD
+    return ODD if dns and dns.rcode != "NOERROR" else FINE
 
 
 def mark_repetitions(messages: list[Message]) -> None:
@@ -52,11 +63,13 @@ def mark_repetitions(messages: list[Message]) -> None:
         elif dns and is_request(message.packet):
             question = (*message.ends[1:], dns.identifier, *dns.questions)
             times, asked[question] = asked[question], asked[question] + 1
+        elif dns:
+            asked.clear()  # what is asked after an answer is asked anew
         if times:
             ordinal = {1: "", 2: "2nd ", 3: "3rd "}.get(times, f"{times}th ")
             message.add(f"{ordinal}retransmission" if tcp else "asked again", ODD)
         elif tcp and is_keepalive(message, directions[message.source, message.ends]):
-            message.add("keep-alive", 0)
+            message.add("keep-alive", FINE)
 
 
 def times_before(sequence: int, span: int, syn: bool, direction: Direction) -> int:

@@ -146,7 +146,7 @@ def remark_fate(message: Message) -> None:
     if isinstance(icmp, ICMP) and icmp.is_error:
         message.add(about(icmp), BAD)
     if fate.kind == LOST:
-        message.add(f"lost between {fate.last.namespace} and {fate.toward}", BAD)
+        message.add(f"lost, {fate.last.namespace} → {fate.toward}", BAD)
     elif fate.kind == STOPPED:
         message.add(f"stopped at {fate.last.namespace}", BAD)
     elif arrival and arrival.time - message.time >= SLOW and not fate.last.is_loopback:
