@@ -51,6 +51,7 @@ def read_everything(whole: Frame) -> None:
     assert label(whole).isprintable()
 
 
+@pytest.mark.slow
 @many
 @given(st.binary(max_size=200), st.integers(0, 300))
 def test_any_bytes(data: bytes, more: int) -> None:

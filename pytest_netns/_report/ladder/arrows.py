@@ -8,6 +8,8 @@ from .messages import Message
 
 LINE, PAUSED, CROSSED = "│", "┊", "┼"
 LOST_MARK = "✗"
+STUB = 8
+"""The shortest arrow to nowhere, where there is room for it."""
 HEADS = {1: ("▶", "▷"), -1: ("◀", "◁")}
 
 
@@ -27,7 +29,9 @@ class Canvas:
     def write(self, at: int, text: str) -> None:
         """Write a text over what is there, as far as there is room."""
         room = len(self._cells) - at
-        shown = text if len(text) <= room else f"{text[: max(room - 1, 0)]}…"
+        if room <= 0:
+            return
+        shown = text if len(text) <= room else f"{text[: room - 1]}…"
         self._cells[at : at + len(shown)] = shown
 
     def arrow(self, message: Message) -> None:
@@ -48,15 +52,17 @@ class Canvas:
     def _ends(self, message: Message) -> tuple[int, int]:
         """Return where a message begins and where it goes; a short way beside what is known if only one is."""
         at = self._columns.at
-        stub = len(message.label) + 8
         begin, end = at.get(message.source or ""), at.get(message.target or "")
-        if begin is None and end is None:
-            return self._columns.first, self._columns.first
-        if begin is None and end is not None:
-            begin = end + stub if end + stub < self._columns.width else max(end - stub, 0)
-        if end is None and begin is not None:
-            end = begin + stub if begin + stub < self._columns.width else max(begin - stub, 0)
-        return begin or 0, end or 0
+        if begin is None:
+            begin = self._beside(end, message)
+        return begin, self._beside(begin, message) if end is None else end
+
+    def _beside(self, known: int | None, message: Message) -> int:
+        """Return where an arrow begins or ends of which only the other side is known."""
+        if known is None:
+            return self._columns.first
+        wanted, right, left = len(message.label) + 8, self._columns.width - 1 - known, known - self._columns.first
+        return known + min(wanted, right) if right >= min(wanted, max(left, STUB)) else known - min(wanted, left)
 
     def _tip(self, message: Message, end: int, step: int) -> int:
         """Return where the arrow's head is: beside a host, or on the way to it if the frame was lost."""
@@ -87,5 +93,9 @@ class Canvas:
         if near[1] - near[0] + 1 >= len(message.label) + 4:
             low, high = near
         room = high - low + 1
-        label = message.label if len(message.label) + 2 <= room else f"{message.label[: max(room - 5, 1)]}…"
+        label = message.label
+        if len(label) + 2 > room:
+            label = label.partition(' "')[0]
+        if len(label) + 2 > room:
+            label = f"{label[: max(room - 5, 1)]}…"
         self.write(low + (room - len(label) - 2 + (step < 0)) // 2, f" {label} ")

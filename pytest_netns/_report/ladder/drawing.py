@@ -15,8 +15,8 @@ from .messages import Message, messages_of
 from .recording import Note, Recording
 from .words import Clock, duration, in_encoding, omitted, painted, printable
 
-OVERHEAD = 5
-"""Lines for the hosts, and for what is only counted."""
+HEADER = 2
+"""Lines, at most: names and addresses."""
 
 
 def draw(recording: Recording, width: int = 100, lines: int = 40, color: bool = False, encoding: str = "utf-8") -> str:
@@ -30,7 +30,8 @@ def draw(recording: Recording, width: int = 100, lines: int = 40, color: bool = 
     shown, counted = sift(messages)
     name_conversations(shown)
     notes = [note._replace(text=printable(note.text)) for note in recording.notes]
-    rows = fit(rows_of(shown, notes), lines - OVERHEAD)
+    below = footer(counted, width)
+    rows = fit(rows_of(shown, notes), lines - HEADER - len(below))
     clock = Clock(recording.start, [row.time for row in rows])
     columns = columns_of(rows, recording.hosts, width)
     if columns:
@@ -40,7 +41,7 @@ def draw(recording: Recording, width: int = 100, lines: int = 40, color: bool = 
     if color:
         head = len(drawn) - len(rows)
         drawn[head:] = [painted(text, row) for text, row in zip(drawn[head:], rows, strict=True)]
-    return in_encoding("\n".join([*drawn, *footer(counted, width)]), encoding)
+    return in_encoding("\n".join([*drawn, *below]), encoding)
 
 
 def header(columns: Columns, messages: list[Message], clock: Clock) -> Iterator[str]:

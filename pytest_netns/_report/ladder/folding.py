@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from ..._frames.ethernet import ARP
-from ..._frames.ip import IP
+from ..._frames.icmp import ICMPv6
 from .fates import ARRIVED
-from .messages import BAD, FINE, Message, is_neighbourly, is_request
+from .messages import BAD, FINE, Message
 from .recording import Note
 
 RUN = 4
-"""Segments from which on a run of them is one row."""
+"""Messages from which on a run of them is one row."""
+SEGMENTS, FRAGMENTS = "segments", "fragments"
 PAUSE = 100_000_000
 """Nanoseconds without anything from which on a row says so."""
 
@@ -49,14 +50,14 @@ class Counted:
     ipv6: int = 0
     """Neighbour discovery and MLD."""
     other: int = 0
-    """Below IP."""
+    """Groups of IPv4, and what is below IP."""
     acknowledgments: int = 0
 
     def __str__(self) -> str:
         parts = [
             f"ARP, {self.asked} asked, {self.answered} answered" if self.asked or self.answered else "",
             f"{self.ipv6} of IPv6 (neighbours, groups)" if self.ipv6 else "",
-            f"{self.other} below IP" if self.other else "",
+            f"{self.other} of other protocols" if self.other else "",
             f"{self.acknowledgments} ACK{'s' * (self.acknowledgments > 1)}" if self.acknowledgments else "",
         ]
         return "; ".join(filter(None, parts))
@@ -68,12 +69,13 @@ def sift(messages: Sequence[Message]) -> tuple[list[Message], Counted]:
     accepted = [message for message in messages if message.tcp and message.tcp.syn and message.tcp.ack]
     handshakes = {ends.opposite for message in accepted for ends in message.all_ends}
     for message in messages:
-        arp = message.packet.get(ARP)
-        if is_neighbourly(message) and not (message.mark == BAD and is_request(message.packet)):
+        content, arp = message.content, message.content.arp
+        if content.is_neighbourly and not (message.mark == BAD and content.is_request):
             counted.asked += arp is not None and arp.operation == ARP.REQUEST
             counted.answered += arp is not None and arp.operation == ARP.REPLY
-            counted.ipv6 += message.packet.get(IP) is not None
-            counted.other += arp is None and message.packet.get(IP) is None
+            is_ipv6 = isinstance(content.transport, ICMPv6)
+            counted.ipv6 += is_ipv6
+            counted.other += arp is None and not is_ipv6
         elif message.is_acknowledgment and message.mark == FINE and not message.remarks:
             is_first = not handshakes.isdisjoint(message.all_ends)
             handshakes -= message.all_ends
@@ -87,7 +89,7 @@ def sift(messages: Sequence[Message]) -> tuple[list[Message], Counted]:
 
 
 def rows_of(messages: Sequence[Message], notes: Sequence[Note]) -> list[Row]:
-    """Return messages and notes in the order of time, runs of segments as one."""
+    """Return messages and notes in the order of time, those that are alike and follow each other as one."""
     timed: list[Message | Note] = sorted([*messages, *notes], key=lambda one: one.time)
     rows: list[Row] = []
     run: list[Message] = []
@@ -95,36 +97,48 @@ def rows_of(messages: Sequence[Message], notes: Sequence[Note]) -> list[Row]:
         if not (run and isinstance(one, Message) and belongs(one, run[-1])):
             rows += folded(run)
             run = []
-        if isinstance(one, Message) and is_plain(one):
+        if isinstance(one, Message):
             run.append(one)
         else:
             rows.append(one)
     return [*rows, *folded(run)]
 
 
-def is_plain(message: Message) -> bool:
-    """Whether it is data, and nothing is to be said about it."""
-    return message.has_data and message.mark == FINE and message.fate.kind == ARRIVED
-
-
 def belongs(message: Message, last: Message) -> bool:
     """Whether a message continues a run."""
     return (
-        is_plain(message)
-        and (message.source, message.ends) == (last.source, last.ends)
-        and message.target == last.target
+        kind_of_run(message) == kind_of_run(last)
+        and (message.source, message.target, message.fate.kind) == (last.source, last.target, last.fate.kind)
+        and message.remarks == last.remarks
         and message.time - last.time < PAUSE
     )
 
 
+def kind_of_run(message: Message) -> tuple[object, ...]:
+    """Return what is equal for messages that are alike: segments, fragments of a datagram, or the same words."""
+    if message.has_data and message.fate.kind == ARRIVED:
+        return (SEGMENTS, message.ends, message.mark)
+    fragments, ip = message.content.fragments, message.content.ip
+    if fragments and ip:
+        return (FRAGMENTS, ip.source, ip.destination, fragments[-1].identification, fragments[-1].protocol)
+    return (message.label, message.ends)
+
+
 def folded(run: list[Message]) -> list[Message]:
-    """Return a run of segments as one message, if it is long."""
-    if len(run) < RUN:
+    """Return a run as one message, if it is long."""
+    kind = kind_of_run(run[0])[0] if run else None
+    if len(run) < (2 if kind == FRAGMENTS else RUN):
         return run
-    size = sum(message.tcp.payload_length for message in run if message.tcp)
     took = (run[-1].time - run[0].time) / 1e6
-    words = f"{len(run)} segments, {size:,} B"
-    return [dataclasses.replace(run[0], label=words, remarks=[f"in {took:,.1f} ms"], count=len(run))]
+    if kind == SEGMENTS:
+        words = f"{len(run)} segments, {sum(one.tcp.payload_length for one in run if one.tcp):,} B"
+    elif kind == FRAGMENTS:
+        size = sum(one.content.fragments[-1].payload_length for one in run)
+        words = f"{run[0].what.partition(' ')[0]}, {len(run)} fragments, {size:,} B"
+    else:
+        words = f"{len(run)} times {run[0].what}"
+    remarks = [*run[0].remarks, *([f"in {took:,.1f} ms"] if kind != FRAGMENTS else [])]
+    return [dataclasses.replace(run[0], what=words, remarks=remarks, count=len(run))]
 
 
 def with_pauses(rows: list[Row]) -> Iterator[Row]:
@@ -145,11 +159,17 @@ def fit(rows: list[Row], room: int) -> list[Row]:
         return rows
     chosen: set[int] = set()
     for number in by_weight(rows):
-        wider = chosen | {number}
+        wider = filled(chosen | {number}, len(rows))
         if cost(wider, len(rows)) > room:
             break
         chosen = wider
     return list(with_omissions(rows, chosen))
+
+
+def filled(chosen: set[int], total: int) -> set[int]:
+    """Return the numbers of rows, with each that is missing alone: to say so takes a line as well."""
+    alone = {number + 1 for number in chosen if number + 2 in chosen}
+    return chosen | alone | {at for at, beside in ((0, 1), (total - 1, total - 2)) if beside in chosen}
 
 
 def by_weight(rows: list[Row]) -> list[int]:

@@ -23,6 +23,8 @@ class Visit:
     after: list[Visit] = dataclasses.field(default_factory=list)
     pieces: list[Visit] = dataclasses.field(default_factory=list)
     """Those after it that have a part of it each."""
+    is_unclear: bool = False
+    """Whether it can't be told which one a NAT has made of it."""
 
     @property
     def namespace(self) -> str:
@@ -39,6 +41,11 @@ class Visit:
     @property
     def went(self) -> list[Sighting]:
         return [one for one in self.sightings if one.is_outgoing]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the packet came and went no further."""
+        return not self.went and not self.after
 
     @property
     def is_loopback(self) -> bool:
@@ -63,35 +70,31 @@ class Visit:
 def visits_of(sightings: Iterable[Sighting], crossings: Crossings) -> list[Visit]:
     """Return the visits of all packets."""
     here: dict[tuple[str, bytes], list[Visit]] = defaultdict(list)
+    of: dict[Sighting, Visit] = {}
     found = []
     for one in sightings:
         before = here[one.namespace, one.key]
-        visit = next((visit for visit in reversed(before[-SEVERAL:]) if goes_on(visit, one, crossings)), None)
+        origin = of.get(crossings.origin.get(one, one))
+        visit = next((visit for visit in reversed(before[-SEVERAL:]) if goes_on(visit, one, origin)), None)
         if visit is None:
-            visit = Visit([])
+            visit = Visit([], before=origin)
             before.append(visit)
             found.append(visit)
+            if origin:
+                origin.after.append(visit)
         visit.sightings.append(one)
+        of[one] = visit
     return found
 
 
-def goes_on(visit: Visit, one: Sighting, crossings: Crossings) -> bool:
+def goes_on(visit: Visit, one: Sighting, origin: Visit | None) -> bool:
     """Whether a frame belongs to a visit: the same packet again at an interface is another one's."""
     if any(other.where == one.where and other.is_outgoing == one.is_outgoing for other in visit.sightings):
         return False
     if visit.is_loopback or one.is_outgoing:
         return True
-    # It has come: by a link, or up from an interface such as that of a VLAN or a tunnel, at which it came before.
-    return one not in crossings.origin and not visit.went
-
-
-def join_across_links(visits: list[Visit], crossings: Crossings) -> None:
-    """Let each visit that came by a link follow the one that sent it."""
-    of = {one: visit for visit in visits for one in visit.sightings}
-    for visit in visits:
-        origin = crossings.origin.get(visit.first)
-        if origin:
-            join(of[origin], visit)
+    # It has come up from an interface such as that of a VLAN or a tunnel, perhaps by what looks like a link as well.
+    return visit.before is origin if origin else not visit.went
 
 
 def join_across_nats(visits: list[Visit]) -> None:
@@ -105,16 +108,18 @@ def join_across_nats(visits: list[Visit]) -> None:
         if not visit.went:
             came[kind].append((visit, packet))
         elif not visit.came:
-            found = [one for one, other in came[kind] if is_translated(one, other, visit, packet)]
-            if len({id(one) for one in found}) == 1:  # where several are possible, it can't be told
-                join(found[0], visit)
+            found = [(one, other.source) for one, other in came[kind] if is_translated(one, other, visit, packet)]
+            if len({source for _, source in found}) == 1:
+                join(found[-1][0], visit)
+            for one, _ in found if visit.before is None else ():
+                one.is_unclear = True
 
 
 def is_translated(one: Visit, before: Translatable, other: Visit, after: Translatable) -> bool:
     """Whether a packet that came may be one that went: not an answer, and forwarded."""
     if one.after or (before.source, before.destination) == (after.destination, after.source):
         return False
-    first, second = one.first.ip, other.first.ip
+    first, second = one.first.content.ip, other.first.content.ip
     return first is not None and second is not None and second.ttl < first.ttl
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from ..._frames.decoding import Packet, decode, quoted
 from ..._frames.dns import DNS
 from ..._frames.ethernet import ARP, VLAN, Ethernet
@@ -29,6 +31,9 @@ def label(frame: Frame) -> str:
 def what(packet: Packet) -> str:
     """Return what a packet is, without its tunnels."""
     layers = list(packet)
+    fragments = [layer for layer in layers if is_fragment(layer)]
+    if fragments:
+        return of_fragment(fragments[-1])
     for layer in reversed(layers):
         words = of_layer(layer, layers)
         if words:
@@ -48,12 +53,19 @@ def of_layer(layer: Layer, layers: list[Layer]) -> str | None:
         if layer.operation == ARP.REPLY:
             return f"ARP {layer.sender} is {layer.sender_mac}"
         return f"ARP {layer.target}?"
-    if isinstance(layer, (IPv4, Fragment)) and (layer.offset or layer.more_fragments):
-        kind = of_protocol(layer.protocol)
-        return f"{kind} fragment, bytes {layer.offset} to {layer.offset + layer.payload_length}"
     if isinstance(layer, UDP):
         return f"UDP {size_and_text(layer.payload, layer.payload_length)}"
     return None
+
+
+def is_fragment(layer: Layer) -> TypeGuard[IPv4 | Fragment]:
+    """Whether a layer says that there are other fragments."""
+    return isinstance(layer, (IPv4, Fragment)) and bool(layer.offset or layer.more_fragments)
+
+
+def of_fragment(layer: IPv4 | Fragment) -> str:
+    """Return what a fragment is."""
+    return f"{of_protocol(layer.protocol)} fragment, bytes {layer.offset} to {layer.offset + layer.payload_length}"
 
 
 def of_unknown(layers: list[Layer]) -> str:

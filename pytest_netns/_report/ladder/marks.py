@@ -6,15 +6,15 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..._frames.decoding import Packet, quoted
+from ..._frames.decoding import quoted
 from ..._frames.dns import DNS
 from ..._frames.ethernet import ARP
 from ..._frames.icmp import ICMP, ICMPv6
 from ..._frames.tls import TLS
 from ..._frames.transport import UDP
+from .contents import Content, Ends
 from .fates import ARRIVED
-from .messages import BAD, FINE, ODD, Ends, Message, ends_of, is_request
-from .sightings import transport_of
+from .messages import BAD, FINE, ODD, Message
 
 WRAP = 1 << 32
 """Where the numbers of a TCP sequence begin anew."""
@@ -44,7 +44,7 @@ def mark(messages: list[Message]) -> None:
 
 def mark_of(message: Message) -> int:
     """Return how what a message says is marked."""
-    dns, last = message.packet.get(DNS), message.packet.last
+    dns, last = message.content.dns, message.content.packet.last
     if isinstance(last, TLS) and any("alert: " in one and "close" not in one for one in last.messages()):
         return BAD
     return ODD if dns and dns.rcode != "NOERROR" else FINE
@@ -56,15 +56,14 @@ def mark_repetitions(messages: list[Message]) -> None:
     asked: dict[tuple[object, ...], int] = defaultdict(int)
     for message in messages:
         tcp = message.tcp
-        dns = message.packet.get(DNS)
-        times = 0
+        dns, times = message.content.dns, 0
         if tcp and tcp.span:
             times = times_before(tcp.sequence, tcp.span, tcp.syn, directions[message.source, message.ends])
-        elif dns and is_request(message.packet):
-            question = (*message.ends[1:], dns.identifier, *dns.questions)
+        elif dns and message.content.is_request:
+            question = (dns.identifier, *dns.questions)
             times, asked[question] = asked[question], asked[question] + 1
         elif dns:
-            asked.clear()  # what is asked after an answer is asked anew
+            asked.pop((dns.identifier, *dns.questions), None)  # what is asked after its answer is asked anew
         if times:
             ordinal = {1: "", 2: "2nd ", 3: "3rd "}.get(times, f"{times}th ")
             message.add(f"{ordinal}retransmission" if tcp else "asked again", ODD)
@@ -103,8 +102,9 @@ def mark_refusals(messages: list[Message]) -> None:
         if tcp.syn and not tcp.ack:
             greeted |= dict.fromkeys(message.all_ends, (tcp.sequence + 1) % WRAP)
         elif tcp.rst:
-            is_refusal = tcp.ack and greeted.get(message.ends.opposite) == tcp.acknowledged
-            message.add("refused" if is_refusal else "reset", BAD)
+            message.mark = BAD
+            if tcp.ack and greeted.get(message.ends.opposite) == tcp.acknowledged:
+                message.remarks.append("refused")
 
 
 def mark_overtaken(messages: list[Message]) -> None:
@@ -121,38 +121,38 @@ def mark_overtaken(messages: list[Message]) -> None:
 
 def mark_unanswered(messages: list[Message]) -> None:
     """Mark the last of the same requests that nobody answered, unless it is said already what became of it."""
-    answers = {key for message in messages for packet in message.packets for key in answered(packet)}
-    last = {request(message.packet): message for message in messages if is_request(message.packet)}
+    answers = {key for message in messages for content in message.contents for key in answered(content)}
+    last = {request(message.content): message for message in messages if message.content.is_request}
     for message in last.values():
-        if message.fate.kind == ARRIVED and not answers.intersection(map(request, message.packets)):
+        if message.fate.kind == ARRIVED and not answers.intersection(map(request, message.contents)):
             message.add("no answer", BAD)
 
 
-def request(packet: Packet) -> tuple[object, ...]:
+def request(content: Content) -> tuple[object, ...]:
     """Return by what a request is recognized in its answer."""
-    arp, dns, transport = packet.get(ARP), packet.get(DNS), transport_of(packet)
-    if arp:
-        return (ARP, arp.target)
+    transport = content.transport
+    if content.arp:
+        return (ARP, content.arp.target)
     if isinstance(transport, ICMPv6) and transport.target:
         return (ICMPv6, transport.target)
     if isinstance(transport, ICMP):
         return (ICMP, transport.identifier, transport.sequence)
-    if dns and isinstance(transport, UDP):
-        return (DNS, dns.identifier, *ends_of(packet))
-    return ends_of(packet)
+    if content.dns and isinstance(transport, UDP):
+        return (DNS, content.dns.identifier, *content.ends)
+    return content.ends
 
 
-def answered(packet: Packet) -> Iterator[tuple[object, ...]]:
+def answered(content: Content) -> Iterator[tuple[object, ...]]:
     """Yield which request a packet answers, if it answers any."""
-    arp, dns, transport = packet.get(ARP), packet.get(DNS), transport_of(packet)
-    if is_request(packet):
+    transport = content.transport
+    if content.is_request:
         return
     if isinstance(transport, ICMP):
         about = quoted(transport)
-        yield request(about or packet)
-    elif arp:
-        yield (ARP, arp.sender)
-    elif dns and isinstance(transport, UDP):
-        yield (DNS, dns.identifier, *ends_of(packet).opposite)
+        yield request(Content(about) if about else content)
+    elif content.arp:
+        yield (ARP, content.arp.sender)
+    elif content.dns and isinstance(transport, UDP):
+        yield (DNS, content.dns.identifier, *content.ends.opposite)
     else:
-        yield ends_of(packet).opposite
+        yield content.ends.opposite

@@ -13,7 +13,7 @@ from ..._frames.ip import IPv4
 from ..._frames.transport import TCP
 from .journeys import SEVERAL, Visit, join
 from .links import Crossings
-from .sightings import Sighting, transport_of
+from .sightings import Sighting
 
 WRAP = 1 << 32
 Place: TypeAlias = "tuple[object, ...]"
@@ -38,10 +38,10 @@ class Stretch(NamedTuple):
 
 def stretch_of(sighting: Sighting) -> Stretch | None:
     """Return the bytes that a packet has, if they can be in another packet too."""
-    ip, tcp = sighting.ip, transport_of(sighting.packet)
+    ip, tcp = sighting.content.ip, sighting.content.tcp
     if ip is None:
         return None
-    if isinstance(tcp, TCP) and tcp.start > ip.start and tcp.payload_length:
+    if tcp and tcp.payload_length:
         return Stretch((TCP, ip.source, ip.destination, *tcp.ports), tcp.sequence, tcp.payload_length)
     if isinstance(ip, IPv4) and ip.identification:
         datagram = (ip.source, ip.destination, ip.protocol, ip.identification)
@@ -68,7 +68,7 @@ def join_pieces(visits: list[Visit], crossings: Crossings) -> None:
 
 def appeared(visit: Visit, crossings: Crossings) -> object:
     """Return where something appeared: in a namespace, or on the link by which it came."""
-    return visit.namespace if visit.first.is_outgoing else crossings.links.get(visit.first.where)
+    return visit.namespace if visit.first.is_outgoing else crossings.other(visit.first)
 
 
 def follow(visit: Visit, stretch: Stretch, vanished: list[tuple[Visit, Stretch]]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..._frames.decoding import Packet, decode
+from ..._frames.decoding import decode
 from ..._frames.ethernet import VLAN, Ethernet
 from ..._frames.frame import Frame
 from ..._frames.icmp import ICMP
-from ..._frames.ip import IP, IPv4
-from ..._frames.transport import TCP, UDP, Ported
+from ..._frames.ip import IPv4
+from ..._frames.transport import TCP, UDP
+from .contents import Content
 from .recording import End
 
 CHECKSUMS: dict[type, int] = {TCP: 16, UDP: 6, ICMP: 2}
@@ -28,30 +29,20 @@ class Translatable(NamedTuple):
 class Sighting:
     """A frame at an interface."""
 
-    __slots__ = ("frame", "is_outgoing", "key", "packet", "time", "where")
+    __slots__ = ("content", "frame", "is_outgoing", "key", "time", "where")
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self.packet: Packet = decode(frame)
+        self.content = Content(decode(frame))
         self.time = frame.time
         self.where: End = (frame.namespace, frame.interface)
         self.is_outgoing = frame.is_outgoing
-        self.key = key_of(self.packet)
+        self.key = key_of(self.content)
         """Equal for the same packet wherever it is seen: routers, switches and tunnels don't change what is in it."""
 
     @property
     def namespace(self) -> str:
         return self.frame.namespace
-
-    @property
-    def ethernet(self) -> Ethernet | None:
-        return self.packet.get(Ethernet)
-
-    @property
-    def ip(self) -> IP | None:
-        """The innermost header of IP: that of the packet itself, where there is a tunnel."""
-        found = self.packet.all(IP)
-        return found[-1] if found else None
 
 
 def sightings_of(frames: Iterable[Frame]) -> list[Sighting]:
@@ -59,41 +50,29 @@ def sightings_of(frames: Iterable[Frame]) -> list[Sighting]:
     return [Sighting(frame) for frame in sorted(frames, key=lambda frame: frame.time)]
 
 
-def transport_of(packet: Packet) -> TCP | UDP | ICMP | None:
-    """Return the innermost layer of those kinds."""
-    found = [layer for layer in packet if isinstance(layer, (TCP, UDP, ICMP))]
-    return found[-1] if found else None
-
-
-def key_of(packet: Packet) -> bytes:
+def key_of(content: Content) -> bytes:
     """Return a packet from the innermost header of IP on, but for hop limit, type of service and checksums."""
-    ips = packet.all(IP)
-    if not ips:
-        link = [layer for layer in packet if isinstance(layer, (Ethernet, VLAN))]
-        return link[-1].payload if link else packet.last.data
-    ip = ips[-1]
-    content = bytearray(ip.data[ip.start : ip.stop])
+    ip, transport = content.ip, content.transport
+    if ip is None:
+        link = [layer for layer in content.packet if isinstance(layer, (Ethernet, VLAN))]
+        return link[-1].payload if link else content.packet.last.data
+    key = bytearray(ip.data[ip.start : ip.stop])
     if isinstance(ip, IPv4):
-        content[1] = content[8] = content[10] = content[11] = 0
+        key[1] = key[8] = key[10] = key[11] = 0
     else:
-        content[0] = content[1] = content[7] = 0
-    transport = transport_of(packet)
+        key[0] = key[1] = key[7] = 0
     if transport and transport.start > ip.start:
         offset = next(at for kind, at in CHECKSUMS.items() if isinstance(transport, kind))
         at = transport.start - ip.start + offset
-        content[at : at + 2] = b"\0\0"
-    return bytes(content)
+        key[at : at + 2] = b"\0\0"
+    return bytes(key)
 
 
 def translatable(sighting: Sighting) -> Translatable | None:
     """Return what of a packet a NAT changes and what it doesn't, if there is enough to recognize it by."""
-    ip, transport = sighting.ip, transport_of(sighting.packet)
-    if ip is None or transport is None or transport.start < ip.start:
+    ip, transport, ends = sighting.content.ip, sighting.content.transport, sighting.content.ends
+    if ip is None or transport is None or ends.source is None or ends.destination is None:
         return None
-    if isinstance(transport, Ported):
-        source, destination = transport.ports
-    else:
-        source = destination = 0
     rest: tuple[object, ...] = (ip.version, type(transport), transport.payload)
     if isinstance(transport, TCP):
         rest += (transport.sequence, transport.acknowledged, transport.flags)
@@ -101,7 +80,7 @@ def translatable(sighting: Sighting) -> Translatable | None:
         rest = (ip.version, ICMP, transport.type, transport.code, *echo_of(transport))
     elif isinstance(ip, IPv4):
         rest += (ip.identification,)
-    return Translatable(rest, (ip.source, source), (ip.destination, destination))
+    return Translatable(rest, ends.source, ends.destination)
 
 
 def echo_of(message: ICMP) -> tuple[object, ...]:

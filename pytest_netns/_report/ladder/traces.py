@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from .journeys import Visit, join_across_links, join_across_nats, visits_of
-from .links import Crossings, links_of
+from .journeys import Visit, join_across_nats, visits_of
+from .links import Crossings, Links
 from .pieces import join_pieces
 from .recording import Recording
 from .sightings import sightings_of
@@ -23,9 +23,8 @@ class Traces:
 def trace(recording: Recording) -> Traces:
     """Return the journeys of the packets of a recording."""
     sightings = sightings_of(recording.frames)
-    crossings = Crossings(sightings, links_of(sightings, recording.links))
+    crossings = Crossings(sightings, Links(sightings, recording.links))
     visits = visits_of(sightings, crossings)
-    join_across_links(visits, crossings)
     join_across_nats(visits)
     join_pieces(visits, crossings)
     journeys = [part for visit in visits if visit.before is None for part in parts_of(visit)]
