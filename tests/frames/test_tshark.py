@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import Host, NetNSPair, Topology
+from pytest_netns import NetNSPair, Topology
 from pytest_netns._frames.decoding import Packet, decode, quoted
 from pytest_netns._frames.dns import DNS
 from pytest_netns._frames.ethernet import ARP, VLAN, Ethernet
@@ -24,7 +24,7 @@ from pytest_netns._frames.layer import Layer
 from pytest_netns._frames.tls import TLS
 from pytest_netns._frames.transport import TCP, UDP
 from pytest_netns._frames.tunnels import VXLAN
-from tests.support.recording import recording, write_pcap
+from tests.support.recording import add_tunnel, recording, write_pcap
 
 from .build import ethernet, ip, tcp, udp, vlan
 
@@ -211,23 +211,6 @@ def test_vlan(netns_pair: NetNSPair, tmp_path: Path) -> None:
             sock.send(ethernet(vlan(0x600A, ip(udp(b"hello"))), 0x8100))
             sock.send(ethernet(vlan(20, vlan(30, ip(tcp(b"hello"), 6)), 0x8100), 0x8100))
     agree(recorder.frames, tmp_path, {"vlan.id", "udp.length", "tcp.len"})
-
-
-def add_tunnel(host: Host, other: Host, address: str) -> None:
-    """Add the end of a VXLAN to a host."""
-    index = host.interfaces["eth0"].index
-    host.ipr.link(
-        "add",
-        ifname="vxlan0",
-        kind="vxlan",
-        vxlan_id=42,
-        vxlan_port=4789,
-        vxlan_local=host.ip,
-        vxlan_group=other.ip,
-        vxlan_link=index,
-        state="up",
-    )
-    host.ipr.addr("add", index=host.ipr.link_lookup(ifname="vxlan0")[0], address=address, prefixlen=24)
 
 
 @pytest.mark.netns_requires("vxlan")

@@ -171,3 +171,20 @@ def write_pcap(path: Path, frames: Iterable[Frame]) -> None:
         for frame in frames:
             file.write(struct.pack("<IIII", *divmod(frame.time, 1_000_000_000), len(frame.data), frame.length))
             file.write(frame.data)
+
+
+def add_tunnel(host: Host, other: Host, address: str) -> None:
+    """Add the end of a VXLAN to a host."""
+    index = host.interfaces["eth0"].index
+    host.ipr.link(
+        "add",
+        ifname="vxlan0",
+        kind="vxlan",
+        vxlan_id=42,
+        vxlan_port=4789,
+        vxlan_local=host.ip,
+        vxlan_group=other.ip,
+        vxlan_link=index,
+        state="up",
+    )
+    host.ipr.addr("add", index=host.ipr.link_lookup(ifname="vxlan0")[0], address=address, prefixlen=24)

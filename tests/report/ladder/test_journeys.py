@@ -8,14 +8,15 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_netns import Nat, Topology
+from pytest_netns import Nat, NetNSPair, Topology
 from pytest_netns._frames.frame import Frame
+from pytest_netns._frames.transport import UDP
 from pytest_netns._report.ladder.messages import messages_of
 from tests.frames.build import ip, tcp, udp
-from tests.support.recording import of_network
+from tests.support.recording import add_tunnel, links_of, of_hosts, of_network
 from tests.support.recording import recording as recorded
 
-from .network import ADDRESSES, END, MS, A, B, crossing, messages, seen, told, travel
+from .network import ADDRESSES, END, MACS, MS, A, B, crossing, messages, seen, told, travel
 
 NAT = "198.51.100.254"
 
@@ -98,6 +99,13 @@ def test_retransmissions() -> None:
     ]
 
 
+def test_retransmissions_of_all_that_was_sent() -> None:
+    first = [travel(number * MS, segment(1 + 10 * number), ends="ar-") for number in range(3)]
+    again = [travel((10 + number) * MS, segment(1 + 10 * number, number=2)) for number in range(3)]
+    after = travel(20 * MS, segment(31))
+    assert [line.partition("; ")[2] for line in told(*first, *again, after)[3:]] == ["retransmission"] * 3 + [""]
+
+
 def test_sequences_that_begin_anew() -> None:
     top = (1 << 32) - 5
     assert told(travel(0, segment(top)), travel(MS, segment(5)), travel(2 * MS, segment(top, number=2))) == [
@@ -134,6 +142,28 @@ def test_a_copy_that_a_switch_sends_elsewhere_is_not_lost() -> None:
         wide[0]._replace(time=3000, namespace="b", interface="eth0", is_outgoing=False),
     ]
     assert told(frames) == ['a arrived b: UDP 2 B "hi"']
+
+
+def test_a_copy_that_a_switch_sends_elsewhere_is_not_for_who_gets_it() -> None:
+    spoken = [*crossing(0, ("c", "eth0"), datagram(b"I am c")(64))]
+    packet = seen(0, ("a", "eth0"), True, datagram()(64))
+    for_b = packet.data[5:6].replace(packet.data[5:6], bytes([MACS["b", "eth0"]])) + packet.data[6:]
+    ends = [("a", "eth0"), ("r", "eth0"), ("r", "eth1"), ("b", "eth0"), ("r", "eth2"), ("c", "eth0")]
+    frames = [Frame(MS + at, *end, not at % 2, b"\0" * 5 + for_b, 44) for at, end in enumerate(ends)]
+    assert told(spoken, frames, addresses={})[1] == 'a arrived b: UDP 2 B "hi"'
+
+
+@pytest.mark.parametrize("protocol", [17, 132])
+def test_what_routers_change(protocol: int) -> None:
+    """They count down and mark congestion, and the interface may be the one to write the checksum."""
+    packets = []
+    for tos, ttl, checksum in ((0, 64, 1), (0, 64, 2), (3, 63, 2), (3, 63, 2)):
+        packet = bytearray(ip(udp(b"hi"), protocol, A, B, ttl=ttl))
+        packet[1], packet[11], packet[27] = tos, checksum, checksum if protocol == 17 else 0
+        packets.append(bytes(packet))
+    ends = [("a", "eth0"), ("r", "eth0"), ("r", "eth1"), ("b", "eth0")]
+    frames = [seen(at, end, not at % 2, packet) for at, (end, packet) in enumerate(zip(ends, packets, strict=True))]
+    assert [(one.fate.kind, one.passed) for one in messages(frames)] == [("arrived", ["r"])]
 
 
 def test_segments_that_were_cut_on_the_way() -> None:
@@ -201,7 +231,7 @@ def test_a_nat() -> None:
 
 def test_an_answer_is_not_what_a_nat_has_made_of_the_question() -> None:
     there = [*crossing(0, ("a", "eth0"), ip(udp(b"hi", 1000, 7), 17, A, "192.0.2.254", number=0))]
-    back = [*crossing(MS, ("r", "eth0"), ip(udp(b"hi", 7, 1000), 17, "192.0.2.254", A, number=0))]
+    back = [*crossing(MS, ("r", "eth0"), ip(udp(b"hi", 7, 1000), 17, "192.0.2.254", A, number=0, ttl=32))]
     assert told(there, back) == ['a arrived r: UDP 2 B "hi"', 'r arrived a: UDP 2 B "hi"']
 
 
@@ -270,3 +300,18 @@ def test_loopback() -> None:
     data = b"\0" * 12 + b"\x08\0" + packet
     frames = [Frame(number, "a", "lo", number == 0, data, len(data)) for number in (0, 1)]
     assert told(frames) == ['a arrived a: UDP 2 B "hi"']
+
+
+@pytest.mark.netns_requires("vxlan")
+def test_a_tunnel_is_a_part_of_the_way(netns_pair: NetNSPair) -> None:
+    """The packet is seen twice at each end: by itself, and within what carries it."""
+    left, right = netns_pair
+    add_tunnel(left, right, "10.42.0.1")
+    add_tunnel(right, left, "10.42.0.2")
+    with recorded({"left": left, "right": right}) as recorder:
+        with left.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"hello", ("10.42.0.2", 9))
+    found = messages_of(of_hosts(["left", "right"], recorder, links_of({"left": left, "right": right})))
+    assert [(one.source, one.target, one.label, one.fate.copies) for one in found if one.content.ends.kind is UDP] == [
+        ("left", "right", 'UDP 5 B "hello"', 1)
+    ]

@@ -42,6 +42,7 @@ def test_what_is_left_out_is_counted(count: int) -> None:
     assert len(lines) <= 40
     shown = sum("UDP" in line for line in lines)
     assert shown + left_out(lines) == 2 * count
+    assert not any(" 1 message left out" in line for line in lines)  # that takes a line as well
     assert count > 17 or not left_out(lines)
 
 
