@@ -45,7 +45,7 @@ RCODES = {
     10: "NOTZONE",
 }
 LABELS = 128
-"""Of a name, at most, with the pointers on the way: RFC 1035 allows 255 bytes."""
+"""Of a name, at most, with the pointers between them: RFC 1035 allows 255 bytes."""
 
 
 class BrokenName(ValueError):

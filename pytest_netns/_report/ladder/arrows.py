@@ -50,7 +50,7 @@ class Canvas:
         self._label(message, begin + step, tip - step, step)
 
     def _ends(self, message: Message) -> tuple[int, int]:
-        """Return where a message begins and where it goes; a short way beside what is known if only one is."""
+        """Return where a message begins and where it goes; beside the known end if only one is."""
         at = self._columns.at
         begin, end = at.get(message.source or ""), at.get(message.target or "")
         if begin is None:
@@ -65,7 +65,7 @@ class Canvas:
         return known + min(wanted, right) if right >= min(wanted, max(left, STUB)) else known - min(wanted, left)
 
     def _tip(self, message: Message, end: int, step: int) -> int:
-        """Return where the arrow's head is: beside a host, or on the way to it if the frame was lost."""
+        """Return where the arrow's head is: beside a host, or before it if the frame was lost."""
         if message.fate.kind != LOST:
             return end - step
         last = self._columns.at.get(message.fate.last.namespace)

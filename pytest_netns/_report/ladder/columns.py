@@ -53,11 +53,11 @@ def ends_of(message: Message) -> list[str | None]:
 
 
 def in_order(names: list[str], messages: list[Message], between: set[str]) -> list[str]:
-    """Return names with those that only forward between the two hosts next to them, on one of the ways."""
+    """Return names, each host that only forwards next to one of those for which it does."""
     order = [name for name in names if name not in between]
     for message in messages:
-        way = [message.source, *message.passed, message.target]
-        for before, name, after in zip(way, way[1:], [*way[2:], None], strict=False):
+        path = [message.source, *message.passed, message.target]
+        for before, name, after in zip(path, path[1:], [*path[2:], None], strict=False):
             if name in names and name not in order and before in order:
                 behind = after if after in order else message.target
                 is_rightwards = behind not in order or order.index(before) < order.index(behind)

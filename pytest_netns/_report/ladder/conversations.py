@@ -19,7 +19,7 @@ def name_conversations(messages: Sequence[Message]) -> None:
         for message, number in zip(members, numbers, strict=True):
             is_inside = message.source == message.target
             if number not in named or is_inside or (are_several and kind is UDP):
-                message.what = with_ports(message.what, message.content, is_inside)
+                message.description = with_ports(message.description, message.content, is_inside)
             if are_several and kind is TCP:
                 message.conversation = f"#{number} "
             named.add(number)

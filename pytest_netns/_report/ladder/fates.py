@@ -12,7 +12,7 @@ from .traces import Traces
 
 ARRIVED, LOST, STOPPED, UNSEEN = "arrived", "lost", "stopped", "unseen"
 MARGIN = 1_000_000
-"""Nanoseconds before the end of a record in which a frame may still have been under way."""
+"""Nanoseconds before the end of a record in which a frame may not have arrived yet."""
 
 
 class Fate(NamedTuple):

@@ -134,11 +134,11 @@ def folded(run: list[Message]) -> list[Message]:
         words = f"{len(run)} segments, {sum(one.tcp.payload_length for one in run if one.tcp):,} B"
     elif kind == FRAGMENTS:
         size = sum(one.content.fragments[-1].payload_length for one in run)
-        words = f"{run[0].what.partition(' ')[0]}, {len(run)} fragments, {size:,} B"
+        words = f"{run[0].description.partition(' ')[0]}, {len(run)} fragments, {size:,} B"
     else:
-        words = f"{len(run)} times {run[0].what}"
+        words = f"{len(run)} times {run[0].description}"
     remarks = [*run[0].remarks, *([f"in {took:,.1f} ms"] if kind != FRAGMENTS else [])]
-    return [dataclasses.replace(run[0], what=words, remarks=remarks, count=len(run))]
+    return [dataclasses.replace(run[0], description=words, remarks=remarks, count=len(run))]
 
 
 def with_pauses(rows: list[Row]) -> Iterator[Row]:

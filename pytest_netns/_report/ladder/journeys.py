@@ -10,7 +10,7 @@ from .links import LOOPBACK, Crossings
 from .sightings import Sighting, Translatable, translatable
 
 SEVERAL = 16
-"""Equal packets, at most, that are taken to be under way in a namespace at the same time."""
+"""Equal packets, at most, that are taken to be in a namespace at the same time."""
 
 
 @dataclasses.dataclass(eq=False)

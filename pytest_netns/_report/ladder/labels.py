@@ -25,10 +25,10 @@ def label(frame: Frame) -> str:
     packet = decode(frame)
     words = [f"VXLAN {layer.vni}:" for layer in packet.all(VXLAN)]
     words += ["GRE:" for _ in packet.all(GRE)]
-    return " ".join([*words, what(packet)])
+    return " ".join([*words, description(packet)])
 
 
-def what(packet: Packet) -> str:
+def description(packet: Packet) -> str:
     """Return what a packet is, without its tunnels."""
     layers = list(packet)
     fragments = [layer for layer in layers if is_fragment(layer)]

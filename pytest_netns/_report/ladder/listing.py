@@ -14,8 +14,8 @@ from .words import Clock, duration, omitted
 
 def listed(rows: Sequence[Row], clock: Clock, width: int) -> list[str]:
     """Return a line for each row: the time, from whom to whom, what, and what is to be said about it."""
-    ways = [way(row) for row in rows if isinstance(row, Message)]
-    widest = min(max(map(len, ways), default=0), width // 2)
+    pairs = [pair(row) for row in rows if isinstance(row, Message)]
+    widest = min(max(map(len, pairs), default=0), width // 2)
     lines = [f"{clock.unit:>{TIME}}"] if rows else []
     for row in rows:
         begin = f"{'' if isinstance(row, (Pause, Omission)) else clock(row.time):>{TIME}}  "
@@ -24,7 +24,7 @@ def listed(rows: Sequence[Row], clock: Clock, width: int) -> list[str]:
     return lines
 
 
-def way(message: Message) -> str:
+def pair(message: Message) -> str:
     """Return from whom to whom a message was sent."""
     head = "✗" if message.fate.kind in (LOST, STOPPED) else "→"
     return f"{message.source or '?'} {head} {message.target or '?'}"
@@ -33,7 +33,7 @@ def way(message: Message) -> str:
 def words(row: Row, widest: int) -> Iterator[str]:
     """Yield what is to be said about a row."""
     if isinstance(row, Message):
-        yield way(row).ljust(widest)
+        yield pair(row).ljust(widest)
         yield row.label
         yield f"({'; '.join(row.remarks)})" if row.remarks else ""
     elif isinstance(row, Note):

@@ -17,7 +17,7 @@ from .traces import trace
 FINE, ODD, BAD = 0, 1, 2
 """How a message is marked."""
 SLOW = 5_000_000
-"""Nanoseconds on the way from which on they are told."""
+"""Nanoseconds between sender and receiver from which on a remark tells them."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -31,8 +31,9 @@ class Message:
     receiver: str | None
     """Whom it is for, if that is known."""
     passed: list[str]
-    """The namespaces on the way, without source and target."""
-    what: str
+    """The namespaces that forwarded it, in their order."""
+    description: str
+    """What it is, but for which conversation it belongs to."""
     content: Content
     fate: Fate
     remarks: list[str] = dataclasses.field(default_factory=list)
@@ -45,7 +46,7 @@ class Message:
     @property
     def label(self) -> str:
         """What it is."""
-        return self.conversation + self.what
+        return self.conversation + self.description
 
     @property
     def contents(self) -> list[Content]:

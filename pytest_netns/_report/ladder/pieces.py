@@ -1,4 +1,4 @@
-"""Packets that were cut into several on their way, or several that became one.
+"""Packets that were cut into several by routers and interfaces, or several that became one.
 
 Linux sends up to 64 KiB of TCP as one packet between namespaces, and cuts it where an interface can't take that; so
 does a router with datagrams larger than the MTU.
@@ -16,7 +16,7 @@ from .links import Crossings
 from .sightings import Sighting
 
 WRAP = 1 << 32
-Place: TypeAlias = "tuple[object, ...]"
+Where: TypeAlias = "tuple[object, ...]"
 
 
 class Stretch(NamedTuple):
@@ -50,8 +50,8 @@ def stretch_of(sighting: Sighting) -> Stretch | None:
 
 
 def join_pieces(visits: list[Visit], crossings: Crossings) -> None:
-    """Let what appears in the middle of its way follow what vanished there and has the same bytes."""
-    vanished: dict[Place, list[tuple[Visit, Stretch]]] = defaultdict(list)
+    """Let each packet that appears where nobody sends it follow one that vanished there and has the same bytes."""
+    vanished: dict[Where, list[tuple[Visit, Stretch]]] = defaultdict(list)
     for visit in sorted(visits, key=lambda visit: visit.first.time):
         stretch = stretch_of(visit.first)
         if stretch is None or visit.is_loopback:

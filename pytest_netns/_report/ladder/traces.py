@@ -16,7 +16,7 @@ class Traces:
     """All journeys of a recording."""
 
     journeys: list[Visit]
-    """Where each begins, or the part of a packet that was cut on the way; in the order in which they were sent."""
+    """Where each begins, or a part of a packet that was cut begins; in the order in which they were sent."""
     crossings: Crossings
 
 
