@@ -23,6 +23,7 @@ class Links:
         """
         self._known = known
         self._found: dict[tuple[End, str], End] = {}
+        self._beside: dict[End, set[End]] = defaultdict(set)
         sent: dict[bytes, set[End]] = defaultdict(set)
         arrived: dict[bytes, set[End]] = defaultdict(set)
         for one in sightings:
@@ -35,12 +36,17 @@ class Links:
                 end, other = next(iter(ends)), next(iter(others))
                 self._found[end, mac(data[:6])] = other
                 self._found[other, mac(data[6:12])] = end
+                self._beside[end].add(other)
+                self._beside[other].add(end)
 
     def other(self, one: Sighting) -> End | None:
         """Return the other end of the link that a frame was sent to, or has come by."""
         ethernet = one.content.ethernet
         if one.where in self._known or ethernet is None:
             return self._known.get(one.where)
+        beside = self._beside.get(one.where, set())
+        if ethernet.is_multicast and len(beside) == 1:
+            return next(iter(beside))
         return self._found.get((one.where, ethernet.destination if one.is_outgoing else ethernet.source))
 
 

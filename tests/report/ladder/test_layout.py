@@ -12,12 +12,12 @@ import pytest
 from pytest_netns import NetNS
 from pytest_netns._frames.frame import Frame
 from pytest_netns._report.ladder.drawing import draw
-from pytest_netns._report.ladder.recording import Note, Recording
+from pytest_netns._report.ladder.recording import End, Note, Recording
 from tests.frames.build import ethernet, ip, tcp, udp
 from tests.support.recording import of_hosts
 from tests.support.recording import recording as recorded
 
-from .network import MS, drawn, recording, seen, travel
+from .network import LINKS, MS, drawn, recording, seen, travel
 from .test_journeys import arp, datagram, segment
 
 SECOND = 1000 * MS
@@ -117,12 +117,17 @@ def test_notes_stand_on_the_same_axis() -> None:
     assert texts[3].endswith("│ got?[31m it all")
 
 
-def test_neighbours_are_counted() -> None:
+@pytest.mark.parametrize("links", [LINKS, {}])
+def test_neighbours_are_counted(links: dict[End, End]) -> None:
     question, answer = arp(1, "192.0.2.1", "192.0.2.254"), arp(2, "192.0.2.254", "192.0.2.1")
     frames = [seen(0, ("a", "eth0"), True, question, 0x0806), seen(1, ("r", "eth0"), False, question, 0x0806)]
     frames += [seen(2, ("r", "eth0"), True, answer, 0x0806), seen(3, ("a", "eth0"), False, answer, 0x0806)]
+    frames = [frame._replace(data=b"\xff" * 6 + frame.data[6:]) if at < 2 else frame for at, frame in enumerate(frames)]
     frames += [seen(4, ("a", "eth0"), True, ip(b"\x16" + b"\0" * 7, 2, ttl=1))]  # IGMP
-    assert drawn(frames, travel(MS, datagram()))[-1] == "not shown: ARP, 1 asked, 1 answered; 1 of other protocols"
+    assert (
+        drawn(frames, travel(MS, datagram()), links=links)[-1]
+        == "not shown: ARP, 1 asked, 1 answered; 1 of other protocols"
+    )
 
 
 def test_segments_are_folded() -> None:
