@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import os
-import re
-import shutil
 import subprocess
 import sys
 from typing import Any
@@ -14,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.project.test_docs_code import DOCS
+from tests.support import browsers
 
 WIDTH = 360  # pixels of CSS, as common phones have
 SMALLEST = 10.5
@@ -58,11 +55,7 @@ for (const page of PAGES) {
 @pytest.fixture(scope="module")
 def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each page looks like: its smallest text, its pictures, its width."""
-    browser = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-    if browser is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+    browser = browsers.find()
     for module in ("sphinx", "myst_parser", "furo", "sphinx_copybutton"):
         pytest.importorskip(module)
     folder = tmp_path_factory.mktemp("site")
@@ -78,13 +71,8 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         page.write_text(page.read_text().replace("</body>", f"{script}</body>"))
     text = COLLECT.replace("COUNT", str(len(names))).replace("WIDTH", str(WIDTH))
     (site / "collect.html").write_text(text.replace("PAGES", json.dumps([f"{name}.html" for name in sorted(names)])))
-    command = [browser, "--headless", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    command += ["--no-sandbox"] if os.geteuid() == 0 else []
-    command += ["--virtual-time-budget=60000", "--dump-dom", str(site / "collect.html")]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    shown = re.search(r"<body>(\[.*\])</body>", done.stdout, re.DOTALL)
-    assert shown, done.stdout[-2000:] + done.stderr[-2000:]
-    pages = {page["page"]: page for page in json.loads(html.unescape(shown[1]))}
+    shown = browsers.body_of(browser, site / "collect.html", folder)
+    pages = {page["page"]: page for page in json.loads(shown)}
     assert pages.keys() == names
     return pages
 

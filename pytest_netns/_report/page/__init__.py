@@ -1,0 +1,1 @@
+"""One file of HTML about a failed test, which needs nothing else."""
