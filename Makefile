@@ -96,6 +96,7 @@ docs: .venv/dev
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
 
 pages: .venv/dev
+	$(ROOT) $(BIN)/python docs/failures.py
 	$(BIN)/python docs/fill.py
 
 figures: .venv/dev

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ._netns.notified import inherited, notified
     from ._netns.sysctl import Sysctl
     from ._netns.written import output
+    from ._snapshot.changes import Changes
+    from ._snapshot.snapshot import Snapshot
     from ._topology.errors import TopologyError
     from ._topology.host import Host, Interface
     from ._topology.naming.dns import DNSServer, Query
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallModeName",
+    "Changes",
     "ChildCallError",
     "ChildDiedError",
     "ChildModeError",
@@ -64,6 +67,7 @@ __all__ = [
     "ProgramDiedError",
     "Query",
     "RulesetError",
+    "Snapshot",
     "Sysctl",
     "Topology",
     "TopologyError",
@@ -90,6 +94,7 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
 
         where = {
             "CallModeName": "_child.mode_names",
+            "Changes": "_snapshot.changes",
             "ChildModeName": "_child.mode_names",
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
@@ -100,6 +105,7 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
             "Nat": "_topology.translating.nat",
             "NetNSPair": "_topology.pair",
             "Query": "_topology.naming.dns",
+            "Snapshot": "_snapshot.snapshot",
             "Sysctl": "_netns.sysctl",
             "Topology": "_topology.topology",
             "TopologyError": "_topology.errors",

@@ -45,6 +45,8 @@ class Handle:
         """The descriptor that holds it, which this object owns; -1 before it is made, and after it was closed."""
         self.identity: tuple[int, int] = (0, 0)
         """As of ``syscalls.namespace_id``."""
+        self.loopback: int = 0
+        """How much loopback it has begun with, as of ``_linux/loopback.py``."""
         self.name: str | None = None
         """Its name under /run/netns, from the moment at which that may be there until it is known to be gone."""
 

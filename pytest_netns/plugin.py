@@ -10,6 +10,7 @@ import pytest
 from ._plugin import (
     attempts,
     durations,
+    evidence,
     fixtures,
     isolation,
     keep,
@@ -33,6 +34,7 @@ FEATURES = (
     keep,
     durations,
     leaks,
+    evidence,
     isolation,
     startup,
 )

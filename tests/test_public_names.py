@@ -19,7 +19,7 @@ from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
 NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "Nat", "NetNSPair", "Query", "Topology", "TopologyError"}
-OTHERS = {"MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
+OTHERS = {"Changes", "MakeNetNS", "NetNS", "Snapshot", "Sysctl", *NETWORKS}
 FUNCTIONS = {"inherited", "listening", "notified", "output"}
 
 

@@ -13,6 +13,8 @@ from .netlink import attribute, attributes
 # <linux/rtnetlink.h>
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 20, 21, 22, 24, 25, 26
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 28, 29, 30, 32, 33, 34
+RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC = 1, 4, 5, 6, 7
 RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 RTPROT_BOOT, RTPROT_STATIC = 3, 4
@@ -27,10 +29,18 @@ VETH_INFO_PEER = 1
 IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD = 1, 2, 0x02
 IFF_UP, IFF_MULTICAST = 0x1, 0x1000
 IF_OPER_UP = 6
+# <linux/neighbour.h>, <linux/fib_rules.h>, <linux/pkt_sched.h>
+NUD_INCOMPLETE, NUD_REACHABLE, NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
+NDA_DST, NDA_LLADDR, NDA_VLAN = 1, 2, 5
+FRA_PRIORITY = 6
+TCA_KIND, TCA_OPTIONS = 1, 2
 
 LINK = struct.Struct("=BxHiII")
 ADDRESS = struct.Struct("=BBBBI")
 ROUTE = struct.Struct("=BBBBBBBBI")
+NEIGHBOUR = struct.Struct("=BxxxiHBB")
+RULE = struct.Struct("=BBBBBxxBI")
+QDISC = struct.Struct("=BxxxIIII")
 
 
 def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0, family: int = socket.AF_UNSPEC) -> bytes:

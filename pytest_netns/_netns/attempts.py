@@ -92,6 +92,10 @@ class Attempts:
         last = self._last
         return last if isinstance(last, tuple) and last and isinstance(last[0], str) else None
 
+    def has_connected(self, address: tuple[Any, ...]) -> bool:
+        """Whether an address is one that the test connected to."""
+        return any(one.address == address for one in self._noted)
+
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of an event.
 
@@ -138,6 +142,12 @@ class Attempts:
                 if found is not None:
                     return found
         return None
+
+    def given_up(self, error: BaseException) -> Attempt | None:
+        """Return the last attempt of a test that has failed by an error of the system, if the same frame began it."""
+        noted = list(self._noted)[-1:]
+        frames = [frame for one in related(error) if isinstance(one, OSError) for frame, _ in frames_of(one)]
+        return next((one for one in noted if any(map(one.is_of, frames))), None)
 
     def _attempt_of(self, error: OSError) -> Attempt | None:
         text, frames = str(error), [frame for frame, _ in frames_of(error)]

@@ -21,6 +21,7 @@ from .._handle import Handle, unmeasured
 from .._leaks.pending import Remains
 from .._linux import loopback, run_netns
 from .._originals import Originals
+from .._snapshot.taking import Observed, Snapshots
 from .inside import Inside
 from .keeping import Keeping, Kept
 from .namespace import NetNS
@@ -124,6 +125,7 @@ class Session:
         """What ended commands had written, each with a title."""
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
         self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns, self._originals)
+        self.snapshots = Snapshots(self.modes.resident, self._originals, self._keys)
         self.remains = Remains(self.modes.resident.still_there)
 
     @staticmethod
@@ -157,6 +159,7 @@ class Session:
         label = given.label or name or f"netns{key}"
         handle = Handle(key, label, timeout, self._test(), self._measured(label))
         self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
+        ns._observed = Observed(self.snapshots, handle)
         own(ns)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN

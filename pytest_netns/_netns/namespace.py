@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._child.mode_names import ChildModeName
+    from .._snapshot.snapshot import Snapshot
+    from .._snapshot.taking import Observed
     from .netlink import Netlink
     from .reach import By, Control
 
@@ -63,6 +65,8 @@ class NetNS(Programs):
     """
 
     __module__ = "pytest_netns"
+
+    _observed: Observed
 
     def __new__(cls, modes: object = None, *_: object, **__: object) -> Self:
         if not isinstance(modes, Modes):
@@ -151,6 +155,15 @@ class NetNS(Programs):
         self._checked_fd()
         return Sysctl(self._ask_sysctl)
 
+    def snapshot(self) -> Snapshot:
+        """Look at what there is: links, addresses, routes, rules, neighbours, sockets, nft rules, qdiscs and counters.
+
+        :return: data, which goes on to be valid when the namespace is closed.
+        :raises NetNSError: the kernel does not tell.
+        """
+        self._checked_fd()
+        return self._observed.take()
+
     # Assertions
 
     def reach(self, address: str, port: int | None = None, *, timeout: float = 5.0) -> float:
@@ -202,6 +215,17 @@ class NetNS(Programs):
         blocked(self, address, port, timeout, by, control)
 
     # What these need
+
+    def _counted(self) -> tuple[list[bytes], list[bytes]]:
+        """Return what has been counted so far, as of :meth:`Watch.read`."""
+        self._checked_fd()
+        if not self._observed.is_watched:
+            self._observed.watch()
+            self._on_close(self._observed.close)
+        return self._observed.counted()
+
+    def _descriptors(self) -> set[int]:
+        return super()._descriptors() | self._observed.descriptors()
 
     def _explain(self, address: str) -> list[str]:
         """Return lines for the error of an assertion about a packet to an address; a host of a network knows more."""

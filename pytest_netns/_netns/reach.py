@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from .._arguments import check_timeout
 from .._errors import is_meant
 from .._linux import syscalls
-from . import way
+from . import tried, way
 from .icmp import ANSWERED, EXPIRED, FAILED, REFUSED, UNREACHABLE, Heard
 from .probes import Connection, Echo, Probe, Target, closing, run
 from .trace import trace
@@ -76,6 +76,7 @@ class Destination:
         if found.gateway is not None:
             # A router that has said something may say no more for a second (icmp(7), icmp_ratelimit).
             seen = [] if probe.last is not None and probe.last.sender else trace(self.ns.socket, probe.target)
+            self.ns._observed.expired += len(seen)
             lines += [f"  the last router that says it would forward it is {seen[-1]}"] if seen else []
         return [*lines, *(f"  {line}" for line in self.ns._explain(probe.target.address))]
 
@@ -107,7 +108,10 @@ def reach(ns: NetNS, host: Any, port: Any, timeout: float) -> float:
             )
         else:
             text = f"{ns} does not reach {to} within {timeout:g} s"
-        raise AssertionError("\n".join([text, *(line for probe in probes for line in to.describe(probe))]))
+        error = AssertionError("\n".join([text, *(line for probe in probes for line in to.describe(probe))]))
+        kind, address = "icmp" if port is None else "tcp", (refused or probes)[0].target.address
+        tried.note(error, tried.Tried(str(ns), kind, address.partition("%")[0], port or 0))
+        raise error
 
 
 def _is_decided(probes: list[Probe]) -> bool:
@@ -192,7 +196,9 @@ class Blocked:
     def _check_routers(self, probe: Probe, gateway: str) -> None:
         """See whether a router says that it knows no way on, or that the next one does not answer."""
         target = probe.target
-        if not trace(self._ns.socket, target, most=1, timeout=GIVEN_UP):
+        seen = trace(self._ns.socket, target, most=1, timeout=GIVEN_UP)
+        self._ns._observed.expired += len(seen)
+        if not seen:
             raise self._untold(probe, f"the router {gateway} does not say that it forwards to there; {GIVE}")
         syscalls.sleep(MAY_SPEAK)  # or it might have to keep it to itself
         with closing([Echo(self._ns.socket, target)]) as probes:

@@ -21,6 +21,7 @@ from .._child.protocol import Spec
 from .._errors import ChildProtocolError, NetNSClosedError, is_meant
 from .._linux import fdpass
 from .._linux.sockets import Socket, take_socket
+from . import tried
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -258,6 +259,7 @@ def _connect(maker: Maker, sock: socket.socket, target: Any, address: Any, sourc
         sock.connect(target)
     except OSError as error:
         maker.tell(error, step, doing)
+        tried.note(error, tried.Tried(maker.where, "tcp", target[0].partition("%")[0], target[1]))
         raise
 
 

@@ -177,7 +177,6 @@ def netns_pair(request: pytest.FixtureRequest, netns_child_mode: str, netns_fact
     from .._topology.topology import Topology
 
     net = Topology(TEXT)
-    net._can_be_reset = False  # the pair of hosts has no such method
     _own(request.config, net)
     with contextlib.closing(net):
         yield NetNSPair(net["left"], net["right"])

@@ -1,1 +1,1 @@
-"""What the report of a failed test shows of its network."""
+"""What is said of a test that failed: in its report, and in the files beside that."""

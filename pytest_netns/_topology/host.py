@@ -18,6 +18,7 @@ from .making.channel import GONE, Channel
 from .paths import describe, end_of, follow, wait
 
 if TYPE_CHECKING:
+    from .breaking.state import State
     from .plan import IPInterface, Plan, Planned, Port
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -119,6 +120,8 @@ class Host(NetNS):
 
     _plan: Plan
     _planned: Planned
+    _built: State | None = None
+    """What it had when the network was ready."""
     _find: Callable[[str], Host]
     interfaces: Mapping[str, Interface]
     """Its interfaces by name, in the order of the text."""

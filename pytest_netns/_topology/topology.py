@@ -100,7 +100,9 @@ class Topology(Breakable):
             host = self._hosts[name] = make(kind, options, self._spaces.add)
             host._join(plan, self._hosts.__getitem__)
             host._replug_by(self._replug)
-        self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build(look_at_it=self._can_be_reset)
+        self._kept = Builder(plan, self._hosts, timeout=self._ready_timeout()).build()
+        for name, host in self._hosts.items():
+            host._built = self._kept[name]
         self._views.update(plan, self._hosts.__getitem__)
 
     def _ready_timeout(self) -> float:

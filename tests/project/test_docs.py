@@ -11,14 +11,28 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 import pytest_netns
-from pytest_netns import DNSServer, Host, Interface, MakeNetNS, Nat, NetNS, NetNSError, Query, Topology
+from pytest_netns import (
+    Changes,
+    DNSServer,
+    Host,
+    Interface,
+    MakeNetNS,
+    Nat,
+    NetNS,
+    NetNSError,
+    Query,
+    Snapshot,
+    Topology,
+)
 from pytest_netns._child import MODES
 from pytest_netns._errors import from_errno
+from pytest_netns._snapshot import records
 
 PACKAGE = Path(pytest_netns.__file__).parent
 DOCS = Path(__file__).parents[2] / "docs"
@@ -217,8 +231,29 @@ def test_networks() -> None:
     }
 
 
+RECORDS: dict[str, Any] = {
+    "links": records.Link,
+    "addresses": records.Address,
+    "routes": records.Route,
+    "rules": records.Rule,
+    "neighbours": records.Neighbour,
+    "sockets": records.Socket,
+    "nft_rules": records.NftRule,
+    "qdiscs": records.Qdisc,
+}
+
+
+def test_snapshots() -> None:
+    text = page("reference/snapshot")
+    for kind in (Snapshot, Changes):
+        (members,) = re.findall(rf"autoclass:: {kind.__name__}\n   :members: (.*)$", text, re.MULTILINE)
+        assert set(members.split(", ")) == {name for name in vars(kind) if not name.startswith("_")}
+    for name, fields in re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE):
+        assert re.findall(r"`(\w+)`", fields) == list(RECORDS[name]._fields)
+
+
 def test_all() -> None:
-    text = "".join(page(f"reference/{name}") for name in ("fixtures", "netns", "topology", "errors"))
+    text = "".join(page(f"reference/{name}") for name in ("fixtures", "netns", "topology", "snapshot", "errors"))
     assert found(r"^\.\. (?:autoclass|autoexception|autofunction|py:data):: (\w+)$", text) == {
         *pytest_netns.__all__,
         "__version__",

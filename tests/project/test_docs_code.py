@@ -21,9 +21,9 @@ DOCS = PROJECT / "docs"
 SNIPPETS = DOCS / "snippets"
 
 
-def load_fill() -> ModuleType:
-    """Load ``docs/fill.py``, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("fill", DOCS / "fill.py")
+def load(name: str) -> ModuleType:
+    """Load a script of ``docs``, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def load_fill() -> ModuleType:
     return module
 
 
-fill = load_fill()
+fill, failures = load("fill"), load("failures")
 PAGES = [pytest.param(path, id=str(path.relative_to(PROJECT))) for path in fill.PAGES]
 every_page = pytest.mark.parametrize("page", PAGES)
 
@@ -74,6 +74,12 @@ def test_a_drawing_that_is_stale_is_noticed(page: str, address: str) -> None:
 def test_no_drawing_of_a_network_is_made_by_hand(page: Path) -> None:
     others = fill.DRAWING.sub("", page.read_text())
     assert re.findall(r"^\S+  (?:host|router|switch|nat(?: \S+)?)$", others, re.MULTILINE) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", [pytest.param(path, id=path.stem) for path in failures.tests()])
+def test_reports_are_shown_as_they_are(test: Path) -> None:
+    assert failures.report(test) == test.with_suffix(".txt").read_text(), "run: make pages"
 
 
 @every_page

@@ -178,6 +178,7 @@ OF_OS = {
         for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record", "keeper")
     ),
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
+    "_child.resident.files",
     *("_linux.proc", "_linux.own_etc", "_child.resident.own_etc"),
 }
 

@@ -40,6 +40,7 @@ class ResidentMode(Supervisor):
         :param lo: how much loopback it gets, ``DOWN``, ``UP`` or ``COMPLETE`` of :mod:`pytest_netns._linux.loopback`.
         """
         self._namespaces[handle.key] = handle
+        handle.loopback = lo
         generation = self._generation
         received = fdpass.Received()
         try:
@@ -206,9 +207,11 @@ class ResidentMode(Supervisor):
         request, what = requests.request(requests.STILL_THERE, list(keys)), "the closed namespaces"
         return set(marshal.loads(self._ask_text(request, self._timeout, what)))
 
-    def sockets(self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received) -> None:
+    def sockets(
+        self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received, timeout: float | None = None
+    ) -> None:
         request = requests.request(requests.SOCKETS, handle.key, list(specs))
-        self._ask(request, received, handle.child_timeout, handle)
+        self._ask(request, received, handle.child_timeout if timeout is None else timeout, handle)
 
     def call(self, handle: Handle, asked: Call) -> Any:
         raise ChildModeError(
@@ -219,3 +222,21 @@ class ResidentMode(Supervisor):
     def sysctl(self, handle: Handle, verb: bytes, *arguments: str) -> str:
         """Read, write or list sysctls of a namespace."""
         return self._tell_and_wait(requests.request(verb, handle.key, *arguments), handle).decode(errors="replace")
+
+    def read_files(
+        self, handle: Handle, paths: Sequence[str], timeout: float, *, with_sysctls: bool
+    ) -> tuple[list[bytes], dict[str, bytes]]:
+        """Return what is in files, as a process inside a namespace sees them, and in all of its sysctls by their keys.
+
+        What is not there, or cannot be read, is empty.
+
+        :param timeout: how long the child may take, in seconds.
+        """
+        request = requests.request(requests.READ_FILES, handle.key, list(paths), with_sysctls)
+        found: tuple[list[bytes], dict[str, bytes]] = marshal.loads(self._ask_text(request, timeout, handle))
+        return found
+
+    def open_files(self, handle: Handle, paths: Sequence[str], received: fdpass.Received) -> None:
+        """Open files as a process inside a namespace sees them; each of their descriptors keeps the namespace."""
+        request = requests.request(requests.OPEN_FILES, handle.key, list(paths))
+        self._ask(request, received, handle.child_timeout, handle)

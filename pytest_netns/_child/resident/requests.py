@@ -27,6 +27,8 @@ SOCKETS = b"s"
 READ_SYSCTL = b"r"
 WRITE_SYSCTL = b"w"
 LIST_SYSCTL = b"l"
+READ_FILES = b"p"
+OPEN_FILES = b"h"
 UNBIND = b"u"
 STAY = b"y"
 # Verbs of other programs of the user, over the socket in the directory of the journal.

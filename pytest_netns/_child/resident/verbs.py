@@ -11,12 +11,12 @@ from ... import _causes
 from ..._linux import loopback, own_etc, run_netns, syscalls
 from ..reply import CREATING_SOCKET, ENTERING, OK, Refused, Step
 from . import requests
+from .files import Files
 from .journal import Journal
-from .namespaces import Namespace, bind_if_not_locked, write_sysctl
+from .namespaces import Namespace, bind_if_not_locked
 from .nsid_watch import Observer, hasten_the_end
 from .own_etc import in_a_child
 from .reaper import Failed, Look, Reaper, kill_processes
-from .requests import key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Verbs:
         self.reapers: dict[int, Reaper] = {}
         self.spares: dict[int, Namespace] = {}  # by how much loopback they have
         self.lacks: int | None = None
+        self.files = Files(self.enter, self.return_to_base)
         self.by_name: dict[bytes, Verb] = {
             requests.CREATE: self.create,
             requests.BIND: self.bind,
@@ -72,9 +73,7 @@ class Verbs:
             requests.SIGNAL: self.signal,
             requests.STILL_THERE: self.still_there,
             requests.SOCKETS: self.sockets,
-            requests.READ_SYSCTL: self.read_sysctl,
-            requests.WRITE_SYSCTL: self.write_sysctl,
-            requests.LIST_SYSCTL: self.list_sysctl,
+            **self.files.by_name,
         }
 
     def adopt(self, fd: int, key: int, name: str | None, *about: str) -> None:
@@ -108,7 +107,7 @@ class Verbs:
         self.namespaces[key] = namespace
         self.put_on_record(key, None)
         for path, value in sysctl.items():
-            self.write_sysctl(key, path, value)
+            self.files.write_sysctl(key, path, value)
         with Step("open the namespace"):
             return OK + self.record.trouble.encode(errors="replace"), [os.dup(namespace.fd)]
 
@@ -239,32 +238,6 @@ class Verbs:
         finally:
             self.return_to_base()
         return OK, fds
-
-    def read_sysctl(self, key: int, path: str) -> tuple[bytes, list[int]]:
-        self.enter(key)
-        try:
-            with Step(f"read the sysctl {key_of(path)}", _causes.SYSCTL), open(f"/proc/sys/{path}", "rb") as file:
-                return OK + file.read(), []
-        finally:
-            self.return_to_base()
-
-    def write_sysctl(self, key: int, path: str, value: str) -> tuple[bytes, list[int]]:
-        self.enter(key)
-        try:
-            with Step(f"set the sysctl {key_of(path)}", _causes.SYSCTL):
-                write_sysctl(path, value)
-        finally:
-            self.return_to_base()
-        return OK, []
-
-    def list_sysctl(self, key: int) -> tuple[bytes, list[int]]:
-        self.enter(key)
-        try:
-            with Step("list the sysctls"):
-                paths = [f"{folder}/{file}" for folder, _, files in os.walk("/proc/sys/net") for file in files]
-        finally:
-            self.return_to_base()
-        return OK + "\0".join(path.removeprefix("/proc/sys/") for path in paths).encode(), []
 
     def refuse_if_it_must(self, why: Refused | None) -> None:
         """Say why nothing can be done; if that may pass, end then, for another child to try it anew."""

@@ -32,8 +32,6 @@ class Breakable(Described, ABC):
         self._hosts: dict[str, Host] = {}
         self._kept: dict[str, State] = {}
         """What each namespace had when all was ready."""
-        self._can_be_reset = True
-        """Whether that is looked at, which takes some of the time of making it."""
         self._original: Plan | None = None
         """What it was before something was replugged."""
         self._made_partitions: Partitions | None = None

@@ -6,11 +6,10 @@ import ipaddress
 import struct
 from collections.abc import Iterable, Sequence
 
-from ..._linux import netlink
+from ..._linux import netlink, rtnetlink
 from ..making import requests
 from ..making.requests import Request
 from ..model import Address
-from .state import QDISC, RTM_DELQDISC, RTM_NEWQDISC, TCA_KIND, TCA_OPTIONS
 
 # <linux/rtnetlink.h>, <linux/pkt_sched.h>, <linux/pkt_cls.h>
 RTM_NEWTFILTER, RTM_DELTFILTER = 44, 45
@@ -104,13 +103,15 @@ def _if_other_end(version: int, direction: str, other_end: Sequence[Address] | N
 
 def add_place(index: int, what: str) -> Request:
     """Return what makes a place for filters at an interface."""
-    body = QDISC.pack(0, index, CLSACT_HANDLE, CLSACT, 0) + netlink.attribute(TCA_KIND, netlink.text("clsact"))
-    return Request(RTM_NEWQDISC, body, f"{what}, which takes CONFIG_NET_SCH_INGRESS, and no such qdisc there")
+    body = rtnetlink.QDISC.pack(0, index, CLSACT_HANDLE, CLSACT, 0) + netlink.attribute(
+        rtnetlink.TCA_KIND, netlink.text("clsact")
+    )
+    return Request(rtnetlink.RTM_NEWQDISC, body, f"{what}, which takes CONFIG_NET_SCH_INGRESS, and no such qdisc there")
 
 
 def delete_place(index: int) -> Request:
-    body = QDISC.pack(0, index, CLSACT_HANDLE, CLSACT, 0)
-    return Request(RTM_DELQDISC, body, "the end of a filter", requests.CHANGE)
+    body = rtnetlink.QDISC.pack(0, index, CLSACT_HANDLE, CLSACT, 0)
+    return Request(rtnetlink.RTM_DELQDISC, body, "the end of a filter", requests.CHANGE)
 
 
 def add_filter(index: int, place: int, order: int, steps: Sequence[bytes], what: str) -> Request:
@@ -120,12 +121,12 @@ def add_filter(index: int, place: int, order: int, steps: Sequence[bytes], what:
     :param order: tells filters of a place apart; the lowest comes first.
     """
     options = netlink.nested(
-        TCA_OPTIONS,
+        rtnetlink.TCA_OPTIONS,
         netlink.attribute(TCA_BPF_OPS_LEN, struct.pack("=H", len(steps))),
         netlink.attribute(TCA_BPF_OPS, *steps),
         netlink.attribute(TCA_BPF_FLAGS, netlink.number(TCA_BPF_FLAG_ACT_DIRECT)),
     )
-    body = _filter(index, place, order) + netlink.attribute(TCA_KIND, netlink.text("bpf")) + options
+    body = _filter(index, place, order) + netlink.attribute(rtnetlink.TCA_KIND, netlink.text("bpf")) + options
     return Request(RTM_NEWTFILTER, body, f"{what}, which takes a kernel with CONFIG_NET_CLS_BPF")
 
 
@@ -134,7 +135,7 @@ def delete_filter(index: int, place: int, order: int) -> Request:
 
 
 def _filter(index: int, place: int, order: int) -> bytes:
-    return QDISC.pack(0, index, 0, place, order << 16 | EVERY_PROTOCOL)
+    return rtnetlink.QDISC.pack(0, index, 0, place, order << 16 | EVERY_PROTOCOL)
 
 
 def is_of_a_node(address: Address) -> bool:

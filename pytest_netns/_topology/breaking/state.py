@@ -15,20 +15,15 @@ from ..making.requests import Request
 
 Key: TypeAlias = "tuple[object, ...]"
 
-# <linux/rtnetlink.h>, <linux/if_addr.h>, <linux/if_link.h>, <linux/pkt_sched.h>, <linux/fib_rules.h>
-RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
-RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
+# <linux/rtnetlink.h>, <linux/if_addr.h>, <linux/if_link.h>, <linux/pkt_sched.h>
 IFA_CACHEINFO, IFA_FLAGS = 6, 8
 IFA_F_PASSING = 0x04 | 0x08 | 0x40  # optimistic, DAD has failed, tentative
 RTA_CACHEINFO, RTM_F_CLONED = 12, 0x200
 BY_WAY = (rtnetlink.RTA_GATEWAY, 9, 18)  # RTA_MULTIPATH, RTA_VIA
-TCA_KIND, TCA_OPTIONS = 1, 2
 TC_ROOTS = (0xFFFFFFFF, 0xFFFFFFF1)  # TC_H_ROOT, and TC_H_INGRESS, which clsact shares
-FRA_PRIORITY, RTN_ANYCAST = 6, 4
+RTN_ANYCAST = 4
 NLM_F_APPEND = 0x800  # with it, a second route to a network by another link is none that is there already
 IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
-QDISC = struct.Struct("=BxxxIIII")
-RULE = struct.Struct("=BBBBBxxBI")
 COUNTERS = (7, 23)  # IFLA_STATS, IFLA_STATS64
 WITHOUT_OTHER_COUNTERS = bytes(rtnetlink.LINK.size) + netlink.attribute(
     IFLA_EXT_MASK, netlink.number(RTEXT_FILTER_SKIP_STATS)
@@ -98,7 +93,7 @@ def differences(kind: Kind, kept: list[bytes], now: list[bytes]) -> list[Request
         Request(kind.new, _again(kind, body), kind.name(body), how) for key, body in before.items() if key not in after
     ]
     if kind is QDISCS:  # a device gets its own again as soon as the one in its place has gone
-        gone = [one for one in gone if QDISC.unpack_from(one.body)[3] in TC_ROOTS]
+        gone = [one for one in gone if rtnetlink.QDISC.unpack_from(one.body)[3] in TC_ROOTS]
         lost = [one for one in lost if b"noqueue" not in one.body]
     if kind is ROUTES:
         ways = {_way(one.body) for one in gone if _is_learned(one.body)}
@@ -196,12 +191,16 @@ def _key_of_route(body: bytes) -> Key:
 
 
 def _key_of_rule(body: bytes) -> Key:
-    return *RULE.unpack_from(body), _values(body, RULE.size)
+    return *rtnetlink.RULE.unpack_from(body), _values(body, rtnetlink.RULE.size)
 
 
 def _key_of_qdisc(body: bytes) -> Key:
-    values = [one for one in netlink.attributes(body, QDISC.size) if one[0] in (TCA_KIND, TCA_OPTIONS)]
-    return *QDISC.unpack_from(body)[:4], tuple(values)
+    values = [
+        one
+        for one in netlink.attributes(body, rtnetlink.QDISC.size)
+        if one[0] in (rtnetlink.TCA_KIND, rtnetlink.TCA_OPTIONS)
+    ]
+    return *rtnetlink.QDISC.unpack_from(body)[:4], tuple(values)
 
 
 def _name_of_address(body: bytes) -> str:
@@ -217,12 +216,12 @@ def _name_of_route(body: bytes) -> str:
 
 
 def _name_of_rule(body: bytes) -> str:
-    priority = dict(netlink.attributes(body, RULE.size)).get(FRA_PRIORITY, bytes(4))
+    priority = dict(netlink.attributes(body, rtnetlink.RULE.size)).get(rtnetlink.FRA_PRIORITY, bytes(4))
     return f"the rule of priority {struct.unpack('=I', priority)[0]}"
 
 
 def _name_of_qdisc(body: bytes) -> str:
-    kind = dict(netlink.attributes(body, QDISC.size)).get(TCA_KIND, b"?")
+    kind = dict(netlink.attributes(body, rtnetlink.QDISC.size)).get(rtnetlink.TCA_KIND, b"?")
     return f"the qdisc {kind.decode().rstrip(chr(0))}"
 
 
@@ -230,10 +229,17 @@ _ANY = bytes(rtnetlink.LINK.size)
 ADDRESSES = Kind(
     rtnetlink.RTM_GETADDR, rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR, _ANY, _key_of_address, _name_of_address
 )
-RULES = Kind(RTM_GETRULE, RTM_NEWRULE, RTM_DELRULE, _ANY, _key_of_rule, _name_of_rule)
+RULES = Kind(rtnetlink.RTM_GETRULE, rtnetlink.RTM_NEWRULE, rtnetlink.RTM_DELRULE, _ANY, _key_of_rule, _name_of_rule)
 ROUTES = Kind(
     rtnetlink.RTM_GETROUTE, rtnetlink.RTM_NEWROUTE, rtnetlink.RTM_DELROUTE, _ANY, _key_of_route, _name_of_route
 )
-QDISCS = Kind(RTM_GETQDISC, RTM_NEWQDISC, RTM_DELQDISC, bytes(QDISC.size), _key_of_qdisc, _name_of_qdisc)
+QDISCS = Kind(
+    rtnetlink.RTM_GETQDISC,
+    rtnetlink.RTM_NEWQDISC,
+    rtnetlink.RTM_DELQDISC,
+    bytes(rtnetlink.QDISC.size),
+    _key_of_qdisc,
+    _name_of_qdisc,
+)
 KINDS = (ADDRESSES, RULES, ROUTES, QDISCS)
 """In the order in which they are mended: routes take addresses."""

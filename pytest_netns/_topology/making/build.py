@@ -42,16 +42,15 @@ class Builder:
         self._deadline = syscalls.monotonic() + timeout
         self._channels: dict[str, Channel] = {}
 
-    def build(self, *, look_at_it: bool = True) -> dict[str, State]:
+    def build(self) -> dict[str, State]:
         """Make everything, and wait until it is ready.
 
-        :param look_at_it: whether to return what each namespace has then.
+        :return: what each namespace has then.
         :raises NetNSError: the kernel refuses something, or is not ready in time.
         """
         try:
             self._build()
-            found = self._channels if look_at_it else {}
-            return {name: look(channel, self._deadline) for name, channel in found.items()}
+            return {name: look(channel, self._deadline) for name, channel in self._channels.items()}
         finally:
             for channel in self._channels.values():
                 channel.close()

@@ -1,0 +1,136 @@
+"""The section ``network`` in the report of a failed test: why, and what has changed since it began."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._errors import is_meant
+from .keys import attempts_key, originals_key, session_key
+from .leaks import uses_namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._netns.namespace import NetNS
+    from .._snapshot.start import Start
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+TITLE = "network"
+load_key: pytest.StashKey[Callable[[Iterable[NetNS]], Start]] = pytest.StashKey()
+"""What notes the beginning of a test, once that is imported."""
+start_key: pytest.StashKey[Start] = pytest.StashKey()
+"""In the stash of a test: its beginning."""
+teardown_key = pytest.StashKey[str]()
+"""In the stash of a test: what was seen when something first failed in its teardown."""
+running_key = pytest.StashKey[pytest.Item]()
+"""The test that runs."""
+interrupted_key = pytest.StashKey[tuple[str, str]]()
+"""The test that Ctrl-C has interrupted, and what was seen then."""
+
+
+def _spaces(config: pytest.Config) -> list[NetNS]:
+    session = config.stash.get(session_key, None)
+    return [] if session is None else [ns for ns in list(session._open.values()) if not ns.closed]
+
+
+def _start(item: pytest.Item) -> None:
+    note = item.config.stash.get(load_key, None)
+    if note is None:
+        with item.config.stash[originals_key].in_place():
+            from .._snapshot.start import Start
+
+        note = item.config.stash[load_key] = Start
+    item.stash[start_key] = note(_spaces(item.config))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+    """Know which test runs; one that Ctrl-C interrupts has no report, so that the summary says it."""
+    stash = item.config.stash
+    stash[running_key] = item
+    try:
+        return (yield)
+    except KeyboardInterrupt as error:
+        stash[interrupted_key] = item.nodeid, _describe(item, error)
+        raise
+    finally:
+        del stash[running_key]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[Any]:
+    if uses_namespaces(getattr(item, "fixturenames", ())):
+        _start(item)
+    return (yield)
+
+
+def _describe(item: pytest.Item, error: BaseException) -> str:
+    """Return what there is to say of the network of a test; nothing it meets may change the result of that."""
+    config = item.config
+    try:
+        spaces = _spaces(config)
+        if start_key not in item.stash or not spaces:
+            return ""
+        with config.stash[originals_key].in_place():
+            from .._report.diagnosis.gathering import describe
+
+        snapshots, attempts = config.stash[session_key].snapshots, config.stash.get(attempts_key, None)
+        return describe(spaces, item.stash[start_key], error, snapshots, attempts)
+    except Exception as trouble:
+        return f"the network could not be looked at: {trouble!r}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and call.excinfo is not None:
+        text = item.stash.get(teardown_key, "") if report.when == "teardown" else _describe(item, call.excinfo.value)
+        if text:
+            drawings = [drawing for title, drawing in report.sections if title == TITLE]
+            others = [section for section in report.sections if section[0] != TITLE]
+            report.sections = [(TITLE, "\n\n".join([text, *drawings])), *others]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Have the network looked at when the teardown of a fixture fails: the namespaces are closed when that is told."""
+    try:
+        return (yield)
+    finally:
+        finalizers = getattr(fixturedef, "_finalizers", None)
+        if isinstance(finalizers, list) and session_key in request.config.stash:
+            finalizers[:] = [_Watched(one, request.config) for one in finalizers]
+
+
+class _Watched:
+    """What tears a fixture down, and has the network looked at if that fails."""
+
+    def __init__(self, finalizer: Callable[[], object], config: pytest.Config) -> None:
+        self._finalizer = finalizer
+        self._config = weakref.ref(config)  # else the leak check would find all that there is to be held by a fixture
+
+    def __call__(self) -> None:
+        try:
+            self._finalizer()
+        except Exception as error:
+            config = self._config()
+            item = None if config is None else config.stash.get(running_key, None)
+            if item is not None and teardown_key not in item.stash:
+                item.stash[teardown_key] = _describe(item, error)
+            raise
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    name, text = config.stash.get(interrupted_key, ("", ""))
+    if text:
+        terminalreporter.section(f"{TITLE} of {name}", sep="-")
+        terminalreporter.write_line(text)

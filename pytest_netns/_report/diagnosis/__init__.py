@@ -1,0 +1,1 @@
+"""Why a test failed, as far as the network knows."""

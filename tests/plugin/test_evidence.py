@@ -1,0 +1,100 @@
+"""The section ``network`` in the reports of failed tests: in each step, and whatever is broken."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.report import sections
+from tests.report.sections import Sections
+from tests.support.suites import read_suite
+
+pytestmark = pytest.mark.slow
+
+
+def first_lines(found: Sections) -> dict[tuple[str, str], str]:
+    """Return the first line of each, or nothing of one that has but a drawing of its network."""
+    lines = {test: texts[0].splitlines()[0] if texts else "" for test, texts in found.items()}
+    return {test: "" if line == "client  host" else line for test, line in lines.items()}
+
+
+REFUSED = "why: nobody at 'netns' listens on TCP port {} of 127.0.0.1"
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2"), ("--netns-userns=resident",)], ids=" ".join)
+def test_each_step(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    if options[:1] == ("-n",):
+        pytest.importorskip("xdist")
+    found = first_lines(sections.run(pytester, read_suite(__file__, "evidence_steps"), *options))
+    late = found.pop(("test_too_late", "call"))
+    assert late.startswith("why: nobody at 'netns' has accepted the connection to 127.0.0.1:83")
+    assert found == {
+        ("test_set_up", "setup"): REFUSED.format(80),
+        ("test_call", "call"): REFUSED.format(82),
+        ("test_teardown", "teardown"): REFUSED.format(81),
+        ("test_finalizer", "teardown"): REFUSED.format(84),
+        ("test_of_its_own", "call"): "",
+        ("test_without_namespaces", "call"): "",
+    }
+
+
+def test_what_another_test_has_counted_is_not_said(pytester: pytest.Pytester) -> None:
+    found = sections.run(pytester, read_suite(__file__, "evidence_scopes"))
+    lines = first_lines(found)
+    one = "why: nobody at 'wide' has a socket bound to UDP port 9 of 127.0.0.1"
+    assert lines == {
+        ("test_first", "call"): one,
+        ("test_third", "call"): "why: the network knows of nothing that stopped a packet",
+        ("test_fourth", "call"): one,
+    }
+    assert "counters IcmpInDestUnreachs +1, IcmpOutDestUnreachs +1, UdpNoPorts +1" in found["test_fourth", "call"][0]
+
+
+def test_whatever_is_broken_the_result_stands(pytester: pytest.Pytester) -> None:
+    found = sections.run(pytester, read_suite(__file__, "evidence_broken"), "-p", "no:xdist")
+    lines = first_lines(found)
+    missing = lines.pop(("test_descriptors", "call"))  # the modules for it, or the namespace
+    assert "not be looked at: " in missing
+    assert "24" in missing
+    stopped = lines.pop(("test_child_stopped", "call"))  # whoever asks first finds it so, and has another one started
+    assert "nobody at '" in stopped or "the resident child did not answer within 1 s" in stopped
+    names = ("closed", "sockets_left", "files", "clock", "os", "child_killed", "patched_subprocess")
+    assert lines.keys() == {(f"test_{name}", "call") for name in names}
+    for line in lines.values():
+        assert line.startswith("why: nobody at '")
+
+
+def test_a_program_that_hangs_and_ctrl_c(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        def test_it(netns):
+            listening = netns.create_server(("127.0.0.1", 80))
+            client = netns.create_connection(("127.0.0.1", 80))
+            client.sendall(b"hello")
+            print("it hangs", flush=True)
+            client.recv(100)
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider"],
+        cwd=pytester.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        while "it hangs" not in process.stdout.readline():
+            assert process.poll() is None
+        os.kill(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+    assert "- network of test_a_program_that_hangs_and_ctrl_c.py::test_it -" in rest
+    assert "why: nobody at 'netns' has accepted the connection to 127.0.0.1:80" in rest
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+
+
+def test_no_more_than_a_line_where_nothing_is_known(pytester: pytest.Pytester) -> None:
+    found = sections.run(pytester, "def test_it(netns):\n    raise TimeoutError")
+    assert found["test_it", "call"] == ["why: the network knows of nothing that stopped a packet"]
