@@ -1,0 +1,1 @@
+"""What crosses links: frames, and what is in them."""

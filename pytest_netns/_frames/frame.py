@@ -1,0 +1,20 @@
+"""A frame, as an interface has sent or received it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Frame(NamedTuple):
+    """A frame, as an interface has sent or received it."""
+
+    time: int
+    """Nanoseconds since the epoch (CLOCK_REALTIME)."""
+    namespace: str
+    """What reports call the namespace: the name of the host, in a network."""
+    interface: str
+    is_outgoing: bool
+    data: bytes
+    """From the Ethernet header on, which frames of loopback have too; a VLAN tag is in its place."""
+    length: int
+    """In bytes, as it was sent: more than there is data, if that was cut."""
