@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from ._plugin import fixtures, isolation, leaks, modes, reporting, requirements, settings, startup, topologies
+from ._plugin import capture, fixtures, isolation, leaks, modes, reporting, requirements, settings, startup, topologies
 
-FEATURES = (settings, requirements, modes, fixtures, topologies, reporting, leaks, isolation, startup)
+FEATURES = (settings, requirements, modes, fixtures, topologies, reporting, capture, leaks, isolation, startup)
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:

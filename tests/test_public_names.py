@@ -19,7 +19,8 @@ from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
 NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "Nat", "NetNSPair", "Query", "Topology", "TopologyError"}
-OTHERS = {"MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
+EVIDENCE = {"Capture", "Frame"}
+OTHERS = {*EVIDENCE, "MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
 FUNCTIONS = {"inherited", "listening", "notified", "output"}
 
 

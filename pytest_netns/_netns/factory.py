@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._arguments import check_keywords, check_timeout, check_type
+from .._capture.recorder import Recorder
 from .._child import DEFAULT, check_mode
 from .._child.mode_names import ChildMode
 from .._child.modes import Modes
@@ -87,6 +88,7 @@ class Session:
     :param thread_timeout: how long a thread may take to end after its namespace is closed, in seconds.
     :param userns: whether the resident child makes a user namespace for itself: ``off``, ``auto`` or ``resident``.
     :param originals: what pyroute2 is imported with, by default the standard library as it is now.
+    :param records: whether the frames of each namespace are recorded.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -99,6 +101,7 @@ class Session:
         name_suffix: str = "",
         userns: str = "auto",
         originals: Originals | None = None,
+        records: bool = False,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
@@ -111,6 +114,8 @@ class Session:
         self._names: dict[tuple[int, int], str] = {}  # bounded: the kernel uses its numbers again
         self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns, self._originals)
         self.remains = Remains(self.modes.resident.still_there)
+        self._records = records
+        self.recorder = Recorder(self.modes)
 
     @staticmethod
     def options(args: tuple[Any, ...], options: dict[str, Any]) -> Options:
@@ -146,7 +151,7 @@ class Session:
         own(ns.close)
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
-            self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+            (self.recorder if self._records else self.modes.resident).create(handle, lo=reach, sysctl=given.sysctl)
             self._names[handle.identity] = handle.label
             if name is not None:
                 ns.name = name
@@ -171,12 +176,19 @@ class Session:
             on_closed=functools.partial(self._closed, handle, leak_checked),
             make_netlink=self._netlink,
             inside=self._inside,
+            recorder=self.recorder,
         )
 
     def _closed(self, handle: Handle, leak_checked: bool) -> None:
+        self.recorder.closed(handle)
         if leak_checked and handle.identity in self._names:
             self.remains.closed(handle.key, str(handle), handle.identity)
         self._open.pop(handle.key, None)
+
+    def hosts(self) -> list[tuple[str, str]]:
+        """Return the addresses of the hosts of open networks, each with a name of it."""
+        names = {ns._names for ns in list(self._open.values()) if ns._names is not None}
+        return [host for each in names for host in each.hosts()]
 
     def take_outputs(self) -> list[tuple[str, str]]:
         """Return what ended commands had written, each with a title, and forget it."""
@@ -216,26 +228,28 @@ class Session:
         return self._names.get(identity)
 
     def pids(self) -> set[int]:
-        """Return the pid of the resident child, if it runs."""
+        """Return the pids of the resident child and of the recorder, as far as they run."""
         pid = self.modes.resident.pid
-        return set() if pid is None else {pid}
+        return self.recorder.program.pids() | (set() if pid is None else {pid})
 
     def descriptors(self) -> set[int]:
         """Return the descriptors of what is open and lives longer than a test."""
-        return self.modes.descriptors().union(*(ns._descriptors() for ns in list(self._open.values())))
+        each = [ns._descriptors() for ns in list(self._open.values())]
+        return self.modes.descriptors().union(self.recorder.program.descriptors(), *each)
 
     def close_namespaces(self) -> None:
         """Close the namespaces that are open, the newest first."""
         with contextlib.ExitStack() as undo:
             for ns in list(self._open.values()):
                 undo.callback(ns.close)
+        self.recorder.settle()
 
     def close(self) -> None:
-        """Close the namespaces that are open, and end the resident child."""
-        try:
+        """Close the namespaces that are open, and end the recorder and the resident child."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.modes.close)
+            undo.callback(self.recorder.program.close)
             self.close_namespaces()
-        finally:
-            self.modes.close()
 
 
 @contextlib.contextmanager

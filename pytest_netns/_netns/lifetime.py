@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from .._capture.recorder import Recorder
 from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSLeakError, from_errno, is_meant
 from .._handle import Handle
@@ -42,6 +43,7 @@ class Lifetime:
     :param on_output: as of :class:`Processes`.
     :param make_netlink: makes what holds its netlink objects.
     :param inside: finds the host names of a network in threads that are inside.
+    :param recorder: records what crosses its links.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Lifetime:
         on_output: Callable[[str, str], object],
         make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
         inside: Inside,
+        recorder: Recorder,
     ) -> None:
         self.label: str = handle.label
         self.name: str | None = None
@@ -68,6 +71,7 @@ class Lifetime:
         self._make_netlink = make_netlink
         self._netlink: Netlink | None = None
         self._inside = inside
+        self._recorder = recorder
         self._sockets = Sockets()
         self._thread_timeout, self._on_output = thread_timeout, on_output
         self._threads = Threads(self._copy_fd, handle, thread_timeout)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
-from .keys import isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key
+from .keys import captures_key, isolation_key, leaks_key, mode_key, originals_key, scope_key, session_key, settings_key
 from .notices import notice
 from .requirements import require
 
@@ -40,8 +40,10 @@ def _start(config: pytest.Config) -> Session:
         name_suffix=f"-{worker}" if worker else "",
         userns="auto" if settings.userns == "process" else settings.userns,
         originals=originals,
+        records=settings.capture != "off",
     )
     config.stash[session_key] = session
+    config.stash[captures_key].own(session)
     config.stash[leaks_key].own(session)
     config.add_cleanup(session.close)  # not with the fixture: the leak check still looks, after all fixtures
     return session

@@ -24,6 +24,9 @@ USERNS = "netns_userns"
 USERNS_CHOICES = ("auto", "off", "resident", "process")
 ISOLATE = "netns_isolate"  # a marker, too
 ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
+CAPTURE = "netns_capture"
+CAPTURE_CHOICES = ("off", "failed", "all", "headers")
+ARTIFACTS = "netns_artifacts"
 
 
 STRICT_HELP = "fail a test, rather than skip it, where the machine lacks what it requires"
@@ -78,6 +81,21 @@ OPTIONS = (
             "session, or of each pytest-xdist worker together in one"
         ),
     ),
+    (
+        CAPTURE,
+        CAPTURE_CHOICES[0],
+        "{off,failed,all,headers}",
+        (
+            "record the frames of all namespaces, and write a pcapng file for each failed test, for all tests, or, "
+            "without what applications have sent, for each failed test"
+        ),
+    ),
+    (
+        ARTIFACTS,
+        "netns-artifacts",
+        "DIR",
+        "the folder for the files of tests, relative to the rootdir",
+    ),
 )
 """Those with a value and an ini twin: name, default, metavar and help. Tuples, since each run of pytest loads this."""
 
@@ -103,6 +121,8 @@ class Settings(NamedTuple):
     userns: str = USERNS_CHOICES[0]
     strict: bool = False
     isolate: str = ISOLATE_CHOICES[0]
+    capture: str = CAPTURE_CHOICES[0]
+    artifacts: str = "netns-artifacts"
 
     @classmethod
     def from_config(cls, config: pytest.Config, *, early: bool = False) -> Settings:
@@ -120,6 +140,8 @@ class Settings(NamedTuple):
             strict=_is_strict(config, given),
             userns=_parse_choice(*_value(config, given, USERNS), valid=USERNS_CHOICES),
             isolate=_parse_choice(*_value(config, given, ISOLATE), valid=ISOLATE_CHOICES),
+            capture=_parse_choice(*_value(config, given, CAPTURE), valid=CAPTURE_CHOICES),
+            artifacts=_parse_folder(*_value(config, given, ARTIFACTS)),
         )
 
 
@@ -169,6 +191,12 @@ def parse_modes(modes: Any) -> tuple[str, ...]:
 def _parse_choice(where: str, text: str, *, valid: tuple[str, ...]) -> str:
     if text not in valid:
         raise pytest.UsageError(f"{where}: {text!r} is not valid; valid are: {', '.join(valid)}")
+    return text
+
+
+def _parse_folder(where: str, text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise pytest.UsageError(f"{where}: {text!r} is no folder; give a path such as netns-artifacts")
     return text
 
 
