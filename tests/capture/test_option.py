@@ -45,7 +45,7 @@ def interfaces(path: Path) -> set[str]:
 @pytest.mark.usefixtures("tshark")
 def test_each_phase(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_phases=read_suite(__file__, "phases"))
-    result = pytester.runpytest_subprocess("--netns-capture=failed", "--junitxml=report.xml", *_userns())
+    result = pytester.runpytest_subprocess("--netns-capture=failed", "--junitxml=report.xml")
     result.assert_outcomes(passed=3, failed=6, errors=2, xfailed=1)
     found = files(pytester)
     long = [name for name in found if name not in FAILED]
@@ -71,11 +71,6 @@ def test_each_phase(pytester: pytest.Pytester) -> None:
     report = ElementTree.parse(pytester.path / "report.xml")
     named = {one.get("value") for one in report.iter("property") if one.get("name") == "netns_capture"}
     assert named == {str(path.relative_to(pytester.path)) for path in found.values()}
-
-
-def _userns() -> list[str]:
-    """Return how a run inside this one has its user namespace."""
-    return []
 
 
 @pytest.mark.slow
@@ -133,7 +128,7 @@ def test_off(pytester: pytest.Pytester) -> None:
 @pytest.mark.core
 def test_tls_is_decrypted(pytester: pytest.Pytester, tshark: Shark) -> None:
     pytester.makepyfile(test_tls=read_suite(__file__, "tls"))
-    result = pytester.runpytest_subprocess("--netns-capture=failed", *_userns())
+    result = pytester.runpytest_subprocess("--netns-capture=failed")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*it fails on purpose*"])
     path = files(pytester)["tls"]
