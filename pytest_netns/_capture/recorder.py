@@ -18,7 +18,7 @@ from .._frames.frame import Frame
 from .._handle import Handle
 from .._linux import fdpass
 from .process import Process
-from .program import requests
+from .program import requests, sockets
 from .supervisor import WHAT, Supervisor
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -178,6 +178,7 @@ class Recorder:
             if len(received.fds) < 2:
                 received.close()
                 self._modes.resident.sockets(handle, (PACKETS, PACKETS), received)
+            sockets.let_queue(received.fds[0])  # at once: the recorder may take its time
             key = next(self._keys)
             self.program.tell(requests.ADD, key, handle.label, longest, is_by_hand, fds=received.fds)
             received.close()

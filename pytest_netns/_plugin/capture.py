@@ -62,6 +62,8 @@ class Attempt:
         self.path = path
         self.is_written = False
         self.hosts: list[tuple[str, str]] = []
+        self.told: set[str] = set()
+        """What its report says of what is missing."""
 
 
 class Captures:
@@ -78,7 +80,7 @@ class Captures:
         self._session: Session | None = None
         self._attempt: Attempt | None = None
         self._keys = TLSKeys()
-        self._said: set[str] = set()
+        self._said: set[str] = set()  # of tests that passed, each once
         self._since = time.time_ns()
         self.interrupted: list[str] = []
         """What is to be said of tests that have no report, since the run was interrupted."""
@@ -175,7 +177,7 @@ class Captures:
             attempt.is_written = True
         elif written is not None:
             lines = ["no frames were sent or received"]
-        self._said.update(troubles)
+        attempt.told.update(troubles)
         return "\n".join([*lines, *troubles])
 
     def remember_hosts(self) -> None:
@@ -191,7 +193,7 @@ class Captures:
             return
         session.recorder.end()
         for text in session.recorder.troubles:
-            if text not in self._said:
+            if text not in attempt.told | self._said:
                 self._said.add(text)
                 notice(self._config, f"frames were not recorded: {text}", attempt.item.nodeid)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 from pytest_netns import Capture, Frame, MakeNetNS, NetNS, NetNSClosedError, NetNSPair, Topology
 from pytest_netns._capture.recorder import now
 from tests.capture.conftest import Shark
+from tests.support.helpers import eventually, is_gone
 
 ECHO = b"pytest-netns"  # what our echoes carry
 
@@ -51,6 +53,48 @@ def test_what_has_come_until_the_moment_of_asking_is_there(netns: NetNS) -> None
             if number < 20 or number % 20 == 0:
                 assert [int.from_bytes(frame.data[-2:], "big") for frame in capture.frames] == [*range(1, number + 1)]
     assert capture.dropped == 0
+
+
+def test_no_frame_is_missing_or_there_twice_as_the_ring_takes_over(netns: NetNS) -> None:
+    sock = udp_pair(netns)
+    is_over = threading.Event()
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        while not is_over.is_set():
+            sock.send(sent.to_bytes(4, "big"))
+            sock.recv(10)
+            sent += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        for _ in range(30):
+            with netns.capture() as capture:
+                goal = sent + 150
+                while sent < goal:
+                    pass
+                numbers = [int.from_bytes(frame.data[-4:], "big") for frame in capture.frames]
+                dropped = capture.dropped
+            assert numbers == sorted(set(numbers))
+            assert numbers[-1] - numbers[0] + 1 - len(numbers) <= dropped
+            assert numbers[-1] >= goal - 1
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_a_namespace_that_is_closed_is_let_go_of(make_netns: MakeNetNS) -> None:
+    for has_ring in (False, True):
+        ns = make_netns("short")
+        capture = ns.capture()
+        if has_ring:
+            sock = udp_pair(ns)
+            sock.send(b"x" * 100)
+            assert capture.frames
+        ns.close()
+        eventually(functools.partial(is_gone, ns), "the namespace is gone")
 
 
 @pytest.mark.second_kernel

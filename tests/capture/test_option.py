@@ -126,7 +126,9 @@ def test_off(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.slow
 @pytest.mark.core
-def test_tls_is_decrypted(pytester: pytest.Pytester, tshark: Shark) -> None:
+def test_tls_is_decrypted(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tshark: Shark) -> None:
+    (pytester.path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(pytester.path / "tmp"))
     pytester.makepyfile(test_tls=read_suite(__file__, "tls"))
     result = pytester.runpytest_subprocess("--netns-capture=failed")
     result.assert_outcomes(failed=1)
@@ -137,7 +139,7 @@ def test_tls_is_decrypted(pytester: pytest.Pytester, tshark: Shark) -> None:
         b"the secret of ours".hex(),
         "the secret of ours",
     )
-    assert not list(Path("/tmp").glob("pytest-netns-keys-*/keys"))  # of nobody who has ended
+    assert not list(pytester.path.glob("tmp/*keys*"))
 
 
 @pytest.mark.slow

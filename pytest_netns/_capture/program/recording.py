@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     """Time in ns, name of the link, whether it is outgoing, data, and the length that it had."""
 
 PACKET_AUXDATA = 8
-QUEUE = 8 << 20  # bytes that the kernel may queue for the plain socket, where it lets us
-MOST_QUEUED = 2 * QUEUE // 512  # frames: the kernel doubles the number, and charges more for each (socket(7))
+MOST_QUEUED = 2 * sockets.QUEUE // 512  # frames: the kernel doubles the number, and charges more for each (socket(7))
 EARLY = 2 << 20  # bytes of frames to hold that came before the ring was there
 LARGEST = 256 * 1024  # bytes of a frame: those of segmentation offload have up to 64 KiB, of "BIG TCP" more
 CUT = 512  # bytes of each frame, while more comes than can be read in time
@@ -57,12 +56,8 @@ class Recording:
         self.queue.setblocking(False)
         self.queue.setsockopt(sockets.SOL_PACKET, PACKET_AUXDATA, 1)
         self.queue.setsockopt(socket.SOL_SOCKET, sockets.SO_TIMESTAMPNS, 1)
-        for sock in (self.queue, self.for_ring):
-            sockets.filter_frames(sock, longest)
-        try:
-            self.queue.setsockopt(socket.SOL_SOCKET, sockets.SO_RCVBUFFORCE, QUEUE)
-        except PermissionError:  # it is a privilege of the machine's root
-            self.queue.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE)
+        sockets.filter_frames(self.queue, longest)
+        sockets.filter_frames(self.for_ring, 0)  # until the ring is there
 
     # Before there is a ring
 
@@ -131,7 +126,6 @@ class Recording:
     def _end_queue(self) -> list[socket.socket]:
         if self.queue is None:
             return []
-        sockets.filter_frames(self.queue, 0)
         self._drain()
         self._left_out += struct.unpack("@II", self.queue.getsockopt(sockets.SOL_PACKET, PACKET_STATISTICS, 8))[1]
         ended, self.queue = self.queue, None

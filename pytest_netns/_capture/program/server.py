@@ -98,7 +98,7 @@ class Server:
         """Set up the ring of a recording, in a thread."""
         ended: list[Ring | socket.socket]
         try:
-            ring = Ring(sock, block_size, blocks)
+            ring = Ring(sock, recording.longest, block_size, blocks)
         except OSError as error:
             with self.lock:
                 recording.trouble = f"no ring could be made ({error.strerror}), so the newest frames may be missing"

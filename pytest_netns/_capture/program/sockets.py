@@ -12,6 +12,7 @@ SOL_PACKET = 263  # <linux/socket.h>
 SO_ATTACH_FILTER = 26
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
+QUEUE = 8 << 20  # bytes that the kernel may queue, where it lets us
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772  # <linux/if_arp.h>
 PACKET_OUTGOING = 4
 SIOCGIFNAME, SIOCGIFHWADDR = 0x8910, 0x8927  # netdevice(7)
@@ -36,6 +37,17 @@ def filter_frames(sock: socket.socket, longest: int) -> None:
     )
     code = array.array("B", b"".join(struct.pack("@HBBI", *step) for step in steps))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(steps), code.buffer_info()[0]))
+
+
+def let_queue(fd: int) -> None:
+    """Have the kernel queue as much for a socket as it allows."""
+    sock = socket.SocketType(socket.AF_PACKET, socket.SOCK_RAW, 0, fd)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE)
+    except PermissionError:  # it is a privilege of the machine's root
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE)
+    finally:
+        sock.detach()
 
 
 def stamp_all_frames() -> socket.socket:
