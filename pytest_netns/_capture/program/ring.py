@@ -21,7 +21,6 @@ PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, TPACKET_V3 = 5, 6, 10, 2
 OF_USER = 1  # the status of a block that the kernel has filled, and of a frame that it has written
 HAS_TAG, HAS_PROTOCOL_OF_TAG = 1 << 4, 1 << 6
 DOT1Q = 0x8100
-FREE = 3  # full blocks fewer than there could be, so that the kernel has these while this process is not running
 # Milliseconds after which a block that is not full is handed over. It can be read before that, so the longest that
 # kernels before 6.13 take: a waste of blocks, and of time.
 RETIRE_AFTER = 65_000
@@ -67,7 +66,8 @@ class Ring:
         full = self._full()
         if full and not self.is_flooded:
             self.is_flooded = self._is_filled_fast(full[-1][1])
-        while len(full) > len(self._blocks) - 1 - FREE:
+        # One is being filled, and half of them are free, for the kernel has these while this process does not run.
+        while len(full) > (len(self._blocks) - 1) // 2:
             _, block = full.pop(0)
             self._given_back += _BLOCK.unpack_from(self._map, block + _STATUS)[1]
             struct.pack_into("@I", self._map, block + _STATUS, 0)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enumerations, which take milliseconds
 
-PRIORITY = -10  # it runs seldom and for short, but where it is late, the newest frames are lost
-
 
 def main(control: int, parent: int, keys: str) -> None:
     """Run the recorder.
@@ -34,7 +32,6 @@ def main(control: int, parent: int, keys: str) -> None:
     stamping = sockets.stamp_all_frames()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    _hurry()
     gc.disable()  # there are no cycles to collect
     channel = socket.SocketType(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control)
     server = Server(channel, parent)
@@ -47,13 +44,6 @@ def main(control: int, parent: int, keys: str) -> None:
         if keys:
             _remove(keys)
     os._exit(0)  # a thread may wait for the kernel, which closes what is left
-
-
-def _hurry() -> None:
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    except PermissionError:
-        return  # an ordinary user has no such right
 
 
 def _remove(folder: str) -> None:
