@@ -115,11 +115,18 @@ def test_a_link_that_comes_later_is_recorded(make_netns: MakeNetNS) -> None:
         ns.ipr.link("add", ifname="eth7", kind="veth", peer={"ifname": "eth8"})
         for name in ("eth7", "eth8"):
             ns.ipr.link("set", ifname=name, state="up")
+        for name in ("eth7", "eth8"):  # the kernel throws away what is sent before it has noticed the carrier
+            eventually(functools.partial(_is_up, ns, name), f"{name} is up")
         sender = ns.socket(socket.AF_PACKET, socket.SOCK_RAW)
         sender.bind(("eth7", 0))
         sender.send(b"\xff" * 12 + b"\x88\xb5" + b"a frame of ours".ljust(50, b"."))
         found = {frame.interface for frame in capture.frames if b"a frame of ours" in frame.data}
     assert found == {"eth7", "eth8"}
+
+
+def _is_up(ns: NetNS, name: str) -> bool:
+    (link,) = ns.ipr.link("get", ifname=name)
+    return bool(link.get_attr("IFLA_OPERSTATE") == "UP")
 
 
 def test_one_interface_alone(netns_pair: NetNSPair) -> None:
