@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._capture.capture import Capture
     from ._child.mode_names import CallModeName, ChildModeName
     from ._errors import (
         ChildCallError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         RulesetError,
         UnpicklableError,
     )
+    from ._frames.frame import Frame
     from ._netns.listening import listening
     from ._netns.namespace import MakeNetNS, NetNS
     from ._netns.notified import inherited, notified
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallModeName",
+    "Capture",
     "Changes",
     "ChildCallError",
     "ChildDiedError",
@@ -48,6 +51,7 @@ __all__ = [
     "ChildModeName",
     "ChildProtocolError",
     "DNSServer",
+    "Frame",
     "Host",
     "Interface",
     "MakeNetNS",
@@ -94,11 +98,13 @@ if not TYPE_CHECKING:  # to a type checker, a module with this function has ever
 
         where = {
             "CallModeName": "_child.mode_names",
+            "Capture": "_capture.capture",
             "Changes": "_snapshot.changes",
             "ChildModeName": "_child.mode_names",
             "MakeNetNS": "_netns.namespace",
             "NetNS": "_netns.namespace",
             "DNSServer": "_topology.naming.dns",
+            "Frame": "_frames.frame",
             "Host": "_topology.host",
             "Interface": "_topology.host",
             "MakeTopology": "_topology.topology",

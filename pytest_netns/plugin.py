@@ -9,6 +9,7 @@ import pytest
 
 from ._plugin import (
     attempts,
+    capture,
     durations,
     evidence,
     fixtures,
@@ -32,6 +33,7 @@ FEATURES = (
     topologies,
     reporting,
     keep,
+    capture,
     durations,
     leaks,
     evidence,

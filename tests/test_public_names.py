@@ -19,7 +19,8 @@ from pytest_netns import NetNSTimeoutError, _child, _errors
 
 TYPES = {"CallModeName", "ChildModeName"}  # of literals
 NETWORKS = {"DNSServer", "Host", "Interface", "MakeTopology", "Nat", "NetNSPair", "Query", "Topology", "TopologyError"}
-OTHERS = {"Changes", "MakeNetNS", "NetNS", "Snapshot", "Sysctl", *NETWORKS}
+EVIDENCE = {"Capture", "Changes", "Frame", "Snapshot"}
+OTHERS = {*EVIDENCE, "MakeNetNS", "NetNS", "Sysctl", *NETWORKS}
 FUNCTIONS = {"inherited", "listening", "notified", "output"}
 
 

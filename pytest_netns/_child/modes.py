@@ -38,8 +38,9 @@ class Modes:
             text = "cannot open /proc/thread-self/ns/net, the test process's own"
             raise from_errno(error.errno or 0, text) from error
         self._undo.callback(syscalls.close_all, self._original_namespaces)
-        self._original_ns = self._original_namespaces[0]
-        self.resident: ResidentMode = ResidentMode(self._original_ns, timeout, userns)
+        self.original_ns: int = self._original_namespaces[0]
+        """A descriptor of the test process's own namespace, which this object owns."""
+        self.resident: ResidentMode = ResidentMode(self.original_ns, timeout, userns)
         self._undo.callback(self.resident.close)
         self._modes: dict[str, Strategy] = {self.resident.name: self.resident}
 
@@ -61,7 +62,7 @@ class Modes:
             return Fork()
         from .mp import Multiprocessing
 
-        return Multiprocessing(mode.start_method, self._original_ns)
+        return Multiprocessing(mode.start_method, self.original_ns)
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that live as long as this object."""

@@ -18,3 +18,6 @@ class Frame(NamedTuple):
     """From the Ethernet header on, which frames of loopback have too; a VLAN tag is in its place."""
     length: int
     """In bytes, as it was sent: more than there is data, if that was cut."""
+
+
+Frame.__module__ = "pytest_netns"  # not in its body, where it would be a field

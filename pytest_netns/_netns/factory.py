@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._arguments import check_keywords, check_timeout, check_type
+from .._capture.recorder import Recorder
 from .._child import DEFAULT, check_mode
 from .._child.mode_names import ChildMode
 from .._child.modes import Modes
@@ -96,6 +97,7 @@ class Session:
     :param test: returns the name of the test that runs.
     :param keeps: whether the namespaces of failed tests outlive it.
     :param stopwatch: measures what takes time, if anything is to.
+    :param records: whether the frames of each namespace are recorded.
     :param name_suffix: put behind every name under /run/netns, to keep those of parallel workers apart.
     """
 
@@ -111,6 +113,7 @@ class Session:
         test: Callable[[], str] = lambda: "",
         keeps: bool = False,
         stopwatch: Stopwatch | None = None,
+        records: bool = False,
     ) -> None:
         self._thread_timeout = check_timeout(thread_timeout, "thread_timeout")
         self._name_suffix = name_suffix
@@ -127,6 +130,8 @@ class Session:
         self.modes = Modes(child_mode, check_timeout(child_timeout, "child_timeout"), userns, self._originals)
         self.snapshots = Snapshots(self.modes.resident, self._originals, self._keys)
         self.remains = Remains(self.modes.resident.still_there)
+        self._records = records
+        self.recorder = Recorder(self.modes)
 
     @staticmethod
     def options(args: tuple[Any, ...], options: dict[str, Any]) -> Options:
@@ -164,7 +169,8 @@ class Session:
         try:
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
             with handle.measured(MAKING if self._names else MAKING_THE_FIRST):
-                self.modes.resident.create(handle, lo=reach, sysctl=given.sysctl)
+                maker = self.recorder if self._records else self.modes.resident
+                maker.create(handle, lo=reach, sysctl=given.sysctl)
             self._names[handle.identity] = handle.label
             if name is not None:
                 ns.name = name
@@ -193,9 +199,11 @@ class Session:
             make_netlink=self._netlink,
             inside=self._inside,
             stays=self.keeping.watch(),
+            recorder=self.recorder,
         )
 
     def _closed(self, handle: Handle, leak_checked: bool) -> None:
+        self.recorder.closed(handle)
         if leak_checked and handle.identity in self._names:
             self.remains.closed(handle.key, str(handle), handle.identity)
         self._open.pop(handle.key, None)
@@ -203,6 +211,11 @@ class Session:
     def namespaces(self) -> list[NetNS]:
         """Return the namespaces that are open."""
         return [ns for ns in self._open.values() if not ns.closed]
+
+    def hosts(self) -> list[tuple[str, str]]:
+        """Return the addresses of the hosts of open networks, each with a name of it."""
+        names = {ns._names for ns in list(self._open.values()) if ns._names is not None}
+        return [host for each in names for host in each.hosts()]
 
     def take_outputs(self) -> list[tuple[str, str]]:
         """Return what ended commands had written, each with a title, and forget it."""
@@ -242,29 +255,31 @@ class Session:
         return self._names.get(identity)
 
     def pids(self) -> set[int]:
-        """Return the pids of the resident child, if it runs, and of the programs in what is kept."""
+        """Return the pids of the resident child and the recorder, if they run, and of the programs in what is kept."""
         pid = self.modes.resident.pid
-        return self.keeping.programs() | (set() if pid is None else {pid})
+        return self.keeping.programs() | self.recorder.program.pids() | (set() if pid is None else {pid})
 
     def descriptors(self) -> set[int]:
         """Return the descriptors of what is open and lives longer than a test."""
-        return self.modes.descriptors().union(*(ns._descriptors() for ns in list(self._open.values())))
+        each = [ns._descriptors() for ns in list(self._open.values())]
+        return self.modes.descriptors().union(self.recorder.program.descriptors(), *each)
 
     def close_namespaces(self) -> None:
         """Close the namespaces that are open, the newest first."""
         Together(self._open.values()).close()
+        self.recorder.settle()
 
     def hand_over(self) -> list[Kept]:
         """Let the resident child stay with the namespaces of failed tests; see :meth:`Keeping.hand_over`."""
         return self.keeping.hand_over(self.modes.resident, os.getpid())
 
     def close(self) -> None:
-        """Close the namespaces that are open, and end the resident child, unless it was told to stay."""
+        """Close the namespaces that are open, and end the recorder and the resident child, unless that was told to stay."""
         self.keeping.give_up()
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.modes.close)
+            undo.callback(self.recorder.program.close)
             self.close_namespaces()
-        finally:
-            self.modes.close()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from .._capture.recorder import Recorder
 from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSLeakError, from_errno, is_meant
 from .._handle import Handle
@@ -43,6 +44,7 @@ class Lifetime:
     :param make_netlink: makes what holds its netlink objects.
     :param inside: finds the host names of a network in threads that are inside.
     :param stays: asked at its end whether it is kept, with the programs in it, for who looks at it after the session.
+    :param recorder: records what crosses its links.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Lifetime:
         make_netlink: Callable[[Callable[[int], stdlib.socket]], Netlink],
         inside: Inside,
         stays: Callable[[Lifetime], bool],
+        recorder: Recorder,
     ) -> None:
         self.label: str = handle.label
         self.name: str | None = None
@@ -71,6 +74,7 @@ class Lifetime:
         self._netlink: Netlink | None = None
         self._inside = inside
         self._stays = stays
+        self._recorder = recorder
         self._sockets = Sockets()
         self._thread_timeout, self._on_output = thread_timeout, on_output
         self._threads = Threads(self._copy_fd, handle, thread_timeout)

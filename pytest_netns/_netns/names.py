@@ -82,6 +82,15 @@ class Names:
             host = host.decode(errors="replace")
         return self._by_name.get(host.lower()) if isinstance(host, str) else None
 
+    def hosts(self) -> list[tuple[str, str]]:
+        """Return each address, and a name that it has."""
+        return [
+            (address, name)
+            for name, known in self._by_name.items()
+            for family in FAMILIES
+            for address in known.get(family, ())
+        ]
+
     def look_up(
         self,
         getaddrinfo: Callable[..., list[Any]],
@@ -163,8 +172,7 @@ class Names:
 
     def _hosts(self) -> str:
         lines = [_localhost(_read("/etc/hosts") or "", self._by_name)]
-        for name, known in self._by_name.items():
-            lines += [f"{address}\t{name}\n" for family in FAMILIES for address in known.get(family, ())]
+        lines += [f"{address}\t{name}\n" for address, name in self.hosts()]
         return "".join(lines)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyroute2
     from typing_extensions import Self
 
+    from .._capture.capture import Capture
     from .._child.mode_names import ChildModeName
     from .._snapshot.snapshot import Snapshot
     from .._snapshot.taking import Observed
@@ -213,6 +214,23 @@ class NetNS(Programs):
 
         self._checked_fd()
         blocked(self, address, port, timeout, by, control)
+
+    # Evidence
+
+    def capture(self, interface: str | None = None, *, snaplen: int | None = None) -> Capture:
+        """Record the frames that the interfaces of the namespace send and receive from now on, loopback too.
+
+        :param interface: the name of the one to record; by default all are, also those that come later.
+        :param snaplen: how many bytes of each frame to record; by default all.
+        :return: the capture, a context manager, owned by the caller; what is open still is closed with the namespace.
+        :raises NetNSError: it cannot be recorded.
+        """
+        self._checked_fd()
+        from .._capture.capture import Capture
+
+        made = Capture(self._recorder, self._handle, interface, snaplen)
+        self._on_close(made.close)
+        return made
 
     # What these need
 

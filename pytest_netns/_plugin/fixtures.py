@@ -12,6 +12,7 @@ import pytest
 from .._errors import NetNSLimitError, NetNSPermissionError, NetNSUnsupportedError, is_meant
 from .attempts import take_note
 from .keys import (
+    captures_key,
     isolation_key,
     leaks_key,
     mode_key,
@@ -54,8 +55,10 @@ def _start(config: pytest.Config) -> Session:
         test=lambda: config.stash.get(test_key, ""),
         keeps=settings.keep == "failed",
         stopwatch=config.stash.get(stopwatch_key, None),
+        records=settings.capture != "off",
     )
     config.stash[session_key] = session
+    config.stash[captures_key].own(session)
     config.stash[leaks_key].own(session)
     take_note(config)
     config.add_cleanup(session.close)  # not with the fixture: the leak check still looks, after all fixtures

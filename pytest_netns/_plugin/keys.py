@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .._netns.factory import Session
     from .._netns.stopwatch import Stopwatch
     from .._originals import Originals
+    from .capture import Captures
     from .leaks import Leaks
     from .settings import Settings
 
@@ -26,6 +27,7 @@ test_key = pytest.StashKey[str]()
 mode_key = pytest.StashKey[str]()
 """The child mode of the test that runs, and of what names none."""
 session_key: pytest.StashKey[Session] = pytest.StashKey()
+captures_key: pytest.StashKey[Captures] = pytest.StashKey()
 leaks_key: pytest.StashKey[Leaks] = pytest.StashKey()
 isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 audit_key: pytest.StashKey[Audit] = pytest.StashKey()

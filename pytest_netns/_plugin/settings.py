@@ -24,6 +24,9 @@ USERNS = "netns_userns"
 USERNS_CHOICES = ("auto", "off", "resident", "process")
 ISOLATE = "netns_isolate"  # a marker, too
 ISOLATE_CHOICES = ("off", "test", "class", "module", "session", "worker")
+CAPTURE = "netns_capture"
+CAPTURE_CHOICES = ("off", "failed", "all", "headers")
+ARTIFACTS = "netns_artifacts"
 
 
 KEEP = "netns_keep"
@@ -90,6 +93,21 @@ OPTIONS = (
             "session, or of each pytest-xdist worker together in one"
         ),
     ),
+    (
+        CAPTURE,
+        CAPTURE_CHOICES[0],
+        "{off,failed,all,headers}",
+        (
+            "record the frames of all namespaces, and write a pcapng file for each failed test, for all tests, or, "
+            "without what applications have sent, for each failed test"
+        ),
+    ),
+    (
+        ARTIFACTS,
+        "netns-artifacts",
+        "DIR",
+        "the folder for the files of tests, relative to the rootdir",
+    ),
 )
 """Those with a value and an ini twin: name, default, metavar and help. Tuples, since each run of pytest loads this."""
 
@@ -116,6 +134,8 @@ class Settings(NamedTuple):
     strict: bool = False
     isolate: str = ISOLATE_CHOICES[0]
     keep: str = KEEP_CHOICES[0]
+    capture: str = CAPTURE_CHOICES[0]
+    artifacts: str = "netns-artifacts"
 
     @classmethod
     def from_config(cls, config: pytest.Config, *, early: bool = False) -> Settings:
@@ -134,6 +154,8 @@ class Settings(NamedTuple):
             userns=_parse_choice(*_value(config, given, USERNS), valid=USERNS_CHOICES),
             isolate=_parse_choice(*_value(config, given, ISOLATE), valid=ISOLATE_CHOICES),
             keep=_parse_choice(*_value(config, given, KEEP), valid=KEEP_CHOICES),
+            capture=_parse_choice(*_value(config, given, CAPTURE), valid=CAPTURE_CHOICES),
+            artifacts=_parse_folder(*_value(config, given, ARTIFACTS)),
         )
 
 
@@ -183,6 +205,12 @@ def parse_modes(modes: Any) -> tuple[str, ...]:
 def _parse_choice(where: str, text: str, *, valid: tuple[str, ...]) -> str:
     if text not in valid:
         raise pytest.UsageError(f"{where}: {text!r} is not valid; valid are: {', '.join(valid)}")
+    return text
+
+
+def _parse_folder(where: str, text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise pytest.UsageError(f"{where}: {text!r} is no folder; give a path such as netns-artifacts")
     return text
 
 

@@ -57,6 +57,8 @@ def test_each_mode_can_be_given(pytester: pytest.Pytester, mode: str) -> None:
         ("netns_thread_timeout", "0.25", {"thread_timeout": 0.25}),
         ("netns_leaks", "warn", {"leaks": "warn"}),
         ("netns_userns", "off", {"userns": "off"}),
+        ("netns_capture", "failed", {"capture": "failed"}),
+        ("netns_artifacts", "evidence", {"artifacts": "evidence"}),
     ],
 )
 def test_an_option_and_its_ini_twin_are_the_same(

@@ -40,8 +40,13 @@ ONLY = {
     "asyncio": {"_netns.netlink", "_netns.parts", "_netns.async_programs"},
     "dns": {"_topology.naming.zone"},
 }
-# What the program of the resident child may reach. It has the standard library only, and the cheap part of that.
+# What the programs of the resident child and of the recorder may reach. They have the standard library only, and the
+# cheap part of that.
 OPEN_TO_THE_RESIDENT_CHILD = {"", "_child", "_child.reply", "_child.resident", "_linux", "_errors", "_causes"}
+OPEN_TO_THE_RECORDER = {
+    *("", "_child", "_child.reply", "_linux", "_errors", "_causes"),
+    *("_capture", "_capture.program", "_capture.headers", "_capture.pcapng"),
+}
 TOO_DEAR_FOR_THE_RESIDENT_CHILD = {
     *("contextlib", "dataclasses", "enum", "functools", "json", "re", "signal", "socket", "subprocess", "threading"),
     "typing",
@@ -88,7 +93,7 @@ def folder(name: str) -> str:
 
 
 def is_in(name: str, places: set[str]) -> bool:
-    return name in places or folder(name) in places
+    return name in places or folder(name) in places or name.rpartition(".")[0] in places
 
 
 def test_every_module_has_a_layer() -> None:
@@ -134,11 +139,18 @@ def reached(start: str) -> set[str]:
     return found
 
 
-def test_the_resident_child_is_made_of_standard_library_alone() -> None:
-    program = reached("_child.resident.__main__")
-    assert "_child.resident.verbs" in program
-    for name in program - {""}:
-        assert any(name == one or name.rpartition(".")[0] == one for one in OPEN_TO_THE_RESIDENT_CHILD), name
+@pytest.mark.parametrize(
+    ("program", "a_part", "open_to_it"),
+    [
+        ("_child.resident", "verbs", OPEN_TO_THE_RESIDENT_CHILD),
+        ("_capture.program", "server", OPEN_TO_THE_RECORDER),
+    ],
+)
+def test_a_program_of_ours_is_made_of_standard_library_alone(program: str, a_part: str, open_to_it: set[str]) -> None:
+    modules = reached(f"{program}.__main__")
+    assert f"{program}.{a_part}" in modules
+    for name in modules - {""}:
+        assert any(name == one or name.rpartition(".")[0] == one for one in open_to_it), name
         for imported in IMPORTS[name] - MODULES.keys():
             assert folder(imported) in sys.stdlib_module_names, f"{name} imports {imported}"
             assert folder(imported) not in TOO_DEAR_FOR_THE_RESIDENT_CHILD, f"{name} imports {imported}"
@@ -180,6 +192,7 @@ OF_OS = {
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
     "_child.resident.files",
     *("_linux.proc", "_linux.own_etc", "_child.resident.own_etc"),
+    *("_capture.program", "_capture.capture", "_capture.tls_keys"),
 }
 
 

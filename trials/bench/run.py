@@ -13,7 +13,20 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import fixtures, growth, isolation, large, namespaces, networks, promises, report, resident, sockets, startup
+from . import (
+    captures,
+    fixtures,
+    growth,
+    isolation,
+    large,
+    namespaces,
+    networks,
+    promises,
+    report,
+    resident,
+    sockets,
+    startup,
+)
 from .report import Section
 
 # Sockets come first: pyroute2 makes them faster once namespaces.py has had it remove a namespace (see sockets.py).
@@ -28,6 +41,7 @@ SECTIONS: tuple[Callable[[bool], Section], ...] = (
     networks.large_section,
     fixtures.section,
     isolation.section,
+    captures.section,
     resident.section,
     startup.section,
     growth.section,

@@ -13,6 +13,7 @@ from ..._errors import (
     ChildModeError,
     ChildProtocolError,
     NetNSError,
+    NetNSLimitError,
     NetNSTimeoutError,
     is_meant,
 )
@@ -34,18 +35,32 @@ class ResidentMode(Supervisor):
 
     name = "resident"
 
-    def create(self, handle: Handle, *, lo: int, sysctl: Mapping[str, str]) -> None:
+    def create(
+        self,
+        handle: Handle,
+        *,
+        lo: int,
+        sysctl: Mapping[str, str],
+        specs: Sequence[Spec] = (),
+        received: fdpass.Received | None = None,
+    ) -> None:
         """Make a namespace, which the handle holds then; it is known by it until :meth:`forget`, also if this fails.
 
         :param lo: how much loopback it gets, ``DOWN``, ``UP`` or ``COMPLETE`` of :mod:`pytest_netns._linux.loopback`.
+        :param specs: sockets to make in it too, all or none.
+        :param received: what owns these.
         """
         self._namespaces[handle.key] = handle
         handle.loopback = lo
         generation = self._generation
-        received = fdpass.Received()
+        received = received or fdpass.Received()
         try:
-            request = requests.request(requests.CREATE, handle.key, lo, dict(sysctl), *handle.about)
-            self._note(self._ask(request, received, handle.child_timeout, handle))
+            request = requests.request(requests.CREATE, handle.key, lo, dict(sysctl), list(specs), *handle.about)
+            try:
+                self._note(self._ask(request, received, handle.child_timeout, handle))
+            except NetNSLimitError:
+                if not specs or not received.fds:  # else there was room for the namespace, and not for all the sockets
+                    raise
             if not received.fds:
                 raise ChildProtocolError(errno.EPROTO, f"{handle}: the resident child passed no namespace")
             handle.fd = received.fds[0]

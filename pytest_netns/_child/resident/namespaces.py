@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import os
 
 from ..._linux import run_netns, syscalls
@@ -58,3 +59,15 @@ def bind_if_not_locked(name: str) -> str:
     except run_netns.Locked as locked:
         return locked.holder
     return ""
+
+
+def make_sockets(specs: list[tuple[int, int, int]]) -> list[int]:
+    """Make sockets, all or none, each of a family, a type and a protocol; return their descriptors."""
+    fds: list[int] = []
+    try:
+        for family, kind, protocol in specs:
+            fds.append(socket.SocketType(family, kind, protocol).detach())
+    except BaseException:
+        syscalls.close_all(fds)
+        raise
+    return fds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _socket as socket
 import errno
 import marshal
 import os
@@ -13,7 +12,7 @@ from ..reply import CREATING_SOCKET, ENTERING, OK, Refused, Step
 from . import requests
 from .files import Files
 from .journal import Journal
-from .namespaces import Namespace, bind_if_not_locked
+from .namespaces import Namespace, bind_if_not_locked, make_sockets
 from .nsid_watch import Observer, hasten_the_end
 from .own_etc import in_a_child
 from .reaper import Failed, Look, Reaper, kill_processes
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Verb = Callable[..., tuple[bytes, list[int]]]
+    Specs = list[tuple[int, int, int]]
 
 # What may pass: limits, and a lack of memory.
 PASSING = frozenset({errno.ENOSPC, errno.EUSERS, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO})
@@ -97,7 +97,7 @@ class Verbs:
 
     # Each verb below returns the payload of the answer and the descriptors to pass, which are then closed here.
 
-    def create(self, key: int, lo: int, sysctl: dict[str, str], *about: str) -> tuple[bytes, list[int]]:
+    def create(self, key: int, lo: int, sysctl: dict[str, str], specs: Specs, *about: str) -> tuple[bytes, list[int]]:
         if key in self.forgotten:  # whoever asked has been interrupted
             self.forgotten.remove(key)
             return OK, []
@@ -108,8 +108,13 @@ class Verbs:
         self.put_on_record(key, None)
         for path, value in sysctl.items():
             self.files.write_sysctl(key, path, value)
+        answer = OK + self.record.trouble.encode(errors="replace")
         with Step("open the namespace"):
-            return OK + self.record.trouble.encode(errors="replace"), [os.dup(namespace.fd)]
+            fds = [os.dup(namespace.fd)]
+        try:
+            return answer, [*fds, *(self.sockets(key, specs)[1] if specs else ())]
+        except Refused:
+            return answer, fds  # whoever asks for them once more is told why
 
     def make_namespace(self, lo: int) -> Namespace:
         self.refuse_if_it_must(self.refused)
@@ -225,19 +230,13 @@ class Verbs:
     def is_there(self, key: int) -> bool:
         return key in self.namespaces or (self.observer is not None and self.observer.there(key))
 
-    def sockets(self, key: int, specs: list[tuple[int, int, int]]) -> tuple[bytes, list[int]]:
-        fds: list[int] = []
+    def sockets(self, key: int, specs: Specs) -> tuple[bytes, list[int]]:
         self.enter(key)
         try:
             with CREATING_SOCKET:
-                for family, kind, protocol in specs:
-                    fds.append(socket.SocketType(family, kind, protocol).detach())
-        except BaseException:
-            syscalls.close_all(fds)
-            raise
+                return OK, make_sockets(specs)
         finally:
             self.return_to_base()
-        return OK, fds
 
     def refuse_if_it_must(self, why: Refused | None) -> None:
         """Say why nothing can be done; if that may pass, end then, for another child to try it anew."""

@@ -1,0 +1,1 @@
+"""Frames, recorded by a program beside pytest, and written as pcapng."""

@@ -1,0 +1,228 @@
+"""The program of the recorder: one small process that records the frames of the namespaces of one pytest process.
+
+It runs as ``python -I -S`` with the standard library only. It never enters a namespace: it is passed packet sockets
+that were made inside. If its parent dies in the middle of a test, it writes what that test has recorded, and ends.
+"""
+
+from __future__ import annotations
+
+import _socket as socket
+import _thread
+import marshal
+import os
+import select
+
+from ..._child.reply import OK, failure
+from ..._linux import fdpass, syscalls
+from . import requests
+from .artefact import Artefact, write
+from .recording import Recording
+from .ring import Ring
+from .sizes import Memory
+from .workers import Workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
+
+
+class Server:
+    """Serves the requests of one parent until that is gone.
+
+    :param control: this side's end of the control socket.
+    :param parent: its pid.
+    """
+
+    def __init__(self, control: fdpass.Channel, parent: int) -> None:
+        self.control = control
+        self.parent = parent
+        self.parent_pidfd = syscalls.open_pidfd(parent)
+        self.recordings: dict[int, Recording] = {}
+        self.by_fd: dict[int, Recording] = {}
+        self.test: Artefact | None = None
+        self.memory = Memory()
+        self.workers = Workers()
+        self.lock = _thread.allocate_lock()  # of the recordings: a thread changes one when its ring is set up
+        self.poll = select.epoll()
+        for fd in (control.fileno(), self.parent_pidfd):
+            if fd is not None:
+                self.poll.register(fd, select.EPOLLIN)
+        self.by_verb: dict[bytes, Callable[..., tuple[bytes, list[int]]]] = {
+            requests.TEST: self.begin,
+            requests.ADD: self.add,
+            requests.STOP: self.stop,
+            requests.DROP: self.drop,
+            requests.FRAMES: self.frames,
+            requests.WRITE: self.write,
+            requests.END: self.end,
+        }
+
+    def serve(self) -> None:
+        wait = -1 if self.parent_pidfd is not None else ORPHAN_POLL
+        while True:
+            for fd, _ in self.poll.poll(wait):
+                if fd == self.parent_pidfd:
+                    return
+                if fd == self.control.fileno():
+                    if not self.answer():
+                        return
+                else:
+                    with self.lock:
+                        self.look_at(fd)
+            if self.parent_pidfd is None and os.getppid() != self.parent:
+                return
+
+    def look_at(self, fd: int) -> None:
+        """Take what has come for a recording, and see to it that what comes next has room."""
+        recording = self.by_fd.get(fd)
+        if recording is None:
+            return  # a thread has just ended with this socket
+        if recording.ring is not None:
+            recording.look_at_ring()
+            return
+        sock, recording.for_ring = recording.for_ring, None
+        if sock is None or recording.queue is None:
+            return
+        self.forget(recording.queue)  # what it queues is read when the ring is there
+        size = self.memory.take()
+        if size is None:
+            recording.trouble = "there was no memory for a ring, so the newest frames may be missing"
+            self.workers.do(sock.close)
+        else:
+            self.workers.do(lambda: self.make_ring(recording, sock, *size))
+
+    def make_ring(self, recording: Recording, sock: socket.socket, block_size: int, blocks: int) -> None:
+        """Set up the ring of a recording, in a thread."""
+        ended: list[Ring | socket.socket]
+        try:
+            ring = Ring(sock, recording.longest, block_size, blocks)
+        except OSError as error:
+            with self.lock:
+                recording.trouble = f"no ring could be made ({error.strerror}), so the newest frames may be missing"
+                self.memory.give_back(block_size * blocks)
+            sock.close()
+            return
+        with self.lock:
+            if recording.is_stopped:
+                self.memory.give_back(ring.size)
+                ended = [ring]
+            else:
+                self.by_fd[sock.fileno()] = recording
+                # Told once of each block that is full: those that are not given back would be told for ever.
+                self.poll.register(sock, select.EPOLLIN | select.EPOLLET)
+                ended = [self.forget(one) for one in recording.take_ring(ring)]
+        for one in ended:
+            one.close()
+
+    def forget(self, sock: socket.socket) -> socket.socket:
+        """Watch a socket no more."""
+        if self.by_fd.pop(sock.fileno(), None) is not None:
+            self.poll.unregister(sock.fileno())
+        return sock
+
+    # Requests
+
+    def answer(self) -> bool:
+        """Serve one request; return whether the parent still holds the control socket."""
+        received = fdpass.Received()
+        try:
+            message = fdpass.receive(self.control, received)
+        except (fdpass.Closed, OSError):
+            return False
+        verb = message[:1]
+        number, *arguments = marshal.loads(message[1:])
+        fds: list[int] = []
+        try:
+            if verb == requests.ADD:
+                arguments.append(received.fds)
+            with self.lock:
+                payload, fds = self.by_verb[verb](*arguments)
+        except Exception as error:
+            payload = failure(error)
+        finally:
+            received.close()
+        try:
+            if verb in requests.ANSWERED:
+                fdpass.send(self.control, number.to_bytes(8, "little") + payload, fds)
+        except OSError:
+            return False
+        finally:
+            syscalls.close_all(fds)
+        return True
+
+    def begin(self, *what: Any) -> tuple[bytes, list[int]]:
+        """Know the test that begins, for the case that the parent dies in the middle of it."""
+        self.test = Artefact(*what)
+        for recording in self.recordings.values():
+            recording.begin()
+        return OK, []
+
+    def add(self, key: int, label: str, longest: int, is_by_hand: bool, fds: list[int]) -> tuple[bytes, list[int]]:
+        recording = Recording(label, longest, is_by_hand, fds)
+        self.recordings[key] = recording
+        assert recording.queue is not None
+        self.by_fd[recording.queue.fileno()] = recording
+        self.poll.register(recording.queue, select.EPOLLIN)
+        return OK, []
+
+    def stop(self, key: int, *, is_wanted: bool = True) -> tuple[bytes, list[int]]:
+        """Let go of a namespace."""
+        recording = self.recordings.get(key)
+        if recording is not None:  # it may be that the recorder before had it
+            ended = recording.stop(is_wanted=is_wanted)
+            for one in ended:
+                self.forget(one.sock if isinstance(one, Ring) else one)
+                if isinstance(one, Ring):
+                    self.memory.give_back(one.size)
+            if ended:
+                self.workers.do(lambda: [one.close() for one in ended])
+        return OK, []
+
+    def drop(self, key: int) -> tuple[bytes, list[int]]:
+        self.stop(key, is_wanted=False)
+        self.recordings.pop(key, None)
+        return OK, []
+
+    def frames(self, keys: list[int] | None, since: int) -> tuple[bytes, list[int]]:
+        """Pass a file with the frames of some recordings, or of all that are not by hand."""
+        chosen = self.automatic() if keys is None else {key: self.recordings[key] for key in keys}
+        content = [
+            (key, one.label, one.left_out, [frame for frame in one.frames() if frame[0] >= since])
+            for key, one in chosen.items()
+        ]
+        file = os.memfd_create("frames", os.MFD_CLOEXEC)
+        try:
+            with open(file, "wb", closefd=False) as writer:
+                marshal.dump(content, writer)
+        except BaseException:
+            os.close(file)
+            raise
+        return OK, [file]
+
+    def automatic(self) -> dict[int, Recording]:
+        return {key: one for key, one in self.recordings.items() if not one.is_by_hand}
+
+    def write(self, comments: list[str], hosts: list[tuple[str, str]]) -> tuple[bytes, list[int]]:
+        """Write the file of the test that runs; tell how many frames it has, and how many have not fitted."""
+        assert self.test is not None
+        return OK + marshal.dumps(write(self.test, list(self.automatic().values()), comments, hosts)), []
+
+    def end(self) -> tuple[bytes, list[int]]:
+        """Forget the test that has run, and what was recorded of namespaces that are closed."""
+        self.test = None
+        for key in [key for key, one in self.automatic().items() if one.is_stopped]:
+            del self.recordings[key]
+        return OK, []
+
+    def outlive(self) -> None:
+        """Write what a test has recorded in the middle of which the parent has died."""
+        if self.test is None:
+            return
+        recordings = list(self.automatic().values())
+        if recordings:
+            comment = f"pytest (process {self.parent}) ended in the middle of this test"
+            with self.lock:
+                write(self.test, recordings, [comment], [])

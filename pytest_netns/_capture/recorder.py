@@ -1,0 +1,217 @@
+"""The recorder, as the test process sees it: what it records for the test that runs, and what by hand."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import itertools
+import marshal
+import posix as os  # see syscalls.py
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .._child.modes import Modes
+from .._errors import ChildDiedError, NetNSError, is_meant
+from .._frames.frame import Frame
+from .._handle import Handle
+from .._linux import fdpass
+from .process import Process
+from .program import requests, sockets
+from .supervisor import WHAT, Supervisor
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+PACKETS = (int(socket.AF_PACKET), int(socket.SOCK_RAW), socket.htons(3))  # ETH_P_ALL of <linux/if_ether.h>
+WITHOUT_LIMIT = 0x40000  # bytes: more than a frame can have
+
+now = functools.partial(time.clock_gettime_ns, time.CLOCK_REALTIME)
+"""Nanoseconds since the epoch; from the start on, since a test may stop the clock of the module."""
+
+
+class Recorded(NamedTuple):
+    """What was recorded of one namespace."""
+
+    frames: list[Frame]
+    left_out: int
+
+
+class Recorder:
+    """Records namespaces: all of them for the test that runs, or one by hand.
+
+    :param modes: the child modes, of which the resident child makes the packet sockets.
+    """
+
+    def __init__(self, modes: Modes) -> None:
+        self._modes = modes
+        self.program: Supervisor = Supervisor(modes.original_ns, modes.timeout, self._started, self._lost)
+        self._keys = itertools.count(1)
+        self._automatic: dict[int, int] = {}  # keys of recordings, by those of the namespaces
+        self._by_hand: set[int] = set()
+        self._handles: dict[int, Handle] = {}
+        self._awaited: int | None = None  # the number of the last request that nobody has waited for
+        self._test: tuple[Any, ...] | None = None
+        self._longest = WITHOUT_LIMIT
+        self.troubles: list[str] = []
+        """Why what is recorded of the test that runs may not be complete."""
+
+    def _started(self, process: Process) -> None:
+        if self._test is not None:
+            process.tell(requests.TEST, *self._test)
+
+    def _lost(self) -> None:
+        self._awaited = None
+        self._automatic.clear()
+        self._by_hand.clear()
+
+    # Of each namespace, for the test that runs. What fails here is said, and changes no result.
+
+    def begin(self, *test: Any, longest: int) -> None:
+        """Know the test that begins, as an :class:`Artefact`, and record the namespaces that there are.
+
+        :param longest: bytes of a frame that are recorded.
+        """
+        self._test, self._longest, self.troubles = test, longest, []
+        self.settle()
+        if self.program.runs:
+            self._try(self.program.tell, requests.TEST, *test)
+        if not self.program.runs:  # it never ran, or has ended since
+            for handle in list(self._handles.values()):
+                self._record(handle)
+
+    def create(self, handle: Handle, *, lo: int, sysctl: Mapping[str, str]) -> None:
+        """Make a namespace, as of :meth:`ResidentMode.create`, and record it until it is closed.
+
+        One request is for both: the resident child makes the next namespace as soon as it has answered.
+        """
+        self._try(self.program.start)
+        received = fdpass.Received()
+        try:
+            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=(PACKETS, PACKETS), received=received)
+            self._record(handle, received)
+            received.close()
+        except BaseException:
+            received.close()
+            raise
+
+    def _record(self, handle: Handle, received: fdpass.Received | None = None) -> None:
+        self._handles[handle.key] = handle
+        key = self._try(self._add, handle, self._longest, False, received)
+        if key is not None:
+            self._automatic[handle.key] = key
+
+    def _try(self, function: Any, *arguments: Any, **options: Any) -> Any:
+        if os.getpid() != self.program.pid:
+            return None  # in a forked child, it is the parent's
+        try:
+            return function(*arguments, **options)
+        except (OSError, NetNSError, RuntimeError) as error:
+            self._say(getattr(error, "strerror", None) or str(error))
+            return None
+
+    def _say(self, text: str) -> None:
+        if text not in self.troubles:
+            self.troubles.append(text)
+
+    def closed(self, handle: Handle) -> None:
+        """Let go of a namespace that is closed."""
+        self._handles.pop(handle.key, None)
+        key = self._automatic.pop(handle.key, None)
+        if key is not None and self.program.runs:
+            self._awaited = self._try(self.program.tell, requests.STOP, key) or self._awaited
+
+    def write(self, comments: list[str], hosts: list[tuple[str, str]]) -> tuple[int, int] | None:
+        """Write the file of the test that runs.
+
+        :param comments: what it is to say of itself.
+        :param hosts: addresses and what they are called.
+        :return: how many frames it has (with none there is no file), and how many did not fit; ``None`` where it could
+            not be written. :attr:`troubles` says why, and what else is missing.
+        """
+        if not self.program.runs:
+            return None
+        answer = self._try(self.program.ask, requests.WRITE, comments, hosts)
+        if answer is None:
+            return None
+        count, left_out, troubles = marshal.loads(answer)
+        for text in troubles:
+            self._say(text)
+        return count, left_out
+
+    def frames_of_test(self) -> list[Frame]:
+        """Return the frames of all namespaces since the test began, in their order."""
+        if not self.program.runs or self._test is None:
+            return []
+        found: list[Recorded] = self._try(self.recorded, None, self._test[2]) or []
+        return sorted((frame for one in found for frame in one.frames), key=lambda frame: frame.time)
+
+    def end(self) -> None:
+        """Forget the test that has run, and what was recorded of namespaces that are closed."""
+        if self._test is not None and self.program.runs:
+            self._awaited = self._try(self.program.tell, requests.END) or self._awaited
+        self._test = None
+
+    def settle(self) -> None:
+        """Wait until the recorder has done what it was told: one that hangs would keep closed namespaces."""
+        if self.program.runs and self._awaited is not None:
+            number, self._awaited = self._awaited, None
+            self._try(self.program.wait, number)
+
+    # By hand
+
+    def add(self, handle: Handle, longest: int) -> int:
+        """Record a namespace, until it is told to :meth:`drop` it; return the key of the recording.
+
+        :param longest: bytes of a frame that are recorded.
+        :raises NetNSError: it cannot be recorded.
+        """
+        self.program.start()  # so that the kernel notes the time of what the sockets receive
+        key = self._add(handle, longest, True)
+        self._by_hand.add(key)
+        return key
+
+    def _add(self, handle: Handle, longest: int, is_by_hand: bool, received: fdpass.Received | None = None) -> int:
+        """Pass packet sockets to the recorder, which are made if there are none."""
+        received = received or fdpass.Received()
+        try:
+            if len(received.fds) < 2:
+                received.close()
+                self._modes.resident.sockets(handle, (PACKETS, PACKETS), received)
+            sockets.let_queue(received.fds[0])  # at once: the recorder may take its time
+            key = next(self._keys)
+            self.program.tell(requests.ADD, key, handle.label, longest, is_by_hand, fds=received.fds)
+            received.close()
+        except BaseException:
+            received.close()
+            raise
+        return key
+
+    def recorded(self, keys: list[int] | None, since: int = 0) -> list[Recorded]:
+        """Return what was recorded.
+
+        :param keys: of recordings; with ``None``, of all that are not by hand.
+        :param since: when the first frame may have been recorded, in nanoseconds since the epoch.
+        """
+        if keys is not None and not self._by_hand.issuperset(keys):
+            raise ChildDiedError(errno.ECHILD, f"{WHAT} that had these frames was killed, and they are lost")
+        received = fdpass.Received()
+        try:
+            self.program.ask(requests.FRAMES, keys, since, received=received)
+            with open(received.fds[0], "rb", closefd=False) as file:
+                file.seek(0)
+                content = marshal.load(file)
+            received.close()
+        except BaseException:
+            received.close()
+            raise
+        return [
+            Recorded([Frame(time, label, *others) for time, *others in frames], left_out)
+            for _, label, left_out, frames in content
+        ]
+
+    def drop(self, key: int) -> None:
+        """Forget a recording, and let go of its namespace."""
+        if key in self._by_hand:
+            self._by_hand.remove(key)
+            self._try(self.program.tell, requests.DROP, key)
