@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import functools
 import itertools
-import os
+import posix
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._arguments import check_keywords, check_timeout, check_type
+from .._arguments import check_timeout
 from .._capture.recorder import Recorder
-from .._child import DEFAULT, check_mode
+from .._child import DEFAULT
 from .._child.mode_names import ChildMode
 from .._child.modes import Modes
 from .._errors import NetNSClosedError, NetNSError, is_meant
 from .._handle import Handle, unmeasured
 from .._leaks.pending import Remains
-from .._linux import loopback, run_netns
+from .._linux import loopback
 from .._originals import Originals
 from .._snapshot.taking import Observed, Snapshots
 from .inside import Inside
 from .keeping import Keeping, Kept
 from .namespace import NetNS
+from .options import Options, check_name
 from .stopwatch import Stopwatch
-from .sysctl import checked
 from .together import Together
 
 if TYPE_CHECKING:
@@ -39,51 +38,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 Made = TypeVar("Made", bound=NetNS)
 
-LONGEST_NAME = 200  # bytes
 MAKING, MAKING_THE_FIRST = "making a namespace", "starting the resident child and making the first namespace"
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What :class:`MakeNetNS` takes, checked."""
-
-    label: str | None = None
-    name: str | None = None
-    lo: bool = True
-    sysctl: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Paths below /proc/sys, and what to write."""
-    child_mode: str | None = None
-    child_timeout: float | None = None
-
-    @classmethod
-    def of(cls, args: tuple[Any, ...], options: dict[str, Any]) -> Options:
-        """Check what a caller gives.
-
-        :raises TypeError: an option is unknown, or of a wrong type.
-        :raises ValueError: a value cannot be.
-        """
-        if len(args) > 1:
-            raise TypeError(
-                f"one argument can be given without a name, the label, not {len(args)}; "
-                'give the others by name, as in make_netns("client", name="lab")'
-            )
-        if args and "label" in options:
-            raise TypeError(f"the label is given twice, as {args[0]!r} and as {options['label']!r}")
-        check_keywords(options, tuple(cls.__dataclass_fields__), "a namespace")
-        given = {"label": args[0], **options} if args else options
-        label, lo = given.get("label"), given.get("lo", True)
-        name, child_mode, timeout = given.get("name"), given.get("child_mode"), given.get("child_timeout")
-        if label is not None:
-            check_type(label, str, "label is a str, what the namespace is called in errors")
-        check_type(lo, bool, "lo is True or False, whether loopback is up")
-        return cls(
-            label=label,
-            name=None if name is None else check_name(name),
-            lo=lo,
-            sysctl=checked({} if given.get("sysctl") is None else given["sysctl"]),
-            child_mode=None if child_mode is None else check_mode(child_mode),
-            child_timeout=None if timeout is None else check_timeout(timeout, "child_timeout"),
-        )
 
 
 class Session:
@@ -158,12 +113,9 @@ class Session:
         :param complete: whether its loopback has all that a test needs which runs inside and has no other network.
         :param own: gets it before there is anything to close: a signal handler may raise before this returns.
         """
-        key = next(self._keys)
         name = None if given.name is None else check_name(given.name, self._name_suffix)
-        timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
-        label = given.label or name or f"netns{key}"
-        handle = Handle(key, label, timeout, self._test(), self._measured(label))
-        self._open[key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
+        handle = self._handle(given, name)
+        self._open[handle.key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
         ns._observed = Observed(self.snapshots, handle)
         own(ns)
         try:
@@ -183,6 +135,12 @@ class Session:
             ns._close_fd()
             raise
         return ns
+
+    def _handle(self, given: Options, name: str | None) -> Handle:
+        key = next(self._keys)
+        label = given.label or name or f"netns{key}"
+        timeout = self.modes.timeout if given.child_timeout is None else given.child_timeout
+        return Handle(key, label, timeout, self._test(), self._measured(label))
 
     def _measured(self, label: str) -> Callable[[str], AbstractContextManager[None]]:
         return unmeasured if self._stopwatch is None else functools.partial(self._stopwatch.measure, label)
@@ -271,10 +229,10 @@ class Session:
 
     def hand_over(self) -> list[Kept]:
         """Let the resident child stay with the namespaces of failed tests; see :meth:`Keeping.hand_over`."""
-        return self.keeping.hand_over(self.modes.resident, os.getpid())
+        return self.keeping.hand_over(self.modes.resident, posix.getpid())
 
     def close(self) -> None:
-        """Close the namespaces that are open, and end the recorder and the resident child, unless that was told to stay."""
+        """Close the namespaces that are open, end the recorder, and the resident child unless it was told to stay."""
         self.keeping.give_up()
         with contextlib.ExitStack() as undo:
             undo.callback(self.modes.close)
@@ -298,18 +256,3 @@ def others_in(mode: ChildMode) -> Iterator[None]:
             yield
     finally:
         multiprocessing.set_start_method(saved, force=True)
-
-
-def check_name(name: str, suffix: str = "") -> str:
-    """Return a name under /run/netns, with its suffix, if it can be one.
-
-    :raises TypeError: it is no text.
-    :raises ValueError: it cannot.
-    """
-    check_type(name, str, f"name is a str, a file name under {run_netns.DIRECTORY}")
-    wrong = run_netns.why_not(name) or run_netns.why_not(name + suffix)
-    if not wrong and len(os.fsencode(name)) > LONGEST_NAME:
-        wrong = f"it has {len(os.fsencode(name))} bytes, and {LONGEST_NAME} leave room for what a worker adds"
-    if wrong:
-        raise ValueError(f"{name!r} cannot be a name under {run_netns.DIRECTORY}: {wrong}")
-    return name + suffix

@@ -43,8 +43,7 @@ class Lifetime:
     :param on_output: as of :class:`LastingProcesses`.
     :param make_netlink: makes what holds its netlink objects.
     :param inside: finds the host names of a network in threads that are inside.
-    :param stays: asked at its end whether it is kept, with the programs in it, for who looks at it after the session.
-    :param recorder: records what crosses its links.
+    :param stays: asked at its end whether it outlives the session, with the programs in it.
     """
 
     def __init__(

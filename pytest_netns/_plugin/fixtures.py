@@ -27,8 +27,9 @@ from .notices import notice
 from .requirements import require
 
 if TYPE_CHECKING:
-    from .._netns.factory import Options, Session
+    from .._netns.factory import Session
     from .._netns.namespace import MakeNetNS, NetNS
+    from .._netns.options import Options
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from .._errors import NetNSClosedError, is_meant
 from .._netns import nftables
-from .._netns.factory import Options
+from .._netns.options import Options
 from .._netns.together import Together
 from . import model
 from .breaking.breakable import Breakable

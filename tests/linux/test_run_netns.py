@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from pytest_netns._linux import run_netns
-from pytest_netns._netns.factory import check_name
 from pytest_netns._netns.namespace import MakeNetNS
+from pytest_netns._netns.options import check_name
 from tests.support.helpers import named_namespaces
 from tests.support.ordinary_user import needs_root
 

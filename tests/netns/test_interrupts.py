@@ -19,7 +19,8 @@ import pytest
 
 from pytest_netns import ChildModeName, NetNS, ProgramDiedError, inherited, listening, notified, output
 from pytest_netns._child.resident.reaper import command_of
-from pytest_netns._netns.factory import Options, Session
+from pytest_netns._netns.factory import Session
+from pytest_netns._netns.options import Options
 from tests.support.helpers import descriptors, eventually, is_gone
 
 # Python cannot pass on what a handler raises within a callback of the garbage collector, and says so.

@@ -184,7 +184,7 @@ OF_OS = {
     *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor", "_console"),
     *("_plugin.fixtures", "_plugin.startup"),
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
-    *("_netns.factory", "_netns.outputs", "_netns.nsenter", "_netns.shell", "_child.launch"),
+    *("_netns.options", "_netns.outputs", "_netns.nsenter", "_netns.shell", "_child.launch"),
     *(
         f"_child.resident.{name}"
         for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record", "keeper")

@@ -7,8 +7,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
-from pytest_netns._netns.factory import Options, Session
+from pytest_netns._netns.factory import Session
 from pytest_netns._netns.namespace import NetNS
+from pytest_netns._netns.options import Options
 from pytest_netns._topology.host import Host
 from pytest_netns._topology.plan import Plan
 from pytest_netns._topology.planning.planner import make_plan
