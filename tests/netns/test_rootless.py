@@ -255,5 +255,5 @@ def test_the_error_of_a_thread_says_what_to_do(ns: NetNS, monkeypatch: pytest.Mo
         raise PermissionError(1, "as without privilege")
 
     monkeypatch.setattr(syscalls, "setns", refuse)
-    with pytest.raises(NetNSPermissionError, match="belongs to a user namespace of the resident child's"):
+    with pytest.raises(NetNSPermissionError, match="belongs to the user namespace of the resident child"):
         ns.call(os.getpid)

@@ -515,7 +515,7 @@ def test_without_nft_nothing_is_made(netns_topology: Topology, monkeypatch: pyte
     netns_topology.add("home [nat]\na -- home -- s")
     monkeypatch.setenv("PATH", "/no/such/folder")
     monkeypatch.setattr(nftables, "FOLDERS", "/no/such/folder")
-    with pytest.raises(NetNSUnsupportedError, match=r"there is no nft\(8\), .* \(apt-get install nftables\)$"):
+    with pytest.raises(NetNSUnsupportedError, match=r"nft\(8\) is missing, .* \(apt-get install nftables\)$"):
         netns_topology.wait_ready()
     assert netns_topology._hosts == {}
 
