@@ -139,12 +139,16 @@ class Recorder:
             self._say(text)
         return count, left_out
 
-    def frames_of_test(self) -> list[Frame]:
-        """Return the frames of all namespaces since the test began, in their order."""
-        if not self.program.runs or self._test is None:
+    @property
+    def begun(self) -> int | None:
+        """When the test that runs began, in nanoseconds since the epoch."""
+        return None if self._test is None else self._test[2]
+
+    def of_test(self) -> list[Recorded]:
+        """Return what was recorded of all namespaces since the test began."""
+        if not self.program.runs or self.begun is None:
             return []
-        found: list[Recorded] = self._try(self.recorded, None, self._test[2]) or []
-        return sorted((frame for one in found for frame in one.frames), key=lambda frame: frame.time)
+        return self._try(self.recorded, None, self.begun) or []
 
     def end(self) -> None:
         """Forget the test that has run, and what was recorded of namespaces that are closed."""

@@ -13,6 +13,7 @@ import pytest
 
 from .._capture.tls_keys import TLSKeys
 from .._errors import is_meant
+from . import ladder
 from .keys import captures_key, settings_key
 from .leaks import is_leak_checked
 from .notices import notice
@@ -217,7 +218,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if not _is_recorded(item):
         return (yield)
     captures = item.config.stash[captures_key]
-    with captures.keys():
+    with captures.keys(), ladder.noted(item):
         try:
             return (yield)
         except BaseException as error:
@@ -249,6 +250,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         is_last = report.when == "teardown"
         if report.failed or (captures.mode == "all" and is_last and not attempt.is_written):
             text = captures.write(_comments(report))
+            if text and report.failed:
+                page = f"{attempt.path.removesuffix('.pcapng')}.html"
+                ladder.tell(item, report, item.config.rootpath / page)
+                text = f"the page: {page}\n{text}"
             if text:
                 report.sections.append((SECTION, text))
             report.user_properties = list(item.user_properties)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._netns.namespace import MakeNetNS, NetNS
     from .._topology.host import Host
     from .._topology.pair import NetNSPair
+    from .._topology.plan import Plan
     from .._topology.topology import MakeTopology, Topology
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -124,24 +125,30 @@ def netns_topology(
 
 
 def drawings(item: pytest.Item) -> Iterator[str]:
-    """Yield a drawing of each network that a test uses: it was made for it, or a fixture gave it that, or a host of it.
+    """Yield a drawing of each network that a test uses. Of a large one, it is the beginning."""
+    found = list(plans(item))
+    if not found:
+        return
+    with item.config.stash[originals_key].in_place():
+        from .._topology.drawing.as_text import draw
+    for plan in found:
+        yield draw(plan, LIMIT)
 
-    Of a large one, it is the beginning.
-    """
+
+def plans(item: pytest.Item) -> Iterator[Plan]:
+    """Yield the plan of each network that a test uses: one made for it, or that a fixture gave it, or a host of it."""
     made = item.config.stash[made_key]
     if not made and "netns_topology_factory" not in getattr(item, "fixturenames", ()):
         return
     with item.config.stash[originals_key].in_place():
-        from .._topology.drawing.as_text import draw
         from .._topology.host import Host
         from .._topology.topology import Topology
 
     given: list[Any] = [*made]
     for value in (getattr(item, "funcargs", None) or {}).values():
         given += value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, dict) else [value]
-    plans = [one._plan for one in given if isinstance(one, (Host, Topology))]
-    for plan in {id(plan): plan for plan in plans if plan is not None}.values():
-        yield draw(plan, LIMIT)
+    found = [one._plan for one in given if isinstance(one, (Host, Topology))]
+    yield from {id(plan): plan for plan in found if plan is not None}.values()
 
 
 def name_in_test(item: pytest.Item, ns: NetNS) -> str:

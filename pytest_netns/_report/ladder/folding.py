@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..._frames.ethernet import ARP
 from ..._frames.icmp import ICMPv6
 from .fates import ARRIVED
-from .messages import BAD, FINE, Message
+from .messages import FINE, Message
 from .recording import Note
 
 RUN = 4
@@ -70,7 +70,7 @@ def sift(messages: Sequence[Message]) -> tuple[list[Message], Counted]:
     handshakes = {ends.opposite for message in accepted for ends in message.all_ends}
     for message in messages:
         content, arp = message.content, message.content.arp
-        if content.is_neighbourly and not (message.mark == BAD and content.is_request):
+        if message.is_neighbourly:
             counted.asked += arp is not None and arp.operation == ARP.REQUEST
             counted.answered += arp is not None and arp.operation == ARP.REPLY
             is_ipv6 = isinstance(content.transport, ICMPv6)

@@ -79,6 +79,11 @@ class Message:
         tcp = self.tcp
         return tcp is not None and tcp.payload_length > 0 and not (tcp.syn or tcp.fin or tcp.rst)
 
+    @property
+    def is_neighbourly(self) -> bool:
+        """Whether it only keeps neighbours and groups known, and is no question that failed."""
+        return self.content.is_neighbourly and not (self.mark == BAD and self.content.is_request)
+
     def add(self, remark: str, mark: int) -> None:
         """Add a remark."""
         self.remarks.append(remark)

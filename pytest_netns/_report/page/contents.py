@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-PACKET, LINE, LOG, OUTPUT = "packet", "line", "log", "output"
-KINDS = {PACKET: "packets", LINE: "lines of the test", LOG: "log records", OUTPUT: "output of programs"}
+PACKET, NEIGHBOURLY, LINE, LOG = "packet", "neighbourly", "line", "log"
+KINDS = {PACKET: "packets", LINE: "lines of the test", LOG: "log records", NEIGHBOURLY: "ARP, neighbours, groups"}
 """What the timeline has, and what the page calls it."""
+HIDDEN = (NEIGHBOURLY,)
+"""What it has and does not show before it is asked to."""
 
 
 class Part(NamedTuple):
@@ -34,6 +36,8 @@ class Event:
     """What is remarkable, such as ``"lost"`` and ``"retransmission"``."""
     parts: tuple[Part, ...] = ()
     data: bytes = b""
+    is_bad: bool = False
+    """Whether it stands out."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@
   const at = id => document.getElementById(id);
   const CHUNK = 1000;  // rows that are drawn at once
   const MOST_LANES = 8;  // more are too narrow to be told apart
-  const BAD = new Set(["lost", "refused", "reset", "retransmission", "error"]);
   const lanes = data.hosts.length > 1 && data.hosts.length <= MOST_LANES ? data.hosts : [];
 
   const make = (name, properties = {}, ...children) => {
@@ -44,7 +43,7 @@
     lanes.forEach((name, number) => picture.append(draw("line", {x1: middle(number), x2: middle(number), y1: 0, y2: 2000})));
     if (from >= 0 && to >= 0 && from !== to) {
       const start = middle(from), side = to > from ? -1 : 1;
-      const isLost = event.marks.includes("lost");
+      const isLost = event.marks.some(mark => mark.startsWith("lost"));
       const end = isLost ? (start + middle(to)) / 2 : middle(to);
       picture.append(draw("path", {class: "arrow", d: `M${start} ${LEVEL}H${end}`}));
       const head = isLost
@@ -90,13 +89,12 @@
   };
 
   const row = event => {
-    const isBad = event.marks.some(mark => BAD.has(mark));
     const text = make("span", {className: "text"}, make("span", {className: "ends", textContent: ends(event)}), event.text);
     for (const mark of event.marks) text.append(make("span", {className: "mark", textContent: mark}));
     const summary = make("summary", {className: "row"}, make("span", {className: "time", textContent: seconds(event.t)}));
     if (lanes.length) summary.append(arrow(event));
     summary.append(text);
-    const details = make("details", {className: `${event.kind}${isBad ? " bad" : ""}`}, summary);
+    const details = make("details", {className: `${event.kind}${event.bad ? " bad" : ""}`}, summary);
     details.addEventListener("toggle", () => { if (details.open && details.childElementCount === 1) details.append(decoding(event)); });
     return details;
   };
@@ -107,7 +105,7 @@
   for (const [kind, name] of Object.entries(data.kinds)) {
     const count = data.events.filter(event => event.kind === kind).length;
     if (!count) continue;
-    const box = make("input", {type: "checkbox", checked: true, name: kind});
+    const box = make("input", {type: "checkbox", checked: !data.hidden.includes(kind), name: kind});
     kinds.set(kind, box);
     at("kinds").append(make("label", {}, box, ` ${name} (${count})`));
   }

@@ -8,7 +8,7 @@ import string
 from importlib import resources
 from typing import Any
 
-from .contents import KINDS, Contents, Event
+from .contents import HIDDEN, KINDS, Contents, Event
 
 SHOWN = 1024
 """Bytes of a packet that the page has; the capture has all."""
@@ -46,6 +46,7 @@ def _json(contents: Contents) -> str:
     data = {
         "hosts": contents.hosts,
         "kinds": KINDS,
+        "hidden": HIDDEN,
         "events": [_as_data(event) for event in contents.events],
     }
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
@@ -53,7 +54,7 @@ def _json(contents: Contents) -> str:
 
 def _as_data(event: Event) -> dict[str, Any]:
     found: dict[str, Any] = {"t": round(event.time, 9), "kind": event.kind, "text": event.text}
-    found |= {"from": event.source, "to": event.destination, "marks": event.marks}
+    found |= {"from": event.source, "to": event.destination, "marks": event.marks, "bad": event.is_bad}
     found["parts"] = [[title, list(map(list, fields))] for title, fields in event.parts]
     if event.data:
         found |= {"data": event.data[:SHOWN].hex(), "length": len(event.data)}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_netns import Topology
-from pytest_netns._report.page.contents import LINE, LOG, OUTPUT, PACKET, Contents, Event, Part
+from pytest_netns._report.page.contents import LINE, LOG, NEIGHBOURLY, PACKET, Contents, Event, Part
 from pytest_netns._report.page.page import SHOWN, write
 from tests.support import browsers
 
@@ -19,9 +19,9 @@ PARTS = (Part("IPv4", (("source", "10.0.1.1"), ("TTL", "64"))), Part("TCP", (("f
 EVENTS = (
     Event(0.0001, LINE, "test_x.py:12  client.create_connection((server.ip, 80))", "client"),
     Event(0.0002, PACKET, "SYN", "client", "router", (), PARTS, bytes(range(74))),
-    Event(0.0003, PACKET, "SYN", "router", "server", ("lost",), PARTS, bytes(range(74))),
+    Event(0.0003, PACKET, "SYN", "router", "server", ("lost, router → server",), PARTS, bytes(range(74))),
     Event(1.02, LOG, NASTY),
-    Event(1.5, OUTPUT, "listening on port 8080", "server"),
+    Event(1.5, LOG, "listening on port 8080", "server"),
     Event(2.0, PACKET, "12 B", "server", "client", (), (), b"x" * (SHOWN + 9)),
 )
 CONTENTS = Contents(
@@ -63,7 +63,7 @@ addEventListener("load", () => {
       return text("#rows .text").length;
     };
     found.chosen = [choose("", "", "packet"), choose("router", "", ""), choose("", "LOST", "")];
-    found.chosen.push(choose("", "8080", "output"));
+    found.chosen.push(choose("", "8080", "log"));
     found.left = [choose("", "", ""), text("#more")[0], document.getElementById("more").hidden];
     document.getElementById("more").click();
     found.left.push(text("#rows .text").length);
@@ -106,7 +106,7 @@ def test_everything_is_shown_as_it_is(browser: str, tmp_path: Path) -> None:
     assert found["hidden"] == ["network"]
     assert (found["rows"][1], found["rows"][3]) == ("client → router  SYN", NASTY)
     assert found["times"] == ["0.000100", "0.000200", "0.000300", "1.020000", "1.500000", "2.000000"]
-    assert found["marks"] == ["lost"]
+    assert found["marks"] == ["lost, router → server"]
     assert found["loads"] == 0
 
 
@@ -122,6 +122,13 @@ def test_a_click_on_a_packet_shows_its_decoding(browser: str, tmp_path: Path) ->
 @pytest.mark.slow
 def test_what_is_shown_can_be_chosen(browser: str, tmp_path: Path) -> None:
     assert look(browser, tmp_path, CONTENTS)["chosen"] == [3, 2, 1, 0]
+
+
+@pytest.mark.slow
+def test_what_keeps_neighbours_known_is_shown_on_request(browser: str, tmp_path: Path) -> None:
+    arp = Event(0.1, NEIGHBOURLY, "ARP 10.0.1.2?", "client", "router")
+    found = look(browser, tmp_path, Contents("test", "failed", hosts=CONTENTS.hosts, events=(arp, EVENTS[1])))
+    assert (found["counts"], found["rows"]) == (["1 of 2"], ["client → router  SYN"])
 
 
 @pytest.mark.slow

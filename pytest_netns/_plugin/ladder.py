@@ -1,0 +1,102 @@
+"""What was recorded, in the report of a failed test: a ladder, and a page beside the capture."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._errors import is_meant
+from .attempts import audit_of
+from .keys import originals_key, session_key
+from .topologies import plans
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .._netns.factory import Session
+    from .._report.timeline import Timeline
+
+__tracebackhide__ = is_meant  # --full-trace shows the frames of this module
+
+NETWORK = "network"
+CHANGED = "what changed since the test began:"  # where the part of that section begins which says it
+WIDTH = 110
+
+timeline_key: pytest.StashKey[Timeline] = pytest.StashKey()
+"""In the stash of a test that is recorded: what happens in it."""
+hears_key = pytest.StashKey[bool]()
+
+
+@contextlib.contextmanager
+def noted(item: pytest.Item) -> Iterator[None]:
+    """Take note of the lines and log records of a test, for the length of a block."""
+    with item.config.stash[originals_key].in_place():
+        from .._report.timeline import EVENTS, Timeline
+
+    current = item.config.stash[timeline_key] = Timeline(item.path)
+    if hears_key not in item.config.stash:
+        item.config.stash[hears_key] = True
+        audit_of(item.config).listen(EVENTS, lambda *event: item.config.stash[timeline_key].hear(*event))
+    logging.getLogger().addHandler(current)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(current)
+
+
+def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
+    """Add a ladder to the report of a failed test, and write a page.
+
+    :param path: where that is written.
+    :raises OSError: it cannot be written.
+    """
+    session: Session = item.config.stash[session_key]
+    begun = session.recorder.begun
+    if begun is None or not session.recorder.program.runs:
+        return
+    with item.config.stash[originals_key].in_place():
+        from .._capture.recorder import now
+        from .._report import recorded
+        from .._report.ladder.drawing import draw
+        from .._report.page.page import write
+
+    until = now()
+    frames = session.recorder.of_test()
+    happened = item.config.stash[timeline_key].happened()
+    recording = recorded.recording(frames, session.namespaces(), begun, until, happened)
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    ladder = draw(recording, WIDTH, encoding=encoding)
+    text = "\n\n".join(text for title, text in report.sections if title == NETWORK)
+    others = [section for section in report.sections if section[0] != NETWORK]
+    if ladder:
+        report.sections = [(NETWORK, f"{text}\n\n{ladder}".strip()), *others]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(write(_contents(item, report, text, recording, happened, frames)), "utf-8")
+
+
+def _contents(
+    item: pytest.Item, report: pytest.TestReport, text: str, recording: Any, happened: Any, frames: Any
+) -> Any:
+    from .._report import recorded
+    from .._report.page.contents import Contents
+    from .._topology.drawing.svg import svg
+
+    why, _, changes = text.partition(CHANGED)
+    left_out = [(one.frames[0].namespace, one.left_out) for one in frames if one.frames and one.left_out]
+    return Contents(
+        test=item.nodeid,
+        when=f"failed in its {report.when}, {datetime.datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}",
+        why=tuple(line.strip() for line in why.splitlines() if line.strip()),
+        missing=tuple(f"{count} frames of {name} did not fit; these are the newest" for name, count in left_out),
+        hosts=tuple(recording.hosts),
+        drawing="".join(svg(plan) for plan in plans(item)),
+        changes=changes.partition("\n\n")[0].strip("\n"),
+        failure=report.longreprtext,
+        events=tuple(recorded.events(recording, happened)),
+    )
