@@ -202,9 +202,7 @@ class Recorder:
         received = fdpass.Received()
         try:
             self.program.ask(requests.FRAMES, keys, since, received=received)
-            with open(received.fds[0], "rb", closefd=False) as file:
-                file.seek(0)
-                content = marshal.load(file)
+            content = marshal.loads(os.pread(received.fds[0], os.fstat(received.fds[0]).st_size, 0))
             received.close()
         except BaseException:
             received.close()

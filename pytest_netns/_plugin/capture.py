@@ -251,9 +251,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         if report.failed or (captures.mode == "all" and is_last and not attempt.is_written):
             text = captures.write(_comments(report))
             if text and report.failed:
-                page = f"{attempt.path.removesuffix('.pcapng')}.html"
-                ladder.tell(item, report, item.config.rootpath / page)
-                text = f"the page: {page}\n{text}"
+                text = f"{_page(item, report, attempt)}\n{text}"
             if text:
                 report.sections.append((SECTION, text))
             report.user_properties = list(item.user_properties)
@@ -262,6 +260,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     except Exception as error:  # what is added to a report is not to change a result
         report.sections.append((SECTION, f"it failed: {error!r}"))
     return report
+
+
+def _page(item: pytest.Item, report: pytest.TestReport, attempt: Attempt) -> str:
+    """Write the page of a failed test; return what there is to say of it."""
+    page = f"{attempt.path.removesuffix('.pcapng')}.html"
+    try:
+        ladder.tell(item, report, item.config.rootpath / page)
+    except Exception as error:  # what is added to a report is not to change a result
+        return f"no page: {error}"
+    return f"the page: {page}"
 
 
 def _comments(report: pytest.TestReport) -> list[str]:

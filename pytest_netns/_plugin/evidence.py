@@ -79,8 +79,9 @@ def _describe(item: pytest.Item, error: BaseException) -> str:
         with config.stash[originals_key].in_place():
             from .._report.diagnosis.gathering import describe
 
-        snapshots, attempts = config.stash[session_key].snapshots, config.stash.get(attempts_key, None)
-        return describe(spaces, item.stash[start_key], error, snapshots, attempts)
+        session, attempts = config.stash[session_key], config.stash.get(attempts_key, None)
+        frames = [frame for one in session.recorder.of_test() for frame in one.frames]
+        return describe(spaces, item.stash[start_key], error, session.snapshots, attempts, frames)
     except Exception as trouble:
         return f"the network could not be looked at: {trouble!r}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+import posix  # a test may have a file system of its own
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pytest
 
 from .._errors import is_meant
 from .attempts import audit_of
-from .keys import originals_key, session_key
+from .keys import originals_key, session_key, settings_key
 from .topologies import plans
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
     """Add a ladder to the report of a failed test, and write a page.
 
     :param path: where that is written.
-    :raises OSError: it cannot be written.
+    :raises OSError: it cannot be written; the ladder is there.
     """
     session: Session = item.config.stash[session_key]
     begun = session.recorder.begun
     if begun is None or not session.recorder.program.runs:
         return
     with item.config.stash[originals_key].in_place():
+        from .._capture.headers import cut
         from .._capture.recorder import now
         from .._report import recorded
         from .._report.ladder.drawing import draw
@@ -68,6 +70,8 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
 
     until = now()
     frames = session.recorder.of_test()
+    if item.config.stash[settings_key].capture == "headers":
+        frames = [one._replace(frames=[frame._replace(data=cut(frame.data)) for frame in one.frames]) for one in frames]
     happened = item.config.stash[timeline_key].happened()
     recording = recorded.recording(frames, session.namespaces(), begun, until, happened)
     encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
@@ -76,8 +80,22 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
     others = [section for section in report.sections if section[0] != NETWORK]
     if ladder:
         report.sections = [(NETWORK, f"{text}\n\n{ladder}".strip()), *others]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(write(_contents(item, report, text, recording, happened, frames)), "utf-8")
+    _write(path, write(_contents(item, report, text, recording, happened, frames)).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    for folder in (path.parents[1], path.parent):  # below the rootdir
+        with contextlib.suppress(FileExistsError):
+            posix.mkdir(folder)
+    fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o666)
+    try:
+        while content:
+            content = content[posix.write(fd, content) :]
+    except OSError:
+        posix.unlink(path)  # a part of it is of no use
+        raise
+    finally:
+        posix.close(fd)
 
 
 def _contents(

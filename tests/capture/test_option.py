@@ -23,7 +23,7 @@ FAILED = ["fails", "names[.]", "names[a-b-c]", "network", "setup", "teardown"]
 def files(pytester: pytest.Pytester, folder: str = "netns-artifacts") -> dict[str, Path]:
     """Return the files, by the names of their tests; those of long names by the number of the attempt alone."""
     found = {}
-    for path in sorted(pytester.path.glob(f"{folder}/*/*")):
+    for path in sorted(pytester.path.glob(f"{folder}/*/*.pcapng")):
         match = re.fullmatch(r".*\.py-test_(.*)-[0-9a-f]{8}", path.parent.name)
         found[match[1] if match else path.parent.name] = path
     return found
@@ -329,5 +329,5 @@ def test_each_attempt_has_its_own_file(pytester: pytest.Pytester) -> None:
     """)
     pytester.runpytest_subprocess("--netns-capture=failed").assert_outcomes(failed=1)
     found = sorted(pytester.path.glob("netns-artifacts/*/*"))
-    assert [path.name for path in found] == ["1.pcapng", "2.pcapng", "3.pcapng"]
-    assert comments(found[2])[0] == "test_each_attempt_has_its_own_file.py::test_flaky, attempt 3"
+    assert [path.name for path in found] == [f"{number}.{kind}" for number in (1, 2, 3) for kind in ("html", "pcapng")]
+    assert comments(found[5])[0] == "test_each_attempt_has_its_own_file.py::test_flaky, attempt 3"

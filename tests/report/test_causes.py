@@ -13,8 +13,11 @@ from tests.support.suites import read_suite
 SUITE = read_suite(__file__, "causes")
 
 
-def expected() -> dict[str, str]:
-    functions = [node for node in ast.parse(SUITE).body if isinstance(node, ast.FunctionDef)]
+def docstrings(suite: str) -> dict[str, str]:
+    """Return the docstrings of the tests of a suite that have one."""
+    functions = [
+        node for node in ast.parse(suite).body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
     return {node.name: text for node in functions if (text := ast.get_docstring(node)) is not None}
 
 
@@ -22,7 +25,7 @@ def expected() -> dict[str, str]:
 def test_each_cause_is_in_the_first_line(pytester: pytest.Pytester) -> None:
     found = sections.run(pytester, SUITE)
     wrong = []
-    for name, text in expected().items():
+    for name, text in docstrings(SUITE).items():
         said = found.get((name, "call"), [])
         first = said[0].splitlines()[0] if said else "nothing"
         if not fnmatch.fnmatchcase(first, f"why: {text}"):

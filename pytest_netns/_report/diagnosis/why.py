@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import counted, states, talks, traced
+from . import counted, crossed, states, talks, traced
 from .case import SEEN, TRACED, Case, Finding
 
 MOST = 3
@@ -13,7 +13,7 @@ FOLLOWING = ("route", "link", "neighbour", "forwarding", "address", "accept", "a
 NOTHING = "the network knows of nothing that stopped a packet"
 Find = Callable[[Case], Iterable[Finding]]
 
-FINDERS: tuple[Find, ...] = (traced.find, talks.find, counted.find, states.find)
+FINDERS: tuple[Find, ...] = (crossed.find, traced.find, talks.find, counted.find, states.find)
 """What looks for causes. One that looks at the frames that crossed the links has ``case.frames``."""
 
 
