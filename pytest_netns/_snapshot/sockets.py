@@ -16,6 +16,9 @@ STATES = (
     *("LAST-ACK", "LISTEN", "CLOSING", "SYN-RECV"),
 )
 """By their numbers, <net/tcp_states.h>, as ss(8) calls them."""
+ENDED_BY_PEER = ("CLOSE-WAIT", "LAST-ACK", "CLOSING")
+ENDED, BEGUN = ("FIN-WAIT-1", "LAST-ACK", "CLOSING"), ("SYN-SENT", "SYN-RECV")
+"""States in which the kernel counts a FIN or a SYN as a byte that was not read, or not acknowledged (tcp_diag.c)."""
 KINDS = (("tcp", socket.IPPROTO_TCP), ("udp", socket.IPPROTO_UDP))
 INET_DIAG_INFO, INET_DIAG_SKMEMINFO = 2, 7  # <linux/inet_diag.h>
 WANTED = 1 << INET_DIAG_INFO - 1 | 1 << INET_DIAG_SKMEMINFO - 1
@@ -47,15 +50,16 @@ def _socket(kind: str, body: bytes, holders: Mapping[int, tuple[str, ...]]) -> S
     values = dict(netlink.attributes(body, sock_diag.ANSWER.size))
     size = 16 if family == socket.AF_INET6 else 4
     info, memory = values.get(INET_DIAG_INFO, b""), values.get(INET_DIAG_SKMEMINFO, b"")
+    name = STATES[state] if state < len(STATES) else str(state)
     return Socket(
         kind,
-        STATES[state] if state < len(STATES) else str(state),
+        name,
         _plain(packed_address(source[:size])),
         int.from_bytes(port, "big"),
         _plain(packed_address(target[:size])),
         int.from_bytes(peer_port, "big"),
-        received,
-        unsent,
+        max(received - (name in ENDED_BY_PEER), 0),
+        max(unsent - (name in ENDED or name in BEGUN), 0),
         holders.get(inode, ()),
         inode,
         family == socket.AF_INET6 and not any(values.get(sock_diag.INET_DIAG_SKV6ONLY, b"\0")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -72,6 +73,29 @@ def test_sockets_and_who_has_them(netns: NetNS) -> None:
     (holder,) = found["udp", "UNCONN", "127.0.0.1:53"].holders
     assert holder.endswith(f"(pid {program.pid})")
     listening.close()
+
+
+def test_the_end_of_a_connection_is_no_byte(netns_pair: NetNSPair) -> None:
+    """The kernel counts a FIN that was not read, and a SYN or a FIN that was not acknowledged."""
+    left, right = netns_pair
+    server = left.create_server((left.ip, 80))
+    client = right.create_connection((left.ip, 80))
+    accepted, _ = server.accept()
+    accepted.close()
+    client.settimeout(10)
+    assert client.recv(1, socket.MSG_PEEK) == b""  # the FIN has come
+    waiting = [sock for sock in right.snapshot().sockets if sock.state == "CLOSE-WAIT"]
+    assert [sock.received for sock in waiting] == [0]
+    assert client.recv(1) == b""
+    assert [sock.received for sock in right.snapshot().sockets] == [0]
+    left.interfaces["eth0"].down()
+    begun = right.socket()
+    begun.setblocking(False)
+    assert begun.connect_ex((left.ip, 80)) == errno.EINPROGRESS
+    client.close()
+    unsent = {sock.state: sock.unsent for sock in right.snapshot().sockets}
+    assert unsent.pop("SYN-SENT") == 0
+    assert set(unsent.values()) == {0}
 
 
 def test_a_socket_of_ipv6_that_takes_ipv4_too(netns: NetNS) -> None:
