@@ -115,10 +115,11 @@ class Session:
         """
         name = None if given.name is None else check_name(given.name, self._name_suffix)
         handle = self._handle(given, name)
-        self._open[handle.key] = ns = self._new(kind, handle, given.child_mode, leak_checked)
+        ns = self._new(kind, handle, given.child_mode, leak_checked)
         ns._observed = Observed(self.snapshots, handle)
-        own(ns)
         try:
+            self._open[handle.key] = ns
+            own(ns)
             reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
             with handle.measured(MAKING if self._names else MAKING_THE_FIRST):
                 maker = self.recorder if self._records else self.modes.resident

@@ -39,8 +39,14 @@ def found(result: pytest.RunResult) -> dict[str, tuple[str, list[str]]]:
         body = re.split(r"\n=+ .* =+\n", f"{report}\n")[0]
         _, *sections = re.split(r"^-+ (.*?) -+\n", body, flags=re.MULTILINE)
         pairs = zip(sections[::2], sections[1::2], strict=True)
-        told[name] = report, [text.rstrip("\n") for title, text in pairs if title == "network"]
+        network = [drawings_in(text.rstrip("\n")) for title, text in pairs if title == "network"]
+        told[name] = report, [text for text in network if text]
     return told
+
+
+def drawings_in(section: str) -> str:
+    """Return the drawings of a section, in which why the test failed and what has changed come first."""
+    return section.partition("\n\n")[2] if section.startswith(("why: ", "meanwhile: ", "what changed")) else section
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("--netns-userns=resident",)], ids=" ".join)
