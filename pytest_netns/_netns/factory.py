@@ -169,7 +169,7 @@ class Session:
 
     def namespaces(self) -> list[NetNS]:
         """Return the namespaces that are open."""
-        return [ns for ns in self._open.values() if not ns.closed]
+        return [ns for ns in list(self._open.values()) if not ns.closed]
 
     def hosts(self) -> list[tuple[str, str]]:
         """Return the addresses of the hosts of open networks, each with a name of it."""

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import is_meant
+from .attempts import refused
 from .keys import attempts_key, originals_key, session_key
 from .leaks import uses_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .._netns.attempts import Attempt
     from .._netns.namespace import NetNS
+    from .._report.diagnosis.gathering import Told
     from .._snapshot.start import Start
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -25,17 +28,19 @@ load_key: pytest.StashKey[Callable[[Iterable[NetNS]], Start]] = pytest.StashKey(
 """What notes the beginning of a test, once that is imported."""
 start_key: pytest.StashKey[Start] = pytest.StashKey()
 """In the stash of a test: its beginning."""
-teardown_key = pytest.StashKey[str]()
+told_key: pytest.StashKey[Told | None] = pytest.StashKey()
+"""In the stash of a test: what the last report of it that failed says."""
+teardown_key: pytest.StashKey[Told | None] = pytest.StashKey()
 """In the stash of a test: what was seen when something first failed in its teardown."""
 running_key = pytest.StashKey[pytest.Item]()
 """The test that runs."""
-interrupted_key = pytest.StashKey[tuple[str, str]]()
+interrupted_key: pytest.StashKey[tuple[str, Told | None]] = pytest.StashKey()
 """The test that Ctrl-C has interrupted, and what was seen then."""
 
 
 def _spaces(config: pytest.Config) -> list[NetNS]:
     session = config.stash.get(session_key, None)
-    return [] if session is None else [ns for ns in list(session._open.values()) if not ns.closed]
+    return [] if session is None else session.namespaces()
 
 
 def _start(item: pytest.Item) -> None:
@@ -56,7 +61,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     try:
         return (yield)
     except KeyboardInterrupt as error:
-        stash[interrupted_key] = item.nodeid, _describe(item, error)
+        stash[interrupted_key] = item.nodeid, _describe(item, error, None)
         raise
     finally:
         del stash[running_key]
@@ -69,34 +74,49 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[Any]:
     return (yield)
 
 
-def _describe(item: pytest.Item, error: BaseException) -> str:
-    """Return what there is to say of the network of a test; nothing it meets may change the result of that."""
+def _describe(item: pytest.Item, error: BaseException, attempt: Attempt | None) -> Told | None:
+    """Return what there is to say of the network of a test; nothing it meets may change the result of that.
+
+    :param error: by which the test has failed.
+    :param attempt: a connection that was refused, by which the test has failed.
+    """
     config = item.config
     try:
-        spaces = _spaces(config)
-        if start_key not in item.stash or not spaces:
-            return ""
+        spaces = _spaces(config) if start_key in item.stash else []
+        if not spaces and attempt is None:
+            return None
         with config.stash[originals_key].in_place():
             from .._report.diagnosis.gathering import describe
+            from .._snapshot.start import Start
+            from .refusals import elsewhere_of
 
         session, attempts = config.stash[session_key], config.stash.get(attempts_key, None)
         frames = [frame for one in session.recorder.of_test() for frame in one.frames]
-        return describe(spaces, item.stash[start_key], error, session.snapshots, attempts, frames)
+        start = item.stash.get(start_key, None) or Start([])
+        elsewhere = None if attempt is None else elsewhere_of(item, attempt)
+        return describe(spaces, start, error, session.snapshots, attempts, frames, elsewhere)
     except Exception as trouble:
-        return f"the network could not be looked at: {trouble!r}"
+        return [], [], [f"the network could not be looked at: {trouble!r}"]
+
+
+def _text(told: Told) -> str:
+    return "\n".join(line for lines in told for line in lines)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    error = None if call.excinfo is None else call.excinfo.value
+    attempt = None if error is None else refused(item.config, error)  # by its frames, of which a report shows some
     report = yield
-    if report.failed and call.excinfo is not None:
-        text = item.stash.get(teardown_key, "") if report.when == "teardown" else _describe(item, call.excinfo.value)
-        if text:
+    if report.failed and error is not None:
+        told = item.stash.get(teardown_key, None) if report.when == "teardown" else _describe(item, error, attempt)
+        item.stash[told_key] = told
+        if told is not None and any(told):
             drawings = [drawing for title, drawing in report.sections if title == TITLE]
             others = [section for section in report.sections if section[0] != TITLE]
-            report.sections = [(TITLE, "\n\n".join([text, *drawings])), *others]
+            report.sections = [(TITLE, "\n\n".join([_text(told), *drawings])), *others]
     return report
 
 
@@ -125,13 +145,13 @@ class _Watched:
             config = self._config()
             item = None if config is None else config.stash.get(running_key, None)
             if item is not None and teardown_key not in item.stash:
-                item.stash[teardown_key] = _describe(item, error)
+                item.stash[teardown_key] = _describe(item, error, refused(item.config, error))
             raise
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    name, text = config.stash.get(interrupted_key, ("", ""))
-    if text:
+    name, told = config.stash.get(interrupted_key, ("", None))
+    if told is not None and any(told):
         terminalreporter.section(f"{TITLE} of {name}", sep="-")
-        terminalreporter.write_line(text)
+        terminalreporter.write_line(_text(told))

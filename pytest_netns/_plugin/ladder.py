@@ -7,26 +7,30 @@ import datetime
 import logging
 import posix  # a test may have a file system of its own
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .._errors import is_meant
 from .attempts import audit_of
+from .evidence import told_key
 from .keys import originals_key, session_key, settings_key
 from .topologies import plans
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .._capture.recorder import Recorded
     from .._netns.factory import Session
+    from .._report.ladder.recording import Recording
+    from .._report.page.contents import Contents
+    from .._report.recorded import Happened
     from .._report.timeline import Timeline
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 NETWORK = "network"
-CHANGED = "what changed since the test began:"  # where the part of that section begins which says it
 WIDTH = 110
 
 timeline_key: pytest.StashKey[Timeline] = pytest.StashKey()
@@ -80,7 +84,7 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
     others = [section for section in report.sections if section[0] != NETWORK]
     if ladder:
         report.sections = [(NETWORK, f"{text}\n\n{ladder}".strip()), *others]
-    _write(path, write(_contents(item, report, text, recording, happened, frames)).encode())
+    _write(path, write(_contents(item, report, recording, happened, frames)).encode())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -99,22 +103,29 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _contents(
-    item: pytest.Item, report: pytest.TestReport, text: str, recording: Any, happened: Any, frames: Any
-) -> Any:
+    item: pytest.Item,
+    report: pytest.TestReport,
+    recording: Recording,
+    happened: Sequence[Happened],
+    frames: Sequence[Recorded],
+) -> Contents:
     from .._report import recorded
     from .._report.page.contents import Contents
     from .._topology.drawing.svg import svg
 
-    why, _, changes = text.partition(CHANGED)
+    why, changed, missing = item.stash.get(told_key, None) or ([], [], [])
     left_out = [(one.frames[0].namespace, one.left_out) for one in frames if one.frames and one.left_out]
     return Contents(
         test=item.nodeid,
         when=f"failed in its {report.when}, {datetime.datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}",
-        why=tuple(line.strip() for line in why.splitlines() if line.strip()),
-        missing=tuple(f"{count} frames of {name} did not fit; these are the newest" for name, count in left_out),
+        why=tuple(line.strip() for line in why),
+        missing=(
+            *missing,
+            *(f"{count} frames of {name} did not fit; these are the newest" for name, count in left_out),
+        ),
         hosts=tuple(recording.hosts),
         drawing="".join(svg(plan) for plan in plans(item)),
-        changes=changes.partition("\n\n")[0].strip("\n"),
+        changes="\n".join(changed[1:]),  # the page has a title of its own
         failure=report.longreprtext,
         events=tuple(recorded.events(recording, happened)),
     )

@@ -1,10 +1,9 @@
-"""What is added to the report of a failed test that was refused in one namespace, while somebody listens in another."""
+"""Who listens in another namespace for a connection that was refused, and what the test is to do about it."""
 
 from __future__ import annotations
 
 import ipaddress
 import posix
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -14,6 +13,7 @@ from .._isolation import startup
 from .._linux.sock_diag import IPAddress, Listener
 from .._netns import listening
 from .._netns.attempts import Attempt
+from .._report.diagnosis.case import TRACED, Finding
 from .._topology.host import Host
 from .isolation import SCOPES, is_marked
 from .keys import isolation_key, scope_key, session_key, settings_key
@@ -47,8 +47,8 @@ class Found(NamedTuple):
     """Whether the connection would have come to it there."""
 
 
-def of(item: pytest.Item, attempt: Attempt) -> Iterator[str]:
-    """Yield what listens elsewhere for a connection that was refused, if anything does and that is certain.
+def elsewhere_of(item: pytest.Item, attempt: Attempt) -> Finding | None:
+    """Return what listens elsewhere for a connection that was refused, if anything does and that is certain.
 
     It is asked of the kernel in each namespace of the session, now.
     """
@@ -56,7 +56,7 @@ def of(item: pytest.Item, attempt: Attempt) -> Iterator[str]:
     own = next((space for space in spaces if space.cookie == attempt.cookie), None)
     wanted = _address_of(attempt.host)
     if not attempt.cookie or own is None or _is_reached(own.listeners, wanted):
-        return
+        return None
     found = [
         one
         for space in spaces
@@ -65,13 +65,15 @@ def of(item: pytest.Item, attempt: Attempt) -> Iterator[str]:
         if _may_be_meant(own, one, wanted)
     ]
     if not found:
-        return
+        return None
     best = max(found, key=lambda one: one.is_reached)
-    yield _of_isolated(item, attempt, own, best) or (
+    text = (
         f"this test {'connected' if attempt.kind == 'tcp' else 'sent'} from {own.ns or 'outside'} to {attempt.host} "
         f"port {attempt.port} and was refused, but {_who_listens(best.inode)} on {attempt.kind} "
-        f"{_with_port(best.address, attempt.port)} {best.space}: {_remedy(item, attempt, own, best)}"
+        f"{_with_port(best.address, attempt.port)} {best.space}"
     )
+    told = _of_isolated(item, attempt, own, best) or (text, _remedy(item, attempt, own, best))
+    return Finding(TRACED, ("elsewhere",), *told)
 
 
 def _spaces(config: pytest.Config, attempt: Attempt) -> list[Space]:
@@ -154,26 +156,27 @@ def _remedy_between_hosts(found: Found, other: NetNS) -> str:
     return f"connect to that host, whose name is {other.label!r}"
 
 
-def _of_isolated(item: pytest.Item, attempt: Attempt, own: Space, found: Found) -> str:
+def _of_isolated(item: pytest.Item, attempt: Attempt, own: Space, found: Found) -> tuple[str, str] | None:
     """Say it of an isolated test and of what is outside its namespace, where what is wider than the test is."""
     isolation, scope = item.config.stash.get(isolation_key, None), item.stash.get(scope_key, None)
     if isolation is None or scope is None or found.space.ns is not None:
-        return ""
+        return None
     if isolation.test_ns is None or isolation.test_ns.ns is not own.ns:
-        return ""
+        return None
     isolate = item.config.stash[settings_key].isolate
     where = startup.where_without_network(isolate, scope=scope, is_marked=is_marked(item))
     refused = f"this test ran {where}, and was refused by {attempt.host} port {attempt.port}"
     fixture = isolation.outside_fixtures.listener(attempt.port)
     if fixture is None:
+        remedy = "start it inside, by a fixture of the test, or let tests share a namespace with what starts it: "
         return (
-            f"{refused}, on which somebody listens outside; start it inside, by a fixture of the test, or let tests "
-            "share a namespace with what starts it: --netns-isolate=class, module, session or worker"
+            f"{refused}, on which somebody listens outside",
+            f"{remedy}--netns-isolate=class, module, session or worker",
         )
     name, fixture_scope = fixture
     return (
-        f"{refused}: there the fixture {name!r} of {fixture_scope} scope listens, outside; "
-        f"{_remedy_of_isolated(scope, fixture_scope)}"
+        f"{refused}: there the fixture {name!r} of {fixture_scope} scope listens, outside",
+        _remedy_of_isolated(scope, fixture_scope),
     )
 
 

@@ -6,18 +6,13 @@ import contextlib
 import sys
 from collections.abc import Generator, Iterator
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
 
 import pytest
 
 from .._errors import is_meant, says_all
-from .attempts import refused
 from .keys import originals_key, scope_key, session_key, wanted_key
 from .leaks import uses_namespaces
 from .topologies import drawings
-
-if TYPE_CHECKING:
-    from .._netns.attempts import Attempt
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -31,19 +26,15 @@ failed_setup_key = pytest.StashKey[pytest.TestReport]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    attempt: Attempt | None = None
-    sections: list[tuple[str, str]] = []
-    if call.excinfo is not None:
-        with _said_if_it_fails("netns", sections):
-            attempt = refused(item.config, call.excinfo.value)  # by the frames, of which the next takes some away
-        if uses_namespaces(getattr(item, "fixturenames", ())):
-            _shorten(item.config, call.excinfo)
+    if call.excinfo is not None and uses_namespaces(getattr(item, "fixturenames", ())):
+        _shorten(item.config, call.excinfo)
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
     if report.failed and call.excinfo is not None:
+        sections: list[tuple[str, str]] = []
         with _said_if_it_fails("netns", sections):
-            sections += [("netns", text) for text in _explain(item, report, call.excinfo.value, attempt)]
+            sections += [("netns", text) for text in _explain(item, report, call.excinfo.value)]
         with _said_if_it_fails("network", sections):
             sections += [("network", text) for text in _network(item)]
         report.sections += sections
@@ -94,16 +85,13 @@ def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
-def _explain(
-    item: pytest.Item, report: pytest.TestReport, error: BaseException, attempt: Attempt | None
-) -> Iterator[str]:
+def _explain(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> Iterator[str]:
     """Yield what explains a failure by where the test was.
 
     :param error: by which the test has failed.
-    :param attempt: a connection that was refused, by which the test has failed.
     """
     is_plain = scope_key not in item.stash and uses_namespaces(getattr(item, "fixturenames", ()))
-    if wanted_key not in item.config.stash and not is_plain and attempt is None:
+    if wanted_key not in item.config.stash and not is_plain:
         return
     with item.config.stash[originals_key].in_place():
         from . import explanations
@@ -111,10 +99,6 @@ def _explain(
     yield from explanations.of(item, report.longreprtext)
     if is_plain:
         yield from explanations.of_plain(item, error)
-    if attempt is not None:
-        with item.config.stash[originals_key].in_place():
-            from . import refusals
-        yield from refusals.of(item, attempt)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

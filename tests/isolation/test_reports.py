@@ -13,7 +13,17 @@ from tests.support.suites import read_suite
 
 
 def sections(result: pytest.RunResult) -> list[str]:
-    return [line for line in result.outlines if line.startswith(("this test ran", "a new namespace has", "threads "))]
+    starts = "this test ran", "a new namespace has", "threads "
+    return [line for line in result.outlines if line.startswith(starts)] + refusals(result)
+
+
+def refusals(result: pytest.RunResult) -> list[str]:
+    """Return why tests were refused, and what to do about it."""
+    return [
+        f"{line.removeprefix('why: ')}; {following.strip()}"
+        for line, following in itertools.pairwise([*result.outlines, ""])
+        if line.startswith("why: this test ran")
+    ]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from importlib.util import find_spec
 
@@ -62,7 +63,7 @@ TOLD = {
     "test_hosts": OUTSIDE.replace("outside", "namespace 'right'")
     + OWN
     + r"tcp 192\.0\.2\.1:80 in namespace 'left': connect to that host, whose name is 'left'",
-    "test_loopback_of_a_host": OUTSIDE.replace("outside", "namespace 'client'").replace(PORT, r"10\.0\.1\.2 port 80")
+    "test_loopback_of_a_host": OUTSIDE.replace("outside", "namespace 'client'")
     + OWN
     + r"tcp 127\.0\.0\.1:80 in namespace 'server': no other host reaches its loopback: let it listen on an address of "
     "the host, and connect to that",
@@ -74,11 +75,11 @@ def found(result: pytest.RunResult) -> dict[str, list[str]]:
     """Return what the report of each test says of the network."""
     told: dict[str, list[str]] = {}
     name = ""
-    for line in result.outlines:
+    for line, following in itertools.pairwise([*result.outlines, ""]):
         title = re.fullmatch(r"_+ (?:ERROR at setup of )?(test_\w+) _+", line)
         name = title[1] if title else name
-        if line.startswith(("this test", "what is to stand here")):
-            told.setdefault(name, []).append(line)
+        if line.startswith("why: this test"):
+            told.setdefault(name, []).append(f"{line.removeprefix('why: ')}: {following.strip()}")
     return told
 
 

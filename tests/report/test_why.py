@@ -77,7 +77,8 @@ def test_what_a_failure_comes_from_counts_too() -> None:
 def test_no_namespace_is_changed_and_nothing_is_sent(netns_pair: NetNSPair) -> None:
     before = [ns.snapshot() for ns in netns_pair]
     error = ConnectionRefusedError(111, "refused")
-    assert "nobody" not in describe(list(netns_pair), Start([]), error, netns_pair.left._observed._snapshots)
+    why, _, _ = describe(list(netns_pair), Start([]), error, netns_pair.left._observed._snapshots)
+    assert not any("nobody" in line for line in why)
     for ns, earlier in zip(netns_pair, before, strict=True):
         changes = ns.snapshot().since(earlier)
         assert not list(changes)
@@ -90,8 +91,8 @@ def test_what_had_been_counted_before_the_test(netns: NetNS) -> None:
     start = Start([netns])
     try:
         assert start.counted
-        text = describe([netns], start, TimeoutError(), netns._observed._snapshots)
-        assert text == "why: the network knows of nothing that stopped a packet"
+        told = describe([netns], start, TimeoutError(), netns._observed._snapshots)
+        assert told == (["why: the network knows of nothing that stopped a packet"], [], [])
     finally:
         netns.close()
 

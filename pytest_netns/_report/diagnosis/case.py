@@ -123,6 +123,8 @@ class Case:
     """How long ago the test began, in seconds."""
     frames: Sequence[Frame] = ()
     """What has crossed the links, if that was recorded."""
+    elsewhere: Finding | None = None
+    """Who listens in another namespace, if the test was refused in one and that is certain."""
 
     def owners(self, of: Subject, address: str) -> list[Subject]:
         """Return who has an address, in the network of a namespace, or among those that belong to none."""

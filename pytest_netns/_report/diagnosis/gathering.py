@@ -20,12 +20,14 @@ from ..._snapshot.taking import Snapshots
 from ..._topology.host import Host
 from ..._topology.making.build import sysctls_of
 from . import changed, failure, why
-from .case import Case, Subject
+from .case import Case, Finding, Subject
 from .failure import Failure
 
 if TYPE_CHECKING:
     from ..._frames.frame import Frame
     from ..._netns.attempts import Attempts
+
+    Told = tuple[list[str], list[str], list[str]]
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -41,17 +43,20 @@ def describe(
     snapshots: Snapshots,
     attempts: Attempts | None = None,
     frames: Sequence[Frame] = (),
-) -> str:
-    """Return what a report says of the network of a test that has failed, or nothing.
+    elsewhere: Finding | None = None,
+) -> Told:
+    """Return what a report says of the network of a test that has failed, in lines: why, what changed, what is missing.
 
     :param spaces: the namespaces that are open.
     :param error: what the test has raised.
     :param attempts: the connections that the test has begun.
     :param frames: what has crossed links meanwhile, if that was recorded.
+    :param elsewhere: who listens elsewhere for a connection that was refused, by which the test has failed.
     """
     deadline = syscalls.monotonic() + TIMEOUT
     with contextlib.ExitStack() as looks:
-        subjects, troubles = [], []
+        subjects: list[Subject] = []
+        troubles: list[str] = []
         for ns in spaces:
             try:
                 look = looks.enter_context(snapshots.look(ns._handle, deadline))
@@ -65,9 +70,9 @@ def describe(
         failed = failure.read(error)
         if attempts is not None:
             failed = failed._replace(attempts=(*failed.attempts, *_begun(subjects, failed, attempts, error)))
-        case = Case(subjects, failed, syscalls.monotonic() - start.time, frames)
-        lines = [*(why.lines(case) if subjects else ()), *changed.lines(subjects), *troubles]
-    return "\n".join(lines)
+        case = Case(subjects, failed, syscalls.monotonic() - start.time, frames, elsewhere)
+        causes = why.lines(case) if subjects or elsewhere is not None else ()
+        return list(causes), list(changed.lines(subjects)), troubles
 
 
 def _begun(subjects: Sequence[Subject], failed: Failure, attempts: Attempts, error: BaseException) -> Iterator[Tried]:

@@ -120,4 +120,4 @@ def _nobody(case: Case, last: Subject, attempt: Tried, found: list[Socket], arro
     else:
         more = f"; {kind.upper()} ports there: {said(nearby)}" if nearby else ""
     text = f"{arrow}nobody at {last.label!r} {does} {kind.upper()} port {port} of {attempt.address}{more}"
-    return Finding(TRACED, ("nobody", last.label, kind, str(port)), text, remedy)
+    return Finding(TRACED, ("nobody" if arrow else "nobody here", last.label, kind, str(port)), text, remedy)

@@ -160,7 +160,7 @@ def test_hosts(netns_pair):
 def test_loopback_of_a_host(netns_topology):
     client, server = netns_topology["client"], netns_topology["server"]
     listening = server.create_server(("127.0.0.1", 80))
-    client.create_connection((server.ip, 80))
+    client.create_connection(("127.0.0.1", 80))
     listening.close()
 
 
