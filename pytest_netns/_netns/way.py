@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._errors import errno_name, is_meant
-from .._linux import syscalls
+from .._linux import rtnetlink, syscalls
 
 if TYPE_CHECKING:
     from .namespace import NetNS
@@ -16,20 +16,7 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 RTMGRP_NEIGH = 0x4  # rtnetlink(7)
 NTF_USE = 0x01  # <linux/neighbour.h>: resolve it, as for a packet
-NUD_NONE, NUD_INCOMPLETE, NUD_REACHABLE, NUD_PROBE, NUD_FAILED = 0x00, 0x01, 0x02, 0x10, 0x20
-NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
-STATES = {
-    0x00: "NONE",
-    0x01: "INCOMPLETE",
-    0x02: "REACHABLE",
-    0x04: "STALE",
-    0x08: "DELAY",
-    0x10: "PROBE",
-    0x20: "FAILED",
-    0x40: "NOARP",
-    0x80: "PERMANENT",
-}
-ANSWERS = (NUD_REACHABLE, NUD_NOARP, NUD_PERMANENT)
+ANSWERS = (rtnetlink.NUD_REACHABLE, rtnetlink.NUD_NOARP, rtnetlink.NUD_PERMANENT)
 RTN_LOCAL = 2  # <linux/rtnetlink.h>
 IFF_NOARP, IFF_LOWER_UP = 0x80, 0x10000  # <linux/if.h>
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
@@ -98,7 +85,7 @@ def neighbour(ns: NetNS, way: Way) -> tuple[int | None, str]:
     for entry in ns.ipr.get_neighbours(family=family, ifindex=way.link):
         if entry.get("dst") == way.next_hop:
             state = entry["state"]
-            return state, f"its neighbour {way.next_hop} is {STATES.get(state, state)}"
+            return state, f"its neighbour {way.next_hop} is {rtnetlink.NUD.get(state, state)}"
     return None, f"{way.next_hop} has not been asked for its link-layer address"
 
 
@@ -119,16 +106,16 @@ def confirm(ns: NetNS, way: Way, timeout: float) -> bool:
     with ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as news:
         news.bind((0, RTMGRP_NEIGH))  # before the look, so that no change falls between
         state, _ = neighbour(ns, way)
-        if state in (NUD_NOARP, NUD_PERMANENT):
+        if state in (rtnetlink.NUD_NOARP, rtnetlink.NUD_PERMANENT):
             return True
         entry = {"dst": way.next_hop, "ifindex": way.link}
-        if state in (None, NUD_NONE, NUD_FAILED):
-            ns.ipr.neigh("replace", **entry, flags=NTF_USE, state=NUD_NONE)
-        elif state != NUD_INCOMPLETE:  # else the kernel is at it
-            ns.ipr.neigh("change", **entry, state=NUD_PROBE)
+        if state in (None, rtnetlink.NUD_NONE, rtnetlink.NUD_FAILED):
+            ns.ipr.neigh("replace", **entry, flags=NTF_USE, state=rtnetlink.NUD_NONE)
+        elif state != rtnetlink.NUD_INCOMPLETE:  # else the kernel is at it
+            ns.ipr.neigh("change", **entry, state=rtnetlink.NUD_PROBE)
         while True:
             state, _ = neighbour(ns, way)
-            if state in ANSWERS or state == NUD_FAILED:
+            if state in ANSWERS or state == rtnetlink.NUD_FAILED:
                 return state in ANSWERS
             left = deadline - syscalls.monotonic()
             if left <= 0:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._linux import netlink, rtnetlink
-from .records import NUD, Address, Link, Neighbour, Qdisc, Route, Rule
+from .records import Address, Link, Neighbour, Qdisc, Route, Rule
 
 # <linux/if_link.h>, <linux/if_addr.h>, <linux/rtnetlink.h>, <linux/fib_rules.h>, <linux/neighbour.h>
 IFLA_LINK, IFLA_STATS64, IFLA_CARRIER = 5, 23, 33
@@ -156,7 +156,7 @@ def _neighbour(body: bytes, names: Mapping[int, str]) -> Neighbour:
         packed_address(values.get(rtnetlink.NDA_DST)),
         names.get(index, str(index)),
         values.get(rtnetlink.NDA_LLADDR, b"").hex(":"),
-        NUD.get(state, str(state)),
+        rtnetlink.NUD.get(state, str(state)),
         age,
     )
 

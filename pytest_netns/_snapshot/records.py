@@ -4,17 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-NUD = {
-    0x01: "INCOMPLETE",
-    0x02: "REACHABLE",
-    0x04: "STALE",
-    0x08: "DELAY",
-    0x10: "PROBE",
-    0x20: "FAILED",
-    0x40: "NOARP",
-    0x80: "PERMANENT",
-}
-"""The states of a neighbour, ``<linux/neighbour.h>``."""
 UNANSWERED = ("INCOMPLETE", "FAILED")
 
 
