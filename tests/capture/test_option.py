@@ -168,14 +168,14 @@ def test_a_users_own_file_of_keys_is_used(pytester: pytest.Pytester, monkeypatch
 @pytest.mark.usefixtures("tshark")
 def test_a_recorder_that_is_lost(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_losses=read_suite(__file__, "losses"))
-    result = pytester.runpytest_subprocess("--netns-capture=failed", "--netns-child-timeout=2")
+    result = pytester.runpytest_subprocess("--netns-capture=failed", "--netns-child-timeout=10")
     result.assert_outcomes(passed=3, failed=3)
     found = files(pytester)
     assert set(found) == {"again", "recorded_anew"}
     assert interfaces(found["again"]) == {"lab:lo", "netns:lo"}
     text = result.stdout.str()
     assert text.count("the recorder ended, by signal 9 (Killed); what it had recorded until then is lost") >= 2
-    assert "the recorder did not answer within 2 s and was killed" in text
+    assert "the recorder did not answer within 10 s and was killed" in text
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_child_killed(netns):
 
 
 def test_child_stopped(make_netns):
-    ns = make_netns(child_timeout=1)
+    ns = make_netns(child_timeout=5)
     pid = ns._modes.resident.pid
     error = None
     try:

@@ -29,14 +29,18 @@ def send_from_a_program(ns, address):
     ns.run([sys.executable, "-c", code], check=True)
 
 
-def connect(net):
-    return net["client"].create_connection((net["server"].ip, 80), timeout=TIMEOUT)
+def connect(net, timeout=TIMEOUT):
+    return net["client"].create_connection((net["server"].ip, 80), timeout=timeout)
+
+
+def connected(net):
+    return connect(net, timeout=60)
 
 
 @LINE
 def test_a_server_that_is_silent(netns_topology):
     """client -> server: the server at 'server' has read all 5 bytes that came over *, and has sent nothing *"""
-    listening, client = listen(netns_topology), connect(netns_topology)
+    listening, client = listen(netns_topology), connected(netns_topology)
     server, _ = listening.accept()
     client.sendall(b"hello")
     assert server.recv(100)
@@ -46,7 +50,7 @@ def test_a_server_that_is_silent(netns_topology):
 @LINE
 def test_a_server_that_does_not_read(netns_topology):
     """client -> server: 5 bytes came to tcp 10.0.2.2:80 at 'server', and nobody has read them *"""
-    listening, client = listen(netns_topology), connect(netns_topology)
+    listening, client = listen(netns_topology), connected(netns_topology)
     server, _ = listening.accept()
     client.sendall(b"hello")
     wait_in_vain(client)
@@ -58,14 +62,14 @@ def test_nobody_accepts(netns_topology):
     """client -> server: nobody at 'server' has accepted the connection to 10.0.2.2:80; it waits in the accept queue \
 *"""
     listening = listen(netns_topology)
-    wait_in_vain(connect(netns_topology))
+    wait_in_vain(connected(netns_topology))
     listening.close()
 
 
 @LINE
 def test_neither_end_begins(netns_topology):
     """client -> server: * is connected, and neither end has sent a byte *"""
-    listening, client = listen(netns_topology), connect(netns_topology)
+    listening, client = listen(netns_topology), connected(netns_topology)
     server, _ = listening.accept()
     wait_in_vain(client)
     server.close()
@@ -340,8 +344,8 @@ filter)"""
 
 @LINE
 def test_a_spoofed_source_of_a_connection(netns_topology):
-    """client -> r1 -> server: * gets as far as 'r1', which dropped 1 packet from 203.0.113.9 by eth0: it would \
-answer *"""
+    """client -> r1 -> server: * gets as far as 'r1', which dropped * packet* from 203.0.113.9 by eth0: it \
+would answer *"""
     client = netns_topology["client"]
     client.reach(netns_topology["server"].ip)
     netns_topology["r1"].sysctl["net.ipv4.conf.all.rp_filter"] = 1
@@ -366,7 +370,7 @@ of it, its rule `icmp type 3 drop` drops"""
                 icmp type destination-unreachable drop
             }
         }""")
-    listening, client = listen(netns_topology), connect(netns_topology)
+    listening, client = listen(netns_topology), connected(netns_topology)
     server, _ = listening.accept()
     client.sendall(bytes(100_000))
     wait_in_vain(server)
@@ -416,7 +420,7 @@ def test_a_program_without_a_route(netns_topology):
 @LINE
 def test_a_socket_closed_with_data_in_it(netns_topology):
     """'server' closed 1 connection with data in it that nobody had read: a reset"""
-    listening, client = listen(netns_topology), connect(netns_topology)
+    listening, client = listen(netns_topology), connected(netns_topology)
     client.sendall(b"hello")
     server, _ = listening.accept()
     assert server.recv(100, socket.MSG_PEEK)

@@ -14,7 +14,7 @@ from tests.topology.test_topology import FAMILIES, address_of, is_reached, reach
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
-SOON = 0.05  # seconds for a datagram that is to come, and its answer; what is lost is lost at once
+SOON = 0.05  # seconds for a datagram that is to be lost, which it is at once
 CASES = {
     "a link": ("a -- b", [{"a"}, {"b"}]),
     "a switch": ("sw [switch]\nsw -- {a b c d}", [{"a", "b"}, {"c"}]),
@@ -66,8 +66,9 @@ def test_calls_add_up(netns_topology: Topology) -> None:
     net = netns_topology
     net.partition({"a"}, {"b"})
     net.partition({"a"}, ["c"])
-    reached = {(one.label, other.label) for one, other in pairs(net) if is_reached(one, other, timeout=SOON)}
-    assert reached == {("b", "c"), ("c", "b")}
+    for one, other in pairs(net):
+        apart = "a" in (one.label, other.label)
+        assert is_reached(one, other, timeout=SOON if apart else 20) != apart, (one, other)
     net.heal()
     assert reaches_all(net)
     net.heal()

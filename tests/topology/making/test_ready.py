@@ -14,6 +14,7 @@ from pytest_netns._linux import netlink, rtnetlink, syscalls
 from pytest_netns._topology.making import ready, requests, switch
 from pytest_netns._topology.making.channel import Channel
 from pytest_netns._topology.making.requests import Request
+from tests.support.helpers import eventually
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
@@ -51,6 +52,10 @@ def bring_up_the_peer(net: Topology) -> None:
     net["right"].ipr.link("set", index=net["right"].interfaces["eth0"].index, state="up")
 
 
+def operstate(host: Host) -> object:
+    return host.ipr.link("get", ifname="eth0")[0].get("operstate")
+
+
 def add_the_address(net: Topology) -> None:
     index, packed = address_of(net["left"])
     body = rtnetlink.address(socket.AF_INET6, packed, 64, index)
@@ -68,6 +73,7 @@ def test_what_is_not_ready_is_waited_for(netns_topology: Topology, what: str, mo
     )
     if what == "a link":
         net["right"].interfaces["eth0"].down()
+        eventually(lambda: operstate(left) != "UP", "the kernel has told that there is no carrier")
     hear = Channel.hear
 
     def hear_and_say(self: Channel, *args: object) -> None:

@@ -98,7 +98,7 @@ def test_it_is_silent(netns_pair: Pair, server: DNSServer, tcp: bool) -> None:
     server.silent("www.example")
     with pytest.raises(dns.exception.Timeout):
         ask(netns_pair[0], "www.example", tcp=tcp, timeout=0.1)
-    assert [query.name for query in server.queries] == ["www.example"]
+    eventually(lambda: [query.name for query in server.queries] == ["www.example"], "it has heard the question")
     server.answer("www.example", "A", "192.0.2.80")
     assert data(ask(netns_pair[0], "www.example", tcp=tcp)) == ["192.0.2.80"]
 
