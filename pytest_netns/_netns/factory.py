@@ -129,11 +129,15 @@ class Session:
                 ns.name = name
                 self.modes.resident.bind(handle, name)
             if ns.closed:  # by another thread that ends the session, perhaps before there was anything to close
-                raise NetNSClosedError(errno.EBADF, f"{handle}: the session has ended")
-        except BaseException:
+                raise _ended(handle)
+        except BaseException as error:
+            is_plain = isinstance(error, OSError) and not isinstance(error, NetNSError)
+            is_ended = ns.closed and is_plain
             with contextlib.suppress(NetNSError):  # what cannot be undone now is tried once more with the session's end
                 ns.close()
             ns._close_fd()
+            if is_ended:  # its descriptor was closed by that thread
+                raise _ended(handle) from error
             raise
         return ns
 
@@ -239,6 +243,10 @@ class Session:
             undo.callback(self.modes.close)
             undo.callback(self.recorder.program.close)
             self.close_namespaces()
+
+
+def _ended(handle: Handle) -> NetNSClosedError:
+    return NetNSClosedError(errno.EBADF, f"{handle}: the session has ended")
 
 
 @contextlib.contextmanager

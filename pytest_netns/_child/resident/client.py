@@ -63,12 +63,12 @@ class ResidentMode(Supervisor):
                     raise
             if not received.fds:
                 raise ChildProtocolError(errno.EPROTO, f"{handle}: the resident child passed no namespace")
-            handle.fd = received.fds[0]
+            handle.identity = syscalls.namespace_id(received.fds[0])
+            handle.fd = received.fds[0]  # from here on, another thread that ends the session may close it
             del received.fds[0]
         except BaseException:
             received.close()
             raise
-        handle.identity = syscalls.namespace_id(handle.fd)
         if generation != self._generation:  # another child has taken over, perhaps before there was a descriptor
             self._adopt(handle)
         if self._userns in (requests.IF_NEEDED, requests.ALWAYS):
