@@ -43,7 +43,8 @@ help:
 	@touch $@ .venv/examples
 
 demo: .venv/examples
-	PYTHONPATH=examples $(BIN)/python -m pytest -p show_examples examples -v -s -rs --no-header $(USERNS)
+	PYTHONPATH=examples $(BIN)/python -m pytest -p show_examples examples -v -s -rs --no-header \
+		--netns-capture=failed --xfail-tb $(USERNS)
 
 # An ordinary user's own runs of pytest as an ordinary user are none in a user namespace.
 quick: .venv/dev

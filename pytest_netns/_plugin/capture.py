@@ -17,6 +17,7 @@ from . import ladder
 from .keys import captures_key, settings_key
 from .leaks import is_leak_checked
 from .notices import notice
+from .reporting import shows_failure
 
 if TYPE_CHECKING:
     from .._netns.factory import Session
@@ -248,9 +249,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         return report
     try:
         is_last = report.when == "teardown"
-        if report.failed or (captures.mode == "all" and is_last and not attempt.is_written):
-            text = captures.write(_comments(report))
-            if text and report.failed:
+        failed = shows_failure(item, report)
+        if failed or (captures.mode == "all" and is_last and not attempt.is_written):
+            text = captures.write(_comments(report) if failed else [])
+            if text and failed:
                 text = f"{_page(item, report, attempt)}\n{text}"
             if text:
                 report.sections.append((SECTION, text))
@@ -273,8 +275,6 @@ def _page(item: pytest.Item, report: pytest.TestReport, attempt: Attempt) -> str
 
 
 def _comments(report: pytest.TestReport) -> list[str]:
-    if not report.failed:
-        return []
     crash: Any = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return [f"failed in its {report.when}"]

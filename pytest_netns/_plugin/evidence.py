@@ -12,6 +12,7 @@ from .._errors import is_meant
 from .attempts import refused
 from .keys import attempts_key, originals_key, session_key
 from .leaks import uses_namespaces
+from .reporting import shows_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +111,7 @@ def pytest_runtest_makereport(
     error = None if call.excinfo is None else call.excinfo.value
     attempt = None if error is None else refused(item.config, error)  # by its frames, of which a report shows some
     report = yield
-    if report.failed and error is not None:
+    if shows_failure(item, report) and error is not None:
         told = item.stash.get(teardown_key, None) if report.when == "teardown" else _describe(item, error, attempt)
         item.stash[told_key] = told
         if told is not None and any(told):

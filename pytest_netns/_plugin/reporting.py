@@ -22,6 +22,12 @@ FRAMEWORK = ("_pytest", "pluggy")
 failed_setup_key = pytest.StashKey[pytest.TestReport]()
 
 
+def shows_failure(item: pytest.Item, report: pytest.TestReport) -> bool:
+    """Whether a report shows how a test failed; ``--xfail-tb`` shows it of one that was expected to."""
+    is_expected = report.skipped and hasattr(report, "wasxfail")
+    return report.failed or (is_expected and bool(item.config.getoption("xfail_tb", False)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -31,7 +37,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "setup" and report.failed:
         item.stash[failed_setup_key] = report
-    if report.failed and call.excinfo is not None:
+    if shows_failure(item, report) and call.excinfo is not None:
         sections: list[tuple[str, str]] = []
         with _said_if_it_fails("netns", sections):
             sections += [("netns", text) for text in _explain(item, report, call.excinfo.value)]

@@ -42,6 +42,26 @@ def test_each_step(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     }
 
 
+EXPECTED = """
+    import pytest
+
+    @pytest.mark.xfail(strict=True)
+    def test_it(netns):
+        netns.create_connection(("127.0.0.1", 80))
+"""
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), 0), (("--xfail-tb",), 1)])
+def test_an_expected_failure_has_it_where_it_is_shown(
+    pytester: pytest.Pytester, options: tuple[str, ...], shown: int
+) -> None:
+    pytester.makepyfile(EXPECTED)
+    result = pytester.runpytest_subprocess("--netns-capture=failed", *options)
+    result.assert_outcomes(xfailed=1)
+    assert [line for line in result.outlines if line == REFUSED.format(80)] == [REFUSED.format(80)] * shown
+    assert len(list(pytester.path.glob("netns-artifacts/*/1.html"))) == shown
+
+
 def test_what_another_test_has_counted_is_not_said(pytester: pytest.Pytester) -> None:
     found = sections.run(pytester, read_suite(__file__, "evidence_scopes"))
     lines = first_lines(found)
