@@ -21,7 +21,9 @@ from ._plugin import (
     requirements,
     settings,
     startup,
+    time_limits,
     topologies,
+    witness,
 )
 
 FEATURES = (
@@ -37,6 +39,8 @@ FEATURES = (
     durations,
     leaks,
     evidence,
+    witness,
+    time_limits,
     isolation,
     startup,
 )

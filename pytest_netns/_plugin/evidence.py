@@ -62,7 +62,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     try:
         return (yield)
     except KeyboardInterrupt as error:
-        stash[interrupted_key] = item.nodeid, _describe(item, error, None)
+        stash[interrupted_key] = item.nodeid, told_of(item, error, None)
         raise
     finally:
         del stash[running_key]
@@ -75,7 +75,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[Any]:
     return (yield)
 
 
-def _describe(item: pytest.Item, error: BaseException, attempt: Attempt | None) -> Told | None:
+def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) -> Told | None:
     """Return what there is to say of the network of a test; nothing it meets may change the result of that.
 
     :param error: by which the test has failed.
@@ -100,7 +100,7 @@ def _describe(item: pytest.Item, error: BaseException, attempt: Attempt | None) 
         return [], [], [f"the network could not be looked at: {trouble!r}"]
 
 
-def _text(told: Told) -> str:
+def text_of(told: Told) -> str:
     return "\n".join(line for lines in told for line in lines)
 
 
@@ -112,12 +112,12 @@ def pytest_runtest_makereport(
     attempt = None if error is None else refused(item.config, error)  # by its frames, of which a report shows some
     report = yield
     if shows_failure(item, report) and error is not None:
-        told = item.stash.get(teardown_key, None) if report.when == "teardown" else _describe(item, error, attempt)
+        told = item.stash.get(teardown_key, None) if report.when == "teardown" else told_of(item, error, attempt)
         item.stash[told_key] = told
         if told is not None and any(told):
             drawings = [drawing for title, drawing in report.sections if title == TITLE]
             others = [section for section in report.sections if section[0] != TITLE]
-            report.sections = [(TITLE, "\n\n".join([_text(told), *drawings])), *others]
+            report.sections = [(TITLE, "\n\n".join([text_of(told), *drawings])), *others]
     return report
 
 
@@ -146,7 +146,7 @@ class _Watched:
             config = self._config()
             item = None if config is None else config.stash.get(running_key, None)
             if item is not None and teardown_key not in item.stash:
-                item.stash[teardown_key] = _describe(item, error, refused(item.config, error))
+                item.stash[teardown_key] = told_of(item, error, refused(item.config, error))
             raise
 
 
@@ -155,4 +155,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     name, told = config.stash.get(interrupted_key, ("", None))
     if told is not None and any(told):
         terminalreporter.section(f"{TITLE} of {name}", sep="-")
-        terminalreporter.write_line(_text(told))
+        terminalreporter.write_line(text_of(told))

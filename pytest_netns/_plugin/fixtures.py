@@ -22,6 +22,7 @@ from .keys import (
     settings_key,
     stopwatch_key,
     test_key,
+    witness_key,
 )
 from .notices import notice
 from .requirements import require
@@ -59,6 +60,8 @@ def _start(config: pytest.Config) -> Session:
         records=settings.capture != "off",
     )
     config.stash[session_key] = session
+    if witness_key in config.stash:
+        config.stash[witness_key].show_to(session)
     config.stash[captures_key].own(session)
     config.stash[leaks_key].own(session)
     take_note(config)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .capture import Captures
     from .leaks import Leaks
     from .settings import Settings
+    from .witness import Running
 
 settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 originals_key: pytest.StashKey[Originals] = pytest.StashKey()
@@ -33,5 +34,6 @@ isolation_key: pytest.StashKey[Isolation] = pytest.StashKey()
 audit_key: pytest.StashKey[Audit] = pytest.StashKey()
 attempts_key: pytest.StashKey[Attempts] = pytest.StashKey()
 wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
+witness_key: pytest.StashKey[Running] = pytest.StashKey()
 scope_key = pytest.StashKey[str]()
 """In the stash of an isolated test: what shares its namespace."""

@@ -7,7 +7,7 @@ import errno
 import posix as os  # see syscalls.py
 import socket
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .._child.resident.requests import key_of
 from .._errors import NetNSTimeoutError, from_errno, is_meant
@@ -17,9 +17,11 @@ from .._linux.sockets import take_socket
 from . import counters, holders, nftables, sockets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Self
 
-    from .._child.resident.client import ResidentMode
+    from .._child.protocol import Spec
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -65,15 +67,27 @@ class Raw:
     """What this kernel does not tell of."""
 
 
+class Inside(Protocol):
+    """Who is inside of namespaces: the resident child, or who stands in for it."""
+
+    def sockets(
+        self, handle: Handle, specs: Sequence[Spec], received: fdpass.Received, timeout: float | None = None
+    ) -> None: ...
+
+    def read_files(
+        self, handle: Handle, paths: Sequence[str], timeout: float, *, with_sysctls: bool
+    ) -> tuple[list[bytes], dict[str, bytes]]: ...
+
+
 class Look:
     """Looks at a namespace, for the length of a block.
 
-    :param resident: the child that is inside of it.
+    :param resident: the child, or another one, that is inside of it.
     :param handle: what identifies it.
     :param deadline: until when, as of ``syscalls.monotonic()``.
     """
 
-    def __init__(self, resident: ResidentMode, handle: Handle, deadline: float) -> None:
+    def __init__(self, resident: Inside, handle: Handle, deadline: float) -> None:
         self._resident = resident
         self._handle = handle
         self._deadline = deadline

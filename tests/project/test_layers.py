@@ -182,7 +182,7 @@ def test_there_is_no_module_state() -> None:
 # What a test may replace of os is used in these only: they run before the tests, in a child, or on paths of the user.
 OF_OS = {
     *("_arguments", "_errors", "_linux.loopback", "_linux.run_netns", "_linux.id_maps", "_doctor", "_console"),
-    *("_plugin.fixtures", "_plugin.startup"),
+    *("_plugin.fixtures", "_plugin.startup", "_plugin.witness"),
     *("_isolation.process_userns", "_isolation.startup", "_isolation.wanted"),
     *("_netns.options", "_netns.outputs", "_netns.nsenter", "_netns.shell", "_child.launch"),
     *(
@@ -190,7 +190,7 @@ OF_OS = {
         for name in ("__main__", "directory", "journal", "nsid_watch", "reaper", "record", "keeper")
     ),
     *("_child.resident.server", "_child.resident.startup", "_child.resident.verbs", "_child.resident.namespaces"),
-    "_child.resident.files",
+    *("_child.resident.files", "_child.resident.witness"),
     *("_linux.proc", "_linux.own_etc", "_child.resident.own_etc"),
     *("_capture.program", "_capture.capture", "_capture.tls_keys"),
 }

@@ -78,7 +78,7 @@ class ResidentMode(Supervisor):
         process = self._process
         if process is not None:
             with contextlib.suppress(Gone):  # the next one is told as it starts
-                process.tell(requests.ADOPT, handle.key, handle.name, *handle.about, fd=handle.fd)
+                process.tell(requests.ADOPT, handle.key, handle.name, *handle.about, fds=[handle.fd])
 
     def _keep_user_namespace(self, ns: int) -> None:
         """Keep the user namespace of the child, if it has one, for the child that may have to replace it."""

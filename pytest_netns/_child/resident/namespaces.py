@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket as socket
 import os
 
-from ..._linux import run_netns, syscalls
+from ..._linux import loopback, run_netns, syscalls
 from .record import Entry
 
 
@@ -19,6 +19,7 @@ class Namespace:
         self.fd = fd
         self.cookie = cookie
         self.name = name
+        self.lo = loopback.UP
         self.be_about(*about)
         # Of one that stays after the end of the session.
         self.mounts: list[int] = []

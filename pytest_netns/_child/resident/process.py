@@ -84,14 +84,14 @@ class Process:
         """Return the descriptors of the channels and of what the child writes to stderr."""
         return {self._control.fileno(), *self._stderr, *(channel.fileno() for channel in list(self._idle))}
 
-    def tell(self, verb: bytes, *arguments: Any, fd: int | None = None) -> None:
+    def tell(self, verb: bytes, *arguments: Any, fds: Sequence[int] = ()) -> None:
         """Send what needs no answer.
 
         :raises Gone: the child has ended.
         :raises BlockingIOError: it does not read, and there is no room for more.
         """
         try:
-            fdpass.send(self._control, requests.request(verb, *arguments), () if fd is None else (fd,))
+            fdpass.send(self._control, requests.request(verb, *arguments), fds)
         except (BrokenPipeError, ConnectionResetError):
             raise Gone from None
         except OSError:
@@ -147,7 +147,7 @@ class Process:
         """Add a new channel to a list, which owns it."""
         self._pair(ends)
         fdpass.limit(ends[0], self._timeout)
-        self.tell(requests.CONNECT, fd=ends[1].fileno())
+        self.tell(requests.CONNECT, fds=[ends[1].fileno()])
         ends[1].close()
         del ends[1]
 

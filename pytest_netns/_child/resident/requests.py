@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CONNECT = b"c"
 ADOPT = b"a"
 FORGET = b"f"  # of a channel too
+WITNESS = b"v"
 # Verbs of a channel.
 CREATE = b"n"
 BIND = b"b"

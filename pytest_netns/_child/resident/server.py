@@ -23,6 +23,7 @@ from ..reply import failure, reply
 from . import requests
 from .keeper import Keeper, drain
 from .verbs import Verbs
+from .witness import Witness
 
 OUTSIDER_TIME = 1.0  # seconds for another program to read an answer
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
@@ -43,6 +44,7 @@ class Server:
         verbs.hear = self.take_control_messages
         self.channels: dict[int, fdpass.Channel] = {}
         self.keeper = Keeper(verbs)
+        self.witness: Witness | None = None
         verbs.by_name[requests.UNBIND] = self.keeper.unbind
         self.outsiders: set[int] = set()
         """The channels of other programs of the user."""
@@ -74,6 +76,11 @@ class Server:
                 return False  # what is asked meanwhile, another child is asked anew, since nobody has read it
             if self.parent_pidfd is None and os.getppid() != self.parent:
                 return True
+
+    def look(self) -> None:
+        """Have it seen what the parent has left, if it died in a test."""
+        if self.witness is not None:
+            self.witness.look(list(self.verbs.namespaces.values()))
 
     def stay(self) -> None:
         """Serve other programs of the user as long as namespaces are kept, now that the parent is gone."""
@@ -126,6 +133,9 @@ class Server:
                 self.poll.register(channel, select.EPOLLIN)
             elif payload[:1] == requests.ADOPT:
                 self.verbs.adopt(received.fds.pop(), *marshal.loads(payload[1:]))
+            elif payload[:1] == requests.WITNESS:
+                self.witness = Witness(marshal.loads(payload[1:])[0], received.fds[:])
+                del received.fds[:]
             else:
                 self.verbs.forget(*marshal.loads(payload[1:]))
         return True

@@ -119,6 +119,7 @@ def main(control: int, parent: int, base: int, record_number: int, userns: int, 
     server = Server(channel, verbs)
     if server.serve():
         # Not where it ends by an exception: then the parent lives, and starts another that takes over.
+        server.look()
         if server.keeper.kept:
             server.stay()
         verbs.clean_up()

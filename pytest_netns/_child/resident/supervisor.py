@@ -27,6 +27,7 @@ from .process import Gone, Process
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
+OF_TIMEOUT = 5  # part of the time-out for a look at the namespaces when this process has died
 PATIENCE = 5.0  # seconds for which a child that starts waits for others, and half the time-out at most
 
 
@@ -46,6 +47,8 @@ class Supervisor:
         """Why not all namespaces are written down, for the case that this process and the child are both killed."""
         self.without_own_etc: str = ""
         """Why commands do not find the hosts of a network by name, if so."""
+        self.witness: tuple[int, ...] = ()
+        """Descriptors for the child, as of :class:`witness.Witness`, if it is to tell how this process died."""
         self._timeout = timeout
         self._record_number = int.from_bytes(os.urandom(4), "little")
         self._pid = os.getpid()
@@ -164,10 +167,13 @@ class Supervisor:
         patience = min(self._timeout / 2, PATIENCE)
         self._generation += 1
         process = Process(self._original_ns, self._timeout, self._record_number, self._userns, self._mounts, patience)
+        if self.witness:
+            with contextlib.suppress(Gone):  # told by the first request
+                process.tell(requests.WITNESS, self._timeout / OF_TIMEOUT, fds=self.witness)
         for handle in list(self._namespaces.values()):
             if handle.fd >= 0:
                 with contextlib.suppress(Gone):  # told by the first request
-                    process.tell(requests.ADOPT, handle.key, handle.name, *handle.about, fd=handle.fd)
+                    process.tell(requests.ADOPT, handle.key, handle.name, *handle.about, fds=[handle.fd])
         return process
 
     def _discard(self, process: Process) -> str:

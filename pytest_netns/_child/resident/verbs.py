@@ -134,6 +134,7 @@ class Verbs:
                 raise
         finally:
             self.return_to_base()
+        namespace.lo = lo
         return namespace
 
     def make_spare(self, lo: int) -> None:

@@ -19,13 +19,13 @@ TELLING = re.compile(
 OF_THE_KERNEL = re.compile(r"table local|^ff00::/8|^fe80::/64|^multicast")
 
 
-def lines(subjects: Sequence[Subject]) -> Iterator[str]:
-    """Yield the lines of a report."""
+def lines(subjects: Sequence[Subject], title: str = TITLE) -> Iterator[str]:
+    """Yield the lines of a report, below a title if there are any."""
     left = MOST
     found = [(one.label, list(_of(one))) for one in subjects]
     telling = [(label, texts) for label, texts in found if texts]
     if telling:
-        yield TITLE
+        yield title
     for number, (label, texts) in enumerate(telling):
         if left <= 0:
             yield f"  and in {len(telling) - number} more"

@@ -1,0 +1,1 @@
+"""The program that looks at the namespaces of a test whose process has died."""

@@ -1,0 +1,119 @@
+"""The section ``network`` of a test in which its process dies: it is seen all the same, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.report import sections
+from tests.support.suites import read_suite
+
+pytestmark = pytest.mark.slow
+
+SUITE = read_suite(__file__, "witness_deaths")
+# The child may take a fifth of the time-out for a look, and a busy machine needs its time.
+PATIENT = ("--netns-child-timeout=300", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:asyncio")
+DEAD = "as it was just after the test process died (its sockets were closed by then):"
+NO_PORT = "meanwhile: 1 datagram came to 'netns' for a UDP port to which no socket is bound"
+LATE = "as it was at its time-out:"
+NOT_ACCEPTED = "why: nobody at 'netns' has accepted the connection to 127.0.0.1:80"
+ROUTE = "    route + 198.51.100.0/24 dev lo"
+USERNS = pytest.mark.parametrize("userns", ["auto", "process", "resident"])
+
+
+@pytest.fixture(autouse=True)
+def not_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run that this test is in
+
+
+def dies(folder: Path, name: str, *options: str) -> tuple[int, list[str]]:
+    """Run a test that dies; return how, and the lines that are written before nobody has its stderr any more."""
+    folder.joinpath("test_it.py").write_text(SUITE)
+    command = [sys.executable, "-m", "pytest", *PATIENT, *options, f"test_it.py::test_death[{name}]"]
+    run = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=False)
+    return run.returncode, run.stderr.splitlines()
+
+
+@USERNS
+@pytest.mark.parametrize(("by", "status"), [("kill", -signal.SIGKILL), ("exit", 3)])
+def test_a_death_is_told_on_stderr(tmp_path: Path, by: str, status: int, userns: str) -> None:
+    code, lines = dies(tmp_path, by, f"--netns-userns={userns}")
+    assert code == status
+    start = lines.index(f"network of test_it.py::test_death[{by}], {DEAD}")
+    assert lines[start + 1] == NO_PORT
+    assert ROUTE in lines[start:]
+    assert not [line for line in lines[start:] if "OutRsts" in line or "read all that comes" in line]
+
+
+def test_a_time_limit_by_a_thread_sees_the_sockets(tmp_path: Path) -> None:
+    pytest.importorskip("pytest_timeout")
+    code, lines = dies(tmp_path, "time_limit", "--timeout=3000", "--timeout-method=thread")
+    assert code == 1
+    start = lines.index(f"network of test_it.py::test_death[time_limit], {LATE}")
+    assert lines[start + 1].startswith(NOT_ACCEPTED)
+    assert ROUTE in lines[start:]
+    assert not [line for line in lines if DEAD in line]
+
+
+@USERNS
+def test_a_worker_that_dies(pytester: pytest.Pytester, userns: str) -> None:
+    pytest.importorskip("xdist")
+    options = ("-n2", *PATIENT, "-k", "kill or exit", f"--netns-userns={userns}")
+    found = sections.run(pytester, SUITE, *options)
+    assert {test: text.splitlines()[:2] for (test, _), (text,) in found.items()} == {
+        f"test_death[{by}]": [DEAD, NO_PORT] for by in ("kill", "exit")
+    }
+
+
+def test_a_worker_that_pytest_timeout_ends(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    pytest.importorskip("pytest_timeout")
+    options = ("-n1", *PATIENT, "-k", "time_limit", "--timeout=3000", "--timeout-method=thread")
+    ((text,),) = sections.run(pytester, SUITE, *options).values()
+    late, why, *_ = text.splitlines()
+    assert late == LATE
+    assert why.startswith(NOT_ACCEPTED)
+
+
+def test_without_namespaces_nothing_is_told(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    found = sections.run(pytester, "import os\ndef test_it():\n    os._exit(1)", "-n1", *PATIENT)
+    assert list(found.values()) == [[]]
+
+
+def test_between_tests_nothing_is_told(tmp_path: Path) -> None:
+    tmp_path.joinpath("conftest.py").write_text(
+        "import os\n\nimport pytest\n\n\ndef pytest_runtest_logfinish(): os._exit(4)\n\n\n"
+        "@pytest.fixture(scope='session')\ndef lab(netns_factory): return netns_factory('lab')\n"
+    )
+    tmp_path.joinpath("test_it.py").write_text("def test_it(lab): pass")
+    command = [sys.executable, "-m", "pytest", *PATIENT]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 4
+    assert "network of" not in run.stderr
+
+
+@pytest.mark.parametrize("to", [os.kill, os.killpg], ids=["controller", "group"])
+def test_ctrl_c_shows_the_tests_of_workers(tmp_path: Path, to: object) -> None:
+    pytest.importorskip("xdist")
+    tmp_path.joinpath("test_it.py").write_text(SUITE)
+    os.mkfifo(tmp_path / "hangs")
+    command = [sys.executable, "-m", "pytest", *PATIENT, "-n1", "-k", "hang"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as run:
+        (tmp_path / "hangs").open().close()  # waits until it is there
+        assert callable(to)
+        to(run.pid, signal.SIGINT)
+        lines = run.communicate()[0].splitlines()
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    (start,) = [number for number, line in enumerate(lines) if "network of test_it.py::test_death[hang] -" in line]
+    if lines[start + 1] != DEAD:  # which it is where a busy machine keeps a worker from ending in time
+        assert lines[start + 1] == "as it was when the test was interrupted:"
+        assert lines[start + 2].startswith(NOT_ACCEPTED)
+    assert ROUTE in lines[start:]
