@@ -8,11 +8,13 @@ from __future__ import annotations
 import pytest
 
 from ._plugin import (
+    attachments,
     attempts,
     capture,
     durations,
     evidence,
     fixtures,
+    forwarding,
     isolation,
     keep,
     leaks,
@@ -21,6 +23,7 @@ from ._plugin import (
     requirements,
     settings,
     startup,
+    summary,
     topologies,
 )
 
@@ -34,6 +37,9 @@ FEATURES = (
     reporting,
     keep,
     capture,
+    attachments,
+    forwarding,
+    summary,
     durations,
     leaks,
     evidence,
