@@ -18,6 +18,8 @@ from pytest_netns import NetNSPermissionError, _causes
 from pytest_netns._linux import proc, syscalls
 from pytest_netns._plugin.keys import session_key
 
+os.environ.pop("GITHUB_STEP_SUMMARY", None)  # what tests let fail is nothing for the summary of a job
+
 pytest_plugins = ["pytester", "tests.support.time_limit"]
 
 START_METHODS = {"mp:spawn", "mp:forkserver", "spawn", "forkserver"}  # parameters of tests that start a Python

@@ -13,7 +13,6 @@ import pytest
 
 from .._capture.tls_keys import TLSKeys
 from .._errors import is_meant
-from . import ladder
 from .keys import captures_key, settings_key
 from .leaks import is_leak_checked
 from .notices import notice
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 SECTION = "netns capture"
-PROPERTY = "netns_capture"
+CAPTURE, PAGE = "netns-capture", "netns-page"
+"""Properties of a report: the files of the attempt, relative to the rootdir."""
 CRASH_PATIENCE, CRASH_PAUSE = 1.0, 0.01  # seconds for a recorder to write what a crash has left, and between two looks
 
 test_key = pytest.StashKey["Attempt"]()
@@ -36,7 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[captures_key] = captures = Captures(config, settings.capture, settings.artifacts)
     config.add_cleanup(captures.close)
     if settings.capture != "off":
+        from . import attachments, forwarding, summary  # which other runs do without
+
         config.pluginmanager.register(Crashes(captures), "netns_capture_crashes")
+        for feature in (summary, attachments, forwarding):
+            config.pluginmanager.register(feature, f"netns_{feature.__name__.rpartition('.')[2]}")
 
 
 class Crashes:
@@ -62,10 +66,19 @@ class Attempt:
         self.item = item
         self.number = number
         self.path = path
-        self.is_written = False
         self.hosts: list[tuple[str, str]] = []
         self.told: set[str] = set()
         """What its report says of what is missing."""
+        item.user_properties[:] = [one for one in item.user_properties if one[0] not in (CAPTURE, PAGE)]
+
+    @property
+    def is_written(self) -> bool:
+        return any(name == CAPTURE for name, _ in self.item.user_properties)
+
+    def add(self, name: str, path: str) -> None:
+        """Have its reports name a file."""
+        if (name, path) not in self.item.user_properties:
+            self.item.user_properties.append((name, path))
 
 
 class Captures:
@@ -97,12 +110,13 @@ class Captures:
     def begin(self, item: pytest.Item) -> None:
         """Have what comes be that of a test."""
         number = item.stash[test_key].number + 1 if test_key in item.stash else 1
-        self._attempt = Attempt(item, number, self._path(item.nodeid, number))
+        self._attempt = Attempt(item, number, self.path(item.nodeid, number))
         item.stash[test_key] = self._attempt
         if self._session is not None:
             self._begin(self._session, self._attempt)
 
-    def _path(self, nodeid: str, number: int) -> str:
+    def path(self, nodeid: str, number: int) -> str:
+        """Return where the file of an attempt is written, relative to the rootdir."""
         from .._capture.naming import folder_name
 
         return f"{self._folder}/{folder_name(nodeid)}/{number}.pcapng"
@@ -114,13 +128,13 @@ class Captures:
         """
         from .._linux import syscalls
 
-        path = self._config.rootpath / self._path(nodeid, 1)
+        path = self._config.rootpath / self.path(nodeid, 1)
         deadline = syscalls.monotonic() + CRASH_PATIENCE
         while not self._is_of_this_run(path):
             if syscalls.monotonic() > deadline:
                 return ""
             syscalls.sleep(CRASH_PAUSE)
-        return self._path(nodeid, 1)
+        return self.path(nodeid, 1)
 
     def _is_of_this_run(self, path: Path) -> bool:
         try:
@@ -174,9 +188,7 @@ class Captures:
             count, left_out = written
             lines = [f"{count} frame{'s' if count > 1 else ''}: {attempt.path}"]
             lines += [f"{left_out} more did not fit; these are the newest"] if left_out else []
-            if not attempt.is_written:
-                attempt.item.user_properties.append((PROPERTY, attempt.path))
-            attempt.is_written = True
+            attempt.add(CAPTURE, attempt.path)
         elif written is not None:
             lines = ["no frames were sent or received"]
         attempt.told.update(troubles)
@@ -219,6 +231,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if not _is_recorded(item):
         return (yield)
     captures = item.config.stash[captures_key]
+    from . import ladder
+
     with captures.keys(), ladder.noted(item):
         try:
             return (yield)
@@ -268,7 +282,10 @@ def _page(item: pytest.Item, report: pytest.TestReport, attempt: Attempt) -> str
     """Write the page of a failed test; return what there is to say of it."""
     page = f"{attempt.path.removesuffix('.pcapng')}.html"
     try:
-        ladder.tell(item, report, item.config.rootpath / page)
+        from . import ladder
+
+        if ladder.tell(item, report, item.config.rootpath / page):
+            attempt.add(PAGE, page)
     except Exception as error:  # what is added to a report is not to change a result
         return f"no page: {error}"
     return f"the page: {page}"

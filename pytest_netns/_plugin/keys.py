@@ -35,5 +35,7 @@ audit_key: pytest.StashKey[Audit] = pytest.StashKey()
 attempts_key: pytest.StashKey[Attempts] = pytest.StashKey()
 wanted_key: pytest.StashKey[Wanted] = pytest.StashKey()
 witness_key: pytest.StashKey[Running] = pytest.StashKey()
+summary_key = pytest.StashKey[bool]()
+"""Whether reports are to have what a summary of the run shows."""
 scope_key = pytest.StashKey[str]()
 """In the stash of an isolated test: what shares its namespace."""

@@ -15,7 +15,7 @@ import pytest
 from .._errors import is_meant
 from .attempts import audit_of
 from .evidence import told_key
-from .keys import originals_key, session_key, settings_key
+from .keys import originals_key, session_key, settings_key, summary_key
 from .topologies import plans
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
 NETWORK = "network"
 WIDTH = 110
+SEQUENCE = "netns_sequence"
+"""The attribute of a report that has the ladder for the summary."""
 
 timeline_key: pytest.StashKey[Timeline] = pytest.StashKey()
 """In the stash of a test that is recorded: what happens in it."""
@@ -55,8 +57,8 @@ def noted(item: pytest.Item) -> Iterator[None]:
         logging.getLogger().removeHandler(current)
 
 
-def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
-    """Add a ladder to the report of a failed test, and write a page.
+def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> bool:
+    """Add a ladder to the report of a failed test, and write a page; return whether there is one.
 
     :param path: where that is written.
     :raises OSError: it cannot be written; the ladder is there.
@@ -64,12 +66,13 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
     session: Session = item.config.stash[session_key]
     begun = session.recorder.begun
     if begun is None or not session.recorder.program.runs:
-        return
+        return False
     with item.config.stash[originals_key].in_place():
         from .._capture.headers import cut
         from .._capture.recorder import now
         from .._report import recorded
         from .._report.ladder.drawing import draw
+        from .._report.ladder.sequence import sequence
         from .._report.page.page import write
 
     until = now()
@@ -84,10 +87,14 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
     others = [section for section in report.sections if section[0] != NETWORK]
     if ladder:
         report.sections = [(NETWORK, f"{text}\n\n{ladder}".strip()), *others]
-    _write(path, write(_contents(item, report, recording, happened, frames)).encode())
+    if item.config.stash[summary_key]:
+        vars(report)[SEQUENCE] = sequence(recording)
+    write_file(path, write(_contents(item, report, recording, happened, frames)).encode())
+    return True
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write the file of a test, with the folder for it."""
     for folder in (path.parents[1], path.parent):  # below the rootdir
         with contextlib.suppress(FileExistsError):
             posix.mkdir(folder)

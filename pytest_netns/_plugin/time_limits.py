@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from .._child.background import Background
 from .._errors import is_meant
 from .evidence import text_of, told_of
-from .keys import settings_key, witness_key
+from .keys import originals_key, settings_key, witness_key
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -34,6 +33,8 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Iterator[Any]:
 
 def _first(item: pytest.Item, settings: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that looks at the network, and then calls the one that ends the process."""
+    with item.config.stash[originals_key].in_place():
+        from .._child.background import Background
 
     def look() -> None:
         told = told_of(item, TimeoutError(), None)

@@ -25,11 +25,7 @@ def draw(recording: Recording, width: int = 100, lines: int = 40, color: bool = 
     ``width`` are its columns, ``lines`` its lines, at most: what is left out is counted. In an ``encoding`` that lacks
     the characters, arrows are made of ASCII.
     """
-    messages = messages_of(recording)
-    mark(messages)
-    shown, counted = sift(messages)
-    name_conversations(shown)
-    notes = [note._replace(text=printable(note.text)) for note in recording.notes]
+    shown, notes, counted = prepared(recording)
     below = footer(counted, width)
     rows = fit(rows_of(shown, notes), lines - HEADER - len(below))
     clock = Clock(recording.start, [row.time for row in rows])
@@ -44,16 +40,31 @@ def draw(recording: Recording, width: int = 100, lines: int = 40, color: bool = 
     return in_encoding("\n".join([*drawn, *below]), encoding)
 
 
+def prepared(recording: Recording) -> tuple[list[Message], list[Note], Counted]:
+    """Return the messages that are shown, marked and named, what else happened, and what is only counted."""
+    messages = messages_of(recording)
+    mark(messages)
+    shown, counted = sift(messages)
+    name_conversations(shown)
+    return shown, [note._replace(text=printable(note.text)) for note in recording.notes], counted
+
+
 def header(columns: Columns, messages: list[Message], clock: Clock) -> Iterator[str]:
     """Yield the names of the hosts, and an address that each has used."""
+    addresses = addresses_of(messages)
+    yield names({name: name for name in columns.at}, columns, f"{clock.unit:>{TIME}}")
+    if addresses:
+        yield names(addresses, columns)
+
+
+def addresses_of(messages: list[Message]) -> dict[str, str]:
+    """Return an address that each host has used."""
     addresses: dict[str, str] = {}
     for message in messages:
         for name, end in zip((message.source, message.receiver), message.ends[1:], strict=True):
             if name and end:
                 addresses.setdefault(name, end[0])
-    yield names({name: name for name in columns.at}, columns, f"{clock.unit:>{TIME}}")
-    if addresses:
-        yield names(addresses, columns)
+    return addresses
 
 
 def names(texts: dict[str, str], columns: Columns, begin: str = "") -> str:
