@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ._plugin import (
+    artifacts,
     attempts,
     capture,
     durations,
@@ -36,6 +37,7 @@ FEATURES = (
     reporting,
     keep,
     capture,
+    artifacts,
     durations,
     leaks,
     evidence,

@@ -120,11 +120,7 @@ class Session:
         try:
             self._open[handle.key] = ns
             own(ns)
-            reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
-            with handle.measured(MAKING if self._names else MAKING_THE_FIRST):
-                maker = self.recorder if self._records else self.modes.resident
-                maker.create(handle, lo=reach, sysctl=given.sysctl)
-            self._names[handle.identity] = handle.label
+            self._create(handle, given, complete)
             if name is not None:
                 ns.name = name
                 self.modes.resident.bind(handle, name)
@@ -140,6 +136,13 @@ class Session:
                 raise _ended(handle) from error
             raise
         return ns
+
+    def _create(self, handle: Handle, given: Options, complete: bool) -> None:
+        reach = loopback.COMPLETE if complete else loopback.UP if given.lo else loopback.DOWN
+        with handle.measured(MAKING if self._names else MAKING_THE_FIRST):
+            maker = self.recorder if self._records else self.modes.resident
+            maker.create(handle, lo=reach, sysctl=given.sysctl)
+        self._names[handle.identity] = handle.label
 
     def _handle(self, given: Options, name: str | None) -> Handle:
         key = next(self._keys)

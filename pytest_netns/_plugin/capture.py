@@ -35,25 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = config.stash[settings_key]
     config.stash[captures_key] = captures = Captures(config, settings.capture, settings.artifacts)
     config.add_cleanup(captures.close)
-    if settings.capture != "off":
-        from . import attachments, forwarding, summary  # which other runs do without
-
-        config.pluginmanager.register(Crashes(captures), "netns_capture_crashes")
-        for feature in (summary, attachments, forwarding):
-            config.pluginmanager.register(feature, f"netns_{feature.__name__.rpartition('.')[2]}")
-
-
-class Crashes:
-    """Names, in the controller of pytest-xdist, what the recorder of a worker has written that crashed."""
-
-    def __init__(self, captures: Captures) -> None:
-        self._captures = captures
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        path = self._captures.left_by(crashitem)
-        if path:
-            report.sections.append((SECTION, f"what was recorded until then: {path}"))
 
 
 class Attempt:
