@@ -100,6 +100,14 @@ def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) ->
         return [], [], [f"the network could not be looked at: {trouble!r}"]
 
 
+def _refused(item: pytest.Item, error: BaseException) -> Attempt | None:
+    """Return the connection whose refusal a test has failed by, if its error can be read at all."""
+    try:
+        return refused(item.config, error)
+    except Exception:  # of an exception whose str() fails, for example
+        return None
+
+
 def text_of(told: Told) -> str:
     return "\n".join(line for lines in told for line in lines)
 
@@ -109,7 +117,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     error = None if call.excinfo is None else call.excinfo.value
-    attempt = None if error is None else refused(item.config, error)  # by its frames, of which a report shows some
+    attempt = None if error is None else _refused(item, error)  # by its frames, of which a report shows some
     report = yield
     if shows_failure(item, report) and error is not None:
         told = item.stash.get(teardown_key, None) if report.when == "teardown" else told_of(item, error, attempt)
@@ -146,7 +154,7 @@ class _Watched:
             config = self._config()
             item = None if config is None else config.stash.get(running_key, None)
             if item is not None and teardown_key not in item.stash:
-                item.stash[teardown_key] = told_of(item, error, refused(item.config, error))
+                item.stash[teardown_key] = told_of(item, error, _refused(item, error))
             raise
 
 

@@ -43,8 +43,12 @@ def _identity(folder: Path) -> str:
     """Return what no other folder has, on whichever host."""
     from .._linux import proc
 
+    try:
+        host = proc.read("/proc/sys/kernel/random/boot_id").decode().strip()
+    except OSError:  # /proc is not mounted
+        host = posix.uname().nodename
     found = posix.stat(folder)
-    return f"{proc.read('/proc/sys/kernel/random/boot_id').decode().strip()} {found.st_dev} {found.st_ino}"
+    return f"{host} {found.st_dev} {found.st_ino}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,8 +33,6 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Iterator[Any]:
 
 def _first(item: pytest.Item, settings: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that looks at the network, and then calls the one that ends the process."""
-    with item.config.stash[originals_key].in_place():
-        from .._child.background import Background
 
     def look() -> None:
         told = told_of(item, TimeoutError(), None)
@@ -43,6 +41,9 @@ def _first(item: pytest.Item, settings: Any, function: Callable[..., Any]) -> Ca
 
     def call(*args: Any, **options: Any) -> Any:
         try:
+            with item.config.stash[originals_key].in_place():
+                from .._child.background import Background
+
             is_debugging = importlib.import_module("pytest_timeout").is_debugging
             if settings.disable_debugger_detection or not is_debugging():  # else nothing ends
                 # Not without a limit: what is imported for it may need a lock that the test holds.

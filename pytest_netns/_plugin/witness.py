@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
+import mmap
+import posix as os  # a test may have a file system of its own
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ FILE = "netns_witness"
 INTERRUPTED = "as it was when the test was interrupted:"
 PAUSE = 0.02  # seconds between two looks whether a file is complete
 LONGEST = 1 << 16  # bytes of a section
+LONGEST_ID = 4096  # bytes of the name of a test, as of the resident child's witness
 files_key = pytest.StashKey[dict[str, int]]()
 """The files of a controller that its workers write to, by their ids."""
 
@@ -35,21 +37,26 @@ files_key = pytest.StashKey[dict[str, int]]()
 class Running:
     """What the resident child knows of the test that runs, if this process dies in it.
 
+    The name of the test is in shared memory: a test may have closed the descriptors of all, and opened others.
+
     :param out: a descriptor of the file to which it writes then.
     """
 
     def __init__(self, out: int) -> None:
         self._fds = [os.memfd_create("netns-running-test", os.MFD_CLOEXEC), out]
+        os.ftruncate(self._fds[0], LONGEST_ID)
+        self._test = mmap.mmap(self._fds[0], LONGEST_ID)
 
     def show_to(self, session: Session) -> None:
         """Let the resident child of a session have the files, as soon as it starts."""
         session.modes.resident.witness = tuple(self._fds)
 
     def begin(self, test: str) -> None:
-        os.pwrite(self._fds[0], test.encode(errors="replace"), 0)
+        name = test.encode(errors="replace")[: LONGEST_ID - 1] + b"\0"
+        self._test[: len(name)] = name
 
     def end(self) -> None:
-        os.ftruncate(self._fds[0], 0)
+        self._test[:1] = b"\0"
 
     def tell(self, test: str, when: str, text: str) -> None:
         """Write a section, as the resident child would: this process is about to end, and the child need not look."""
@@ -82,7 +89,7 @@ def _open(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     try:
         running = config.stash[witness_key] = Running(_open(config))
-    except OSError:
+    except (OSError, ValueError):
         return  # there is no stderr, or no room for a descriptor: nobody would see it
     config.add_cleanup(running.close)
 
@@ -98,7 +105,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     except KeyboardInterrupt:
         name, told = item.config.stash.get(interrupted_key, ("", None))
         if told is not None and any(told) and hasattr(item.config, "workerinput"):  # it cannot send a report any more
-            running.tell(name, INTERRUPTED, text_of(told))
+            with contextlib.suppress(OSError):  # a test has closed the file
+                running.tell(name, INTERRUPTED, text_of(told))
         raise
     finally:
         running.end()

@@ -42,6 +42,22 @@ def test_each_step(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     }
 
 
+UNREADABLE = """
+    class Unreadable(OSError):
+        def __str__(self):
+            raise RuntimeError("cannot be said")
+
+    def test_it(netns):
+        raise Unreadable
+"""
+
+
+def test_an_error_that_cannot_be_read_ends_no_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(UNREADABLE)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+
+
 EXPECTED = """
     import pytest
 

@@ -86,6 +86,27 @@ def test_without_namespaces_nothing_is_told(pytester: pytest.Pytester) -> None:
     assert list(found.values()) == [[]]
 
 
+CLOSES = """
+    import os
+
+    def test_closes():
+        os.closerange(3, 100)
+        for number in range(50):  # of which one may have the number of what we had open
+            os.write(os.open(f"file{number}", os.O_WRONLY | os.O_CREAT), b"kept")
+
+    def test_finds():
+        for number in range(50):
+            with open(f"file{number}") as file:
+                assert file.read() == "kept"
+"""
+
+
+def test_a_test_that_closes_the_descriptors_of_all(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CLOSES)
+    result = pytester.runpytest_subprocess("-s", "-p", "no:faulthandler", "-p", "no:randomly", "-p", "no:xdist")
+    result.assert_outcomes(passed=2)
+
+
 def test_between_tests_nothing_is_told(tmp_path: Path) -> None:
     tmp_path.joinpath("conftest.py").write_text(
         "import os\n\nimport pytest\n\n\ndef pytest_runtest_logfinish(): os._exit(4)\n\n\n"

@@ -24,7 +24,6 @@ else:
 
 PROGRAM = os.path.join(__file__.rsplit(os.sep, 3)[0], "_report", "afterwards", "__main__.py")
 MOST = 30  # namespaces that are looked at
-LONGEST_ID = 4096  # bytes of the name of a test
 PAUSE = 0.01  # seconds between two looks at the program, where the kernel has no pidfd_open(2)
 
 
@@ -32,8 +31,9 @@ class Witness:
     """Has a program tell of the namespaces that the test process has left.
 
     :param seconds: how long the program may take.
-    :param fds: two descriptors, which this owns from then on: a file that holds the name of the test that runs, and
-        nothing between tests, and a file to write to, which is locked until it has been written to (flock(2)).
+    :param fds: two descriptors, which this owns from then on: a file that begins with the name of the running test and
+        a zero, between tests with the zero, and a file to write to, which is locked until it has been written to
+        (flock(2)).
     """
 
     def __init__(self, seconds: float, fds: list[int]) -> None:
@@ -44,7 +44,7 @@ class Witness:
         """Have the namespaces looked at if the test process died in a test, and let go of the files."""
         running, out = self._fds
         try:
-            if namespaces and os.pread(running, LONGEST_ID, 0):
+            if namespaces and os.pread(running, 1, 0) > b"\0":
                 self._run(running, out, namespaces[:MOST])
         except (OSError, ValueError):
             return  # nothing is said then; what is to be undone is more important

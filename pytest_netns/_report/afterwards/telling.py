@@ -67,7 +67,7 @@ def main(parent: str, running: str, out: str, seconds: str, *spaces: str) -> Non
     :param spaces: for each namespace its descriptor, how much loopback it had, and what it is called.
     """
     syscalls.die_with_parent(int(parent))
-    test = os.pread(int(running), LONGEST_ID, 0).decode(errors="replace")
+    test = os.pread(int(running), LONGEST_ID, 0).partition(b"\0")[0].decode(errors="replace")
     deadline = syscalls.monotonic() + float(seconds)
     told = [*zip(map(int, spaces[::3]), map(int, spaces[1::3]), spaces[2::3], strict=True)]
     text = "\n".join(["", f"network of {test}, {WHEN}", *lines(told, deadline), ""])
