@@ -68,6 +68,7 @@ class Running:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             fcntl.flock(self._fds[1], fcntl.LOCK_UN)  # a process that a test has forked may have a copy
+        self._test.close()
         syscalls.close_all(self._fds)
 
 
