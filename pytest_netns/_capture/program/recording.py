@@ -62,13 +62,17 @@ class Recording:
     # Before there is a ring
 
     def _drain(self) -> None:
-        """Take what the plain socket has queued until now."""
+        """Take what the plain socket has queued until now, and count what it had no room for."""
         if self.queue is None:
             return
+        self._take_queued(self.queue)
+        self._left_out += struct.unpack("@II", self.queue.getsockopt(sockets.SOL_PACKET, PACKET_STATISTICS, 8))[1]
+
+    def _take_queued(self, queue: socket.socket) -> None:
         buffer = bytearray(LARGEST)
         for _ in range(MOST_QUEUED):  # more may come all the time
             try:
-                size, ancillary, _, address = self.queue.recvmsg_into([buffer], _ANCILLARY)
+                size, ancillary, _, address = queue.recvmsg_into([buffer], _ANCILLARY)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -127,7 +131,6 @@ class Recording:
         if self.queue is None:
             return []
         self._drain()
-        self._left_out += struct.unpack("@II", self.queue.getsockopt(sockets.SOL_PACKET, PACKET_STATISTICS, 8))[1]
         ended, self.queue = self.queue, None
         return [ended]
 

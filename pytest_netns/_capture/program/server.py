@@ -189,10 +189,8 @@ class Server:
     def frames(self, keys: list[int] | None, since: int) -> tuple[bytes, list[int]]:
         """Pass a file with the frames of some recordings, or of all that are not by hand."""
         chosen = self.automatic() if keys is None else {key: self.recordings[key] for key in keys}
-        content = [
-            (key, one.label, one.left_out, [frame for frame in one.frames() if frame[0] >= since])
-            for key, one in chosen.items()
-        ]
+        found = {key: [frame for frame in one.frames() if frame[0] >= since] for key, one in chosen.items()}
+        content = [(key, one.label, one.left_out, found[key]) for key, one in chosen.items()]
         file = os.memfd_create("frames", os.MFD_CLOEXEC)
         try:
             with open(file, "wb", closefd=False) as writer:
