@@ -23,7 +23,9 @@ from .supervisor import WHAT, Supervisor
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
-PACKETS = (int(socket.AF_PACKET), int(socket.SOCK_RAW), socket.htons(3))  # ETH_P_ALL of <linux/if_ether.h>
+_PACKETS = int(socket.AF_PACKET), int(socket.SOCK_RAW)
+SPECS = (*_PACKETS, socket.htons(sockets.ETH_P_ALL)), (*_PACKETS, 0)
+"""The sockets that record a namespace: that which queues frames from the start, and that of the ring."""
 WITHOUT_LIMIT = 0x40000  # bytes: more than a frame can have
 
 now = functools.partial(time.clock_gettime_ns, time.CLOCK_REALTIME)
@@ -88,7 +90,7 @@ class Recorder:
         self._try(self.program.start)
         received = fdpass.Received()
         try:
-            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=(PACKETS, PACKETS), received=received)
+            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=SPECS, received=received)
             self._record(handle, received)
             received.close()
         except BaseException:
@@ -181,7 +183,7 @@ class Recorder:
         try:
             if len(received.fds) < 2:
                 received.close()
-                self._modes.resident.sockets(handle, (PACKETS, PACKETS), received)
+                self._modes.resident.sockets(handle, SPECS, received)
             sockets.let_queue(received.fds[0])  # at once: the recorder may take its time
             key = next(self._keys)
             self.program.tell(requests.ADD, key, handle.label, longest, is_by_hand, fds=received.fds)

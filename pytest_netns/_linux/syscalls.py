@@ -117,6 +117,11 @@ def mount(source: str, target: str, flags: int, kind: str = "none") -> None:
     _checked(_libc().mount(fsencode(source), fsencode(target), kind.encode(), flags, None))
 
 
+def bind(fd: int, address: bytes) -> None:
+    """Call bind(2) with an address that Python has no form of."""
+    _checked(_libc().bind(fd, address, len(address)))
+
+
 def unmount(target: str) -> None:
     """Detach the mount at ``target`` from the tree (umount2(2), MNT_DETACH)."""
     _checked(_libc().umount2(fsencode(target), MNT_DETACH))

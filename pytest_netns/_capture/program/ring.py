@@ -9,7 +9,7 @@ import _socket as socket
 import mmap
 import struct
 
-from .sockets import PACKET_OUTGOING, SOL_PACKET, filter_frames, whole
+from .sockets import PACKET_OUTGOING, SOL_PACKET, filter_frames, receive_all, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Ring:
     To set it up and to close it may take the kernel 20 ms (synchronize_net), so both are called in threads of their
     own.
 
-    :param sock: a socket that receives from all links of its namespace.
+    :param sock: a socket for no protocol, which receives from all links of its namespace then.
     :param longest: bytes of a frame that it takes.
     :param block_size: of which each frame takes up one at most, in bytes.
     :param blocks: how many there are.
@@ -58,8 +58,8 @@ class Ring:
         request = (block_size, blocks, FRAME_SIZE, self.size // FRAME_SIZE, RETIRE_AFTER, 0, 0)
         sock.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack("@7I", *request))
         self._map: mmap.mmap = mmap.mmap(sock.fileno(), self.size)
-        sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12)  # what did not fit until now is no loss of the ring
         filter_frames(sock, longest)
+        receive_all(sock)
 
     def give_back(self) -> None:
         """Give the oldest full blocks back to the kernel, so that it always has some to write the newest frames to."""

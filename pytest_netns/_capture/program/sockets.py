@@ -12,6 +12,7 @@ SOL_PACKET = 263  # <linux/socket.h>
 SO_ATTACH_FILTER = 26
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
+ETH_P_ALL = 3  # <linux/if_ether.h>
 QUEUE = 8 << 20  # bytes that the kernel may queue, where it lets us
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772  # <linux/if_arp.h>
 PACKET_OUTGOING = 4
@@ -48,6 +49,14 @@ def let_queue(fd: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE)
     finally:
         sock.detach()
+
+
+def receive_all(sock: socket.socket) -> None:
+    """Have a socket that was made for no protocol receive the frames of all links of its namespace.
+
+    The ``bind`` of Python takes the name of a link.
+    """
+    syscalls.bind(sock.fileno(), struct.pack("@HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b""))
 
 
 def stamp_all_frames() -> socket.socket:

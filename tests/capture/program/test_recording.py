@@ -17,7 +17,9 @@ MANY = 2000
 
 def test_what_the_queue_has_no_room_for_is_counted_at_once(netns: NetNS) -> None:
     """Root without CAP_NET_ADMIN may queue no more than anybody else, and the ring may be late."""
-    queue, for_ring = (netns.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) for _ in range(2))
+    queue, for_ring = (
+        netns.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol)) for protocol in (ETH_P_ALL, 0)
+    )
     queue.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     recording = Recording("netns", 1500, True, [queue.detach(), for_ring.detach()])
     try:
