@@ -9,14 +9,14 @@ import marshal
 import posix as os  # see syscalls.py
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .._child.modes import Modes
 from .._errors import ChildDiedError, NetNSError, is_meant
 from .._frames.frame import Frame
 from .._handle import Handle
-from .._linux import fdpass
+from .._linux import fdpass, syscalls
 from .process import Process
 from .program import requests, sockets
 from .supervisor import WHAT, Supervisor
@@ -26,6 +26,8 @@ __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 _PACKETS = int(socket.AF_PACKET), int(socket.SOCK_RAW)
 SPECS = (*_PACKETS, socket.htons(sockets.ETH_P_ALL)), (*_PACKETS, 0)
 """The sockets that record a namespace: that which queues frames from the start, and that of the ring."""
+SPECS_OF_NEW = (*SPECS, (int(socket.AF_NETLINK), int(socket.SOCK_RAW), 0))
+"""Those that record a new namespace, and one that tells of links in it."""
 WITHOUT_LIMIT = 0x40000  # bytes: more than a frame can have
 
 now = functools.partial(time.clock_gettime_ns, time.CLOCK_REALTIME)
@@ -90,7 +92,7 @@ class Recorder:
         self._try(self.program.start)
         received = fdpass.Received()
         try:
-            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=SPECS, received=received)
+            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=SPECS_OF_NEW, received=received)
             self._record(handle, received)
             received.close()
         except BaseException:
@@ -102,6 +104,19 @@ class Recorder:
         key = self._try(self._add, handle, self._longest, False, received)
         if key is not None:
             self._automatic[handle.key] = key
+
+    def know(self, links: Iterable[tuple[tuple[Handle, int, str], tuple[Handle, int, str]]]) -> None:
+        """Know links before they are made: what crosses one of them is recorded at one of its ends only.
+
+        :param links: the ends of each, by their namespaces, indexes and names.
+        """
+        known = [
+            tuple((self._automatic[handle.key], *end) for handle, *end in ends)
+            for ends in links
+            if all(handle.key in self._automatic for handle, *_ in ends)
+        ]
+        if known:
+            self._try(self.program.tell, requests.LINKS, now(), known)
 
     def _try(self, function: Any, *arguments: Any, **options: Any) -> Any:
         if os.getpid() != self.program.pid:
@@ -184,7 +199,7 @@ class Recorder:
             if len(received.fds) < 2:
                 received.close()
                 self._modes.resident.sockets(handle, SPECS, received)
-            sockets.let_queue(received.fds[0])  # at once: the recorder may take its time
+            self._prepare(received)
             key = next(self._keys)
             self.program.tell(requests.ADD, key, handle.label, longest, is_by_hand, fds=received.fds)
             received.close()
@@ -192,6 +207,18 @@ class Recorder:
             received.close()
             raise
         return key
+
+    @staticmethod
+    def _prepare(received: fdpass.Received) -> None:
+        """Prepare the sockets of a recording at once: the recorder may take its time."""
+        queue, _, *watch = received.fds
+        sockets.let_queue(queue)
+        try:
+            for fd in watch:
+                sockets.watch_links(queue, fd)
+        except OSError:  # before Linux 4.20
+            syscalls.close_all(received.fds[2:])
+            del received.fds[2:]
 
     def recorded(self, keys: list[int] | None, since: int = 0) -> list[Recorded]:
         """Return what was recorded.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -21,3 +22,12 @@ class Frame(NamedTuple):
 
 
 Frame.__module__ = "pytest_netns"  # not in its body, where it would be a field
+
+
+def in_order(frames: Iterable[Frame]) -> list[Frame]:
+    """Return frames in the order of time.
+
+    The recorder takes what crosses a link at one end of it only, so that to have been sent and to have arrived have one
+    time: that of the former comes first.
+    """
+    return sorted(frames, key=lambda frame: (frame.time, not frame.is_outgoing))

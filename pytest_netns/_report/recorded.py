@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .._capture.recorder import Recorded
 from .._frames.fields import parts
+from .._frames.frame import in_order
 from .._netns.namespace import NetNS
 from .._topology.host import Host
 from .ladder.marks import mark
@@ -45,7 +46,7 @@ def recording(
         times[name] = (first if one.left_out else begun, until if name in names else last)
     hosts = [ns for ns in spaces if isinstance(ns, Host)]
     return Recording(
-        sorted((frame for one in recorded for frame in one.frames), key=lambda frame: frame.time),
+        in_order(frame for one in recorded for frame in one.frames),
         times,
         begun,
         list(times),

@@ -11,7 +11,7 @@ from .._linux import netlink, rtnetlink
 from .records import Address, Link, Neighbour, Qdisc, Route, Rule
 
 # <linux/if_link.h>, <linux/if_addr.h>, <linux/rtnetlink.h>, <linux/fib_rules.h>, <linux/neighbour.h>
-IFLA_LINK, IFLA_STATS64, IFLA_CARRIER = 5, 23, 33
+IFLA_LINK, IFLA_CARRIER = 5, 33
 DROPPED = struct.Struct("=48xQQ")  # rx_dropped and tx_dropped in struct rtnl_link_stats64
 IFF_LOWER_UP = 0x10000
 IFA_FLAGS, IFA_F_DADFAILED, IFA_F_TENTATIVE = 8, 0x08, 0x40
@@ -56,7 +56,7 @@ def _link(head: Any, values: Values, names: Mapping[int, str]) -> Link:
     _, _, index, flags, _ = head
     info = dict(netlink.attributes(values.get(rtnetlink.IFLA_LINKINFO, b""), 0))
     kind = text(info, rtnetlink.IFLA_INFO_KIND)
-    statistics = values.get(IFLA_STATS64, b"")
+    statistics = values.get(rtnetlink.IFLA_STATS64, b"")
     return Link(
         index,
         names[index],

@@ -74,6 +74,8 @@ PROMISES = (
     Promise("--netns-isolate=worker: more for a test", False, 0.01, " ms", "isolation.cost.worker", scale=1e3),
     Promise("--netns-capture=failed: more for each namespace", False, 0.1, " ms", "capture.cost.namespace", scale=1e3),
     Promise("a recorded packet: of one that is not", False, 1.15, "x", "capture.packet.recorded", "capture.packet.off"),
+    Promise("the same, in the first moment", False, 1.15, "x", "capture.packet.early", "capture.packet.off"),
+    Promise("the same, over loopback", False, 1.15, "x", "capture.packet.recorded.lo", "capture.packet.off.lo"),
     Promise("resident child: memory", False, 12, " MB", "resident.memory"),
     Promise("resident child: start", False, 25, " ms", "resident.start", scale=1e3),
     Promise("pytest that never uses the plugin: start-up", False, 10, " ms", "startup.cost", scale=1e3),

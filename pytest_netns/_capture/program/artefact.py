@@ -50,22 +50,26 @@ class Artefact:
 
 
 def write(
-    artefact: Artefact, recordings: list[Recording], comments: Iterable[str], hosts: Iterable[tuple[str, str]]
+    artefact: Artefact,
+    recorded: list[tuple[Recording, list[RawFrame]]],
+    comments: Iterable[str],
+    hosts: Iterable[tuple[str, str]],
 ) -> tuple[int, int, list[str]]:
     """Write the file of a test, all of it or nothing; none where there are no frames.
 
+    :param recorded: the recordings, and the frames of each.
     :param comments: what it says of itself beside what was known at the beginning.
     :param hosts: addresses and what they are called.
     :return: how many frames it has, how many did not fit, and what went wrong.
     """
     found: list[tuple[RawFrame, Recording]] = []
-    for recording in recordings:
-        found += [(frame, recording) for frame in recording.frames() if frame[0] >= artefact.since]
-    left_out = sum(recording.left_out for recording in recordings)
-    troubles = [f"{one.label}: {one.trouble}" for one in recordings if one.trouble]
+    for recording, frames in recorded:
+        found += [(frame, recording) for frame in frames if frame[0] >= artefact.since]
+    left_out = sum(recording.left_out for recording, _ in recorded)
+    troubles = [f"{one.label}: {text}" for one, _ in recorded for text in (one.trouble, one.unseen) if text]
     if not found:
         return 0, left_out, troubles
-    found.sort(key=lambda one: one[0][0])
+    found.sort(key=lambda one: (one[0][0], not one[0][2]))  # a frame is sent before it arrives
     said = [*artefact.comments, *comments, *troubles]
     part = f"{artefact.path}.part"
     with Step(f"write {artefact.path}", _causes.ANYTHING):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import _socket as socket
 import errno
 import struct
+import time
 from collections import deque
 
 from . import sockets
+from .links import Watch
 from .ring import DOT1Q, HAS_PROTOCOL_OF_TAG, HAS_TAG, PACKET_STATISTICS, Ring
 
 TYPE_CHECKING = False
@@ -36,7 +38,7 @@ class Recording:
 
     :param label: what reports call the namespace.
     :param longest: bytes of a frame that are recorded.
-    :param fds: of the two sockets, which it owns.
+    :param fds: of the two sockets, which it owns, and of one that tells of links, if outgoing frames are ignored.
     """
 
     def __init__(self, label: str, longest: int, is_by_hand: bool, fds: list[int]) -> None:
@@ -46,6 +48,8 @@ class Recording:
         self.is_stopped = False
         self.trouble = ""
         """Why it may lack frames that it should have, if so."""
+        self.unseen = ""
+        """Which frames of this test it lacks since links were not known yet, if any."""
         self.ring: Ring | None = None
         self.links: dict[str, bytes] = {}
         """The links that frames were seen on, and their addresses."""
@@ -53,12 +57,19 @@ class Recording:
         self._early: deque[RawFrame] = deque()
         self._early_size = self._left_out = self._left_out_before = 0
         self._stopped: list[RawFrame] = []
+        self.outgoing_since: float = 0
+        """From when on outgoing frames are taken too, in nanoseconds since the epoch."""
         self.queue: socket.socket | None = socket.SocketType(socket.AF_PACKET, socket.SOCK_RAW, 0, fds.pop(0))
         self.for_ring: socket.socket | None = socket.SocketType(socket.AF_PACKET, socket.SOCK_RAW, 0, fds.pop(0))
         self.queue.setblocking(False)
         self.queue.setsockopt(sockets.SOL_PACKET, PACKET_AUXDATA, 1)
         self.queue.setsockopt(socket.SOL_SOCKET, sockets.SO_TIMESTAMPNS, 1)
         sockets.filter_frames(self.queue, longest)
+        self.watch: Watch | None = None
+        """What tells of links, as long as outgoing frames are ignored."""
+        if fds:
+            self.watch, self.outgoing_since = Watch(fds.pop(0)), float("inf")
+            sockets.ignore_outgoing(self.for_ring)
 
     # Before there is a ring
 
@@ -121,11 +132,36 @@ class Recording:
             self._know(name, self.ring.sock)
         return self._names[index]
 
+    # Outgoing frames
+
+    def take_outgoing(self) -> Watch | None:
+        """Take outgoing frames too from now on; return what told of links, which is to be closed."""
+        if self.watch is not None:
+            self.outgoing_since = time.time_ns()
+            for sock in (self.queue, None if self.ring is None else self.ring.sock):
+                if sock is not None:
+                    sockets.ignore_outgoing(sock, False)
+        return self._end_watch()
+
+    def _end_watch(self) -> Watch | None:
+        ended, self.watch = self.watch, None
+        return ended
+
+    def name_now(self, index: int, made_as: str) -> str:
+        """Return the name of a link that had this one when it was made."""
+        sock = self.queue if self.ring is None else self.ring.sock
+        if index not in self._names and sock is not None:
+            self._names[index] = sockets.name_of(sock, index) or made_as
+            self._know(self._names[index], sock)
+        return self._names.get(index, made_as)
+
     # With a ring
 
     def take_ring(self, ring: Ring) -> list[socket.socket]:
         """Take the ring, now that it is set up; return the socket that has queued until now, which is to be closed."""
         self.ring = ring
+        if self.watch is None and self.outgoing_since:  # since the ring was begun
+            sockets.ignore_outgoing(ring.sock, False)
         return self._end_queue()
 
     def _end_queue(self) -> list[socket.socket]:
@@ -169,6 +205,7 @@ class Recording:
             self.ring.is_flooded = False
             sockets.filter_frames(self.ring.sock, self.longest)
         self._left_out_before = self._all_left_out()
+        self.unseen = ""
 
     # The end
 
@@ -179,8 +216,9 @@ class Recording:
         """
         if self.is_stopped:
             return []
-        ended: list[Ring | socket.socket] = [*self._end_queue()]
-        ended += [one for one in (self.ring, self.for_ring) if one is not None]
+        watch = self._end_watch()
+        others = None if watch is None else watch.sock, self.ring, self.for_ring
+        ended: list[Ring | socket.socket] = [*self._end_queue(), *(one for one in others if one is not None)]
         self._stopped = self.frames() if is_wanted else []
         self._left_out = self._all_left_out()
         self.is_stopped = True

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TEST = b"t"
 ADD = b"a"
+LINKS = b"l"
 STOP = b"s"
 DROP = b"d"
 FRAMES = b"f"

@@ -16,6 +16,7 @@ from ..._child.reply import OK, failure
 from ..._linux import fdpass, syscalls
 from . import requests
 from .artefact import Artefact, write
+from .links import TOO_MANY, Links, Overflow
 from .recording import Recording
 from .ring import Ring
 from .sizes import Memory
@@ -25,6 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from .links import End
+    from .recording import RawFrame
 
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
 
@@ -42,6 +46,8 @@ class Server:
         self.parent_pidfd = syscalls.open_pidfd(parent)
         self.recordings: dict[int, Recording] = {}
         self.by_fd: dict[int, Recording] = {}
+        self.watched: dict[int, tuple[int, Recording]] = {}
+        self.links = Links()
         self.test: Artefact | None = None
         self.memory = Memory()
         self.workers = Workers()
@@ -53,6 +59,7 @@ class Server:
         self.by_verb: dict[bytes, Callable[..., tuple[bytes, list[int]]]] = {
             requests.TEST: self.begin,
             requests.ADD: self.add,
+            requests.LINKS: self.know_links,
             requests.STOP: self.stop,
             requests.DROP: self.drop,
             requests.FRAMES: self.frames,
@@ -69,6 +76,8 @@ class Server:
                 if fd == self.control.fileno():
                     if not self.answer():
                         return
+                elif fd in self.watched:
+                    self.look_at_links(*self.watched[fd])
                 else:
                     with self.lock:
                         self.look_at(fd)
@@ -117,13 +126,52 @@ class Server:
         for one in ended:
             one.close()
 
+    def look_at_links(self, key: int, recording: Recording) -> None:
+        """Have outgoing frames be taken, if the namespace has a link now of which the other end is not recorded."""
+        assert recording.watch is not None
+        try:
+            changed = list(recording.watch.changed())
+        except Overflow:
+            self.take_outgoing(key, unseen=TOO_MANY)
+            return
+        if not all(self.links.know(key, index) for index, _ in changed):
+            self.answer_all()  # the test process tells of a link before it makes it
+        for index, is_gone in changed:
+            is_known = self.links.know(key, index)
+            if is_gone and is_known:  # the other end may be opposite to one in another namespace now
+                for end in (key, *self.links.opposite(key, index)):
+                    self.take_outgoing(end)
+            elif not is_gone and not is_known:
+                self.take_outgoing(key, index)
+
+    def take_outgoing(self, key: int, link: int | None = None, unseen: str = "") -> None:
+        """Have outgoing frames be taken too from now on.
+
+        :param link: the index of a link that may have sent some before.
+        :param unseen: what to say of those that were not taken.
+        """
+        with self.lock:
+            recording = self.recordings.get(key)
+            watch = None if recording is None else recording.take_outgoing()
+            if recording is not None and watch is not None:
+                recording.unseen = unseen if link is None else watch.missed(link)
+                self.forget(watch.sock).close()
+
     def forget(self, sock: socket.socket) -> socket.socket:
-        """Watch a socket no more."""
-        if self.by_fd.pop(sock.fileno(), None) is not None:
-            self.poll.unregister(sock.fileno())
+        """Wait for what a socket receives no more."""
+        number = sock.fileno()
+        if self.by_fd.pop(number, None) is not None or self.watched.pop(number, None) is not None:
+            self.poll.unregister(number)
         return sock
 
     # Requests
+
+    def answer_all(self) -> None:
+        """Serve the requests that have come."""
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        while poll.poll(0) and self.answer():
+            pass
 
     def answer(self) -> bool:
         """Serve one request; return whether the parent still holds the control socket."""
@@ -166,6 +214,16 @@ class Server:
         assert recording.queue is not None
         self.by_fd[recording.queue.fileno()] = recording
         self.poll.register(recording.queue, select.EPOLLIN)
+        if recording.watch is not None:
+            self.watched[recording.watch.sock.fileno()] = key, recording
+            self.poll.register(recording.watch.sock, select.EPOLLIN)
+        return OK, []
+
+    def know_links(self, since: int, ends: list[tuple[End, End]]) -> tuple[bytes, list[int]]:
+        """Know links that are about to be made."""
+        for one, other in ends:
+            if one[0] in self.recordings and other[0] in self.recordings:
+                self.links.add(since, one, other)
         return OK, []
 
     def stop(self, key: int, *, is_wanted: bool = True) -> tuple[bytes, list[int]]:
@@ -183,14 +241,21 @@ class Server:
 
     def drop(self, key: int) -> tuple[bytes, list[int]]:
         self.stop(key, is_wanted=False)
-        self.recordings.pop(key, None)
+        self.pop(key)
         return OK, []
+
+    def pop(self, key: int) -> None:
+        self.recordings.pop(key, None)
+        self.links.forget(key)
 
     def frames(self, keys: list[int] | None, since: int) -> tuple[bytes, list[int]]:
         """Pass a file with the frames of some recordings, or of all that are not by hand."""
         chosen = self.automatic() if keys is None else {key: self.recordings[key] for key in keys}
-        found = {key: [frame for frame in one.frames() if frame[0] >= since] for key, one in chosen.items()}
-        content = [(key, one.label, one.left_out, found[key]) for key, one in chosen.items()]
+        found = self.links.frames(chosen)
+        content = [
+            (key, one.label, one.left_out, [frame for frame in found[key] if frame[0] >= since])
+            for key, one in chosen.items()
+        ]
         file = os.memfd_create("frames", os.MFD_CLOEXEC)
         try:
             with open(file, "wb", closefd=False) as writer:
@@ -203,24 +268,28 @@ class Server:
     def automatic(self) -> dict[int, Recording]:
         return {key: one for key, one in self.recordings.items() if not one.is_by_hand}
 
+    def recorded(self) -> list[tuple[Recording, list[RawFrame]]]:
+        chosen = self.automatic()
+        return [(chosen[key], frames) for key, frames in self.links.frames(chosen).items()]
+
     def write(self, comments: list[str], hosts: list[tuple[str, str]]) -> tuple[bytes, list[int]]:
         """Write the file of the test that runs; tell how many frames it has, and how many have not fitted."""
         assert self.test is not None
-        return OK + marshal.dumps(write(self.test, list(self.automatic().values()), comments, hosts)), []
+        return OK + marshal.dumps(write(self.test, self.recorded(), comments, hosts)), []
 
     def end(self) -> tuple[bytes, list[int]]:
         """Forget the test that has run, and what was recorded of namespaces that are closed."""
         self.test = None
         for key in [key for key, one in self.automatic().items() if one.is_stopped]:
-            del self.recordings[key]
+            self.pop(key)
         return OK, []
 
     def outlive(self) -> None:
         """Write what a test has recorded in the middle of which the parent has died."""
         if self.test is None:
             return
-        recordings = list(self.automatic().values())
-        if recordings:
-            comment = f"pytest (process {self.parent}) ended in the middle of this test"
-            with self.lock:
-                write(self.test, recordings, [comment], [])
+        with self.lock:
+            recorded = self.recorded()
+            if recorded:
+                comment = f"pytest (process {self.parent}) ended in the middle of this test"
+                write(self.test, recorded, [comment], [])

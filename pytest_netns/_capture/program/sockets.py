@@ -16,6 +16,8 @@ ETH_P_ALL = 3  # <linux/if_ether.h>
 QUEUE = 8 << 20  # bytes that the kernel may queue, where it lets us
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772  # <linux/if_arp.h>
 PACKET_OUTGOING = 4
+PACKET_IGNORE_OUTGOING = 23  # Linux 4.20
+RTMGRP_LINK = 1  # <linux/rtnetlink.h>
 SIOCGIFNAME, SIOCGIFHWADDR = 0x8910, 0x8927  # netdevice(7)
 
 # Of classic BPF (<linux/filter.h>): load a word of what is known of a packet, jump, return.
@@ -49,6 +51,27 @@ def let_queue(fd: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE)
     finally:
         sock.detach()
+
+
+def ignore_outgoing(sock: socket.socket, is_ignored: bool = True) -> None:
+    """Have a socket take no outgoing frames, or take them too."""
+    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, is_ignored)
+
+
+def watch_links(fd: int, watch: int) -> None:
+    """Have a netlink socket be told of the links of a new namespace, and a packet socket ignore outgoing frames.
+
+    :raises OSError: the kernel cannot do that.
+    """
+    for family, number, prepare in (
+        (socket.AF_NETLINK, watch, lambda sock: sock.bind((0, RTMGRP_LINK))),
+        (socket.AF_PACKET, fd, ignore_outgoing),
+    ):
+        sock = socket.SocketType(family, socket.SOCK_RAW, 0, number)
+        try:
+            prepare(sock)
+        finally:
+            sock.detach()
 
 
 def receive_all(sock: socket.socket) -> None:

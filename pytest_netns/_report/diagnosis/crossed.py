@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from ..._frames.decoding import decode
-from ..._frames.frame import Frame
+from ..._frames.frame import Frame, in_order
 from ..._frames.ip import IP
 from ..._frames.tls import ALERT, APPLICATION_DATA, HANDSHAKE, TLS, alert, handshakes
 from ..._frames.transport import TCP
@@ -73,7 +73,7 @@ def find(case: Case) -> Iterator[Finding]:
 def _handshakes(frames: Sequence[Frame]) -> list[Handshake]:
     found: dict[frozenset[End], Handshake] = {}
     names: dict[End, str] = {}
-    for frame in sorted(frames, key=lambda frame: frame.time):
+    for frame in in_order(frames):
         packet = decode(frame)
         ip, tcp, tls = packet.get(IP), packet.get(TCP), packet.get(TLS)
         if ip is None or tcp is None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..._frames.decoding import decode
 from ..._frames.ethernet import VLAN, Ethernet
-from ..._frames.frame import Frame
+from ..._frames.frame import Frame, in_order
 from ..._frames.icmp import ICMP
 from ..._frames.ip import IPv4
 from ..._frames.transport import TCP, UDP
@@ -47,7 +47,7 @@ class Sighting:
 
 def sightings_of(frames: Iterable[Frame]) -> list[Sighting]:
     """Return where frames were seen, the first sighting first."""
-    return [Sighting(frame) for frame in sorted(frames, key=lambda frame: frame.time)]
+    return [Sighting(frame) for frame in in_order(frames)]
 
 
 def key_of(content: Content) -> bytes:

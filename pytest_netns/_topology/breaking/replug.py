@@ -15,6 +15,7 @@ from .. import model
 from ..errors import TopologyError
 from ..making import ready, requests, switch
 from ..making.channel import Channel
+from ..making.recorded import tell_of_links
 from ..making.requests import Request
 from ..model import End, Link, Network, Node
 from ..plan import Plan, Planned, Port, Route
@@ -141,6 +142,7 @@ class Rewiring:
                 self._send(port.node, [_end(port)], GONE)
             if with_routes:
                 self._delete_routes()
+            tell_of_links(new, self._hosts)
             for port in new:
                 self._send(port.node, [requests.veth(port, self._hosts[port.peer.node.name]._checked_fd())])
             for port in ends:

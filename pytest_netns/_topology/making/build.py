@@ -9,9 +9,10 @@ from ..._linux import syscalls
 from ..._netns.sysctl import checked
 from .. import model
 from ..breaking.state import State, look
-from ..plan import Plan, Planned
+from ..plan import Plan, Planned, Port
 from . import ready, requests, switch
 from .channel import Channel
+from .recorded import tell_of_links
 from .requests import Request
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Builder:
         nodes = self._plan.nodes.values()
         for planned in nodes:
             self._channels[planned.name] = Channel(self._spaces[planned.name])
+        tell_of_links((port for planned in nodes for port in _left_ends(planned)), self._spaces)
         for planned in nodes:
             self._send(planned, [*switch.bridge(planned, has_ipv6=self._plan.has_ipv6), *self._links(planned)])
         for planned in nodes:
@@ -91,9 +93,8 @@ class Builder:
 
         Both ends are made in their places: to make them in one and to move an end takes forty times as long.
         """
-        for port in planned.ports:
-            if port.index < port.peer.index:
-                yield requests.veth(port, self._spaces[port.peer.node.name]._checked_fd())
+        for port in _left_ends(planned):
+            yield requests.veth(port, self._spaces[port.peer.node.name]._checked_fd())
 
     def _settings(self, planned: Planned) -> Iterator[Request]:
         for port in planned.ports:
@@ -106,3 +107,7 @@ class Builder:
 
     def _wait(self, planned: Planned) -> None:
         ready.wait_for(self._channels[planned.name], planned.ports, self._deadline)
+
+
+def _left_ends(planned: Planned) -> Iterator[Port]:
+    return (port for port in planned.ports if port.index < port.peer.index)

@@ -1,0 +1,130 @@
+"""Links of which both ends are recorded: what they carry is taken where it arrives, and not where it is sent too.
+
+What arrives at one end of a veth link was sent at the other end, with the same bytes. To take it there too costs a
+small packet a tenth of its time, since the kernel copies the head of each frame for those who ask for outgoing ones
+(net/core/dev.c, dev_queue_xmit_nit). So a namespace ignores them as long as it has no other link up than these, and
+its loopback, which receives all that it sends.
+"""
+
+from __future__ import annotations
+
+import _socket as socket
+import struct
+
+from ..._linux import netlink, rtnetlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .recording import RawFrame, Recording
+
+    End = tuple[int, int, str]
+    """The key of a recording, the index of a link, and the name with which it was made."""
+
+LOOPBACK = 1  # its index, in each namespace (include/net/flow.h, LOOPBACK_IFINDEX)
+TOO_MANY = "so many links changed at once that what some of them sent may be missing"
+AT_ONCE = 64  # changes that are read before others have their turn
+ASKED = 1  # the number of a request
+LONGEST = 1 << 16  # bytes of an answer
+_SENT = struct.Struct("@8xQ")  # of struct rtnl_link_stats64, <linux/if_link.h>
+_CHANGE = struct.Struct(netlink.HEADER.format + rtnetlink.LINK.format.lstrip("="))
+
+
+class Overflow(Exception):
+    """More links changed than the kernel could queue."""
+
+
+class Watch:
+    """Tells which links of a namespace are up or have gone, by a netlink socket that it owns."""
+
+    def __init__(self, fd: int) -> None:
+        self.sock = socket.SocketType(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE, fd)
+
+    def changed(self) -> Iterator[tuple[int, bool]]:
+        """Yield the index of each link that is up or has gone, and whether it has gone.
+
+        :raises Overflow: nobody knows any more.
+        """
+        for _ in range(AT_ONCE):
+            try:
+                message = self.sock.recv(_CHANGE.size, socket.MSG_DONTWAIT)  # the rest of it is thrown away
+            except BlockingIOError:
+                return
+            except OSError as error:  # ENOBUFS (netlink(7))
+                raise Overflow from error
+            _, kind, _, _, _, _, _, index, flags, _ = _CHANGE.unpack(message)
+            is_gone = kind == rtnetlink.RTM_DELLINK
+            if is_gone or flags & rtnetlink.IFF_UP:
+                yield index, is_gone
+
+    def missed(self, index: int) -> str:
+        """Return what to say of the frames that a link has sent until now, or nothing if there are none."""
+        try:
+            self.sock.send(netlink.message(ASKED, rtnetlink.RTM_GETLINK, rtnetlink.link(index), 0))
+            while True:  # the kernel has answered at once, behind what has changed
+                for kind, _, number, body in netlink.messages(self.sock.recv(LONGEST, socket.MSG_DONTWAIT)):
+                    if number == ASKED:
+                        return "" if kind == netlink.NLMSG_ERROR else _missed(body)  # an error if it is gone
+        except OSError:
+            return TOO_MANY
+
+
+def _missed(body: bytes) -> str:
+    values = dict(netlink.attributes(body, rtnetlink.LINK.size))
+    (sent,) = _SENT.unpack_from(values[rtnetlink.IFLA_STATS64])
+    name = values[rtnetlink.IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
+    return f"{name} sent {'a frame' if sent == 1 else f'{sent} frames'} before the recorder knew of it" if sent else ""
+
+
+class Links:
+    """The links of which both ends are recorded, as the test process tells of them before it makes them."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[int, int], list[tuple[int, str, End]]] = {}
+
+    def add(self, since: int, one: End, other: End) -> None:
+        """Know a link.
+
+        :param since: when it was not there yet, in nanoseconds since the epoch.
+        """
+        for (key, index, name), opposite in ((one, other), (other, one)):
+            self._ends.setdefault((key, index), []).append((since, name, opposite))
+
+    def know(self, key: int, index: int) -> bool:
+        return index == LOOPBACK or (key, index) in self._ends
+
+    def opposite(self, key: int, index: int) -> set[int]:
+        """Return the recordings that an end of a link has been opposite to."""
+        return {end[0] for _, _, end in self._ends.get((key, index), ())}
+
+    def forget(self, key: int) -> None:
+        """Forget the links of a recording that nobody asks for any more."""
+        for end in [end for end in self._ends if end[0] == key]:
+            del self._ends[end]
+
+    def frames(self, recordings: dict[int, Recording]) -> dict[int, list[RawFrame]]:
+        """Return the frames of recordings, those included that were taken at the other end of a link only."""
+        found = {key: one.frames() for key, one in recordings.items()}
+        taken = [(key, frame) for key, frames in found.items() for frame in frames if not frame[2]]
+        names = self._by_name(recordings)
+        for key, (time, name, _, data, length) in taken:
+            for since, (other, index, made_as) in names.get((key, name), ()):
+                if since <= time:
+                    sender = recordings.get(other)
+                    if sender is not None and time < sender.outgoing_since:
+                        found[other].append((time, sender.name_now(index, made_as), True, data, length))
+                    break
+        for frames in found.values():
+            frames.sort(key=lambda frame: frame[0])
+        return found
+
+    def _by_name(self, recordings: dict[int, Recording]) -> dict[tuple[int, str], list[tuple[int, End]]]:
+        """Return what each end of a link was opposite to, the newest first, by the names that it has, or had."""
+        found: dict[tuple[int, str], list[tuple[int, End]]] = {}
+        for (key, index), ends in self._ends.items():
+            if key in recordings:
+                opposite = [(since, end) for since, _, end in reversed(ends)]
+                for name in {ends[-1][1], recordings[key].name_now(index, ends[-1][1])}:
+                    found[key, name] = opposite
+        return found
