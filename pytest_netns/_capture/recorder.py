@@ -28,6 +28,9 @@ SPECS = (*_PACKETS, socket.htons(sockets.ETH_P_ALL)), (*_PACKETS, 0)
 """The sockets that record a namespace: that which queues frames from the start, and that of the ring."""
 SPECS_OF_NEW = (*SPECS, (int(socket.AF_NETLINK), int(socket.SOCK_RAW), 0))
 """Those that record a new namespace, and one that tells of links in it."""
+MOST_WATCHED = 100
+"""Namespaces in which links are listened for: for each thing that the kernel tells, it looks through all who listen,
+in any namespace (net/netlink/af_netlink.c, netlink_broadcast_filtered)."""
 WITHOUT_LIMIT = 0x40000  # bytes: more than a frame can have
 
 now = functools.partial(time.clock_gettime_ns, time.CLOCK_REALTIME)
@@ -91,8 +94,9 @@ class Recorder:
         """
         self._try(self.program.start)
         received = fdpass.Received()
+        specs = SPECS_OF_NEW if len(self._handles) < MOST_WATCHED else SPECS
         try:
-            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=SPECS_OF_NEW, received=received)
+            self._modes.resident.create(handle, lo=lo, sysctl=sysctl, specs=specs, received=received)
             self._record(handle, received)
             received.close()
         except BaseException:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netns import Frame, NetNS, Topology
+from pytest_netns._capture import recorder
 from pytest_netns._capture.program import sockets
 from pytest_netns._capture.recorder import WITHOUT_LIMIT, now
 from pytest_netns._frames.frame import in_order
@@ -260,6 +261,14 @@ def test_a_kernel_that_cannot_ignore_them(recorded: Recorded, monkeypatch: pytes
     assert check(recorded, LEFT, RIGHT) == (False, False)
 
 
+def test_many_namespaces_have_few_who_listen(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel looks through all of them for each thing that it tells of any link."""
+    monkeypatch.setattr(recorder, "MOST_WATCHED", 1)
+    net = recorded.network(PAIR)
+    talk(net["left"], net["right"], net["right"].ip)
+    assert check(recorded, LEFT, RIGHT) == (True, False)
+
+
 def test_what_a_host_has_sent_that_is_closed(recorded: Recorded) -> None:
     net = recorded.network(PAIR)
     talk(net["left"], net["right"], net["right"].ip)
@@ -282,9 +291,9 @@ def test_what_is_sent_comes_before_what_arrives(recorded: Recorded, tmp_path: Pa
 
 def troubles(recorded: Recorded) -> list[str]:
     """Write the file of the test; return what is missing in it."""
-    recorder = recorded.session.recorder
-    assert recorder.write([], []) is not None
-    found, recorder.troubles = recorder.troubles, []
+    ours = recorded.session.recorder
+    assert ours.write([], []) is not None
+    found, ours.troubles = ours.troubles, []
     return found
 
 
