@@ -21,11 +21,12 @@ from pytest_netns._netns.factory import Session
 from pytest_netns._netns.options import Options
 from pytest_netns._topology.host import Host
 from tests.capture.conftest import Shark
-from tests.support.helpers import eventually
+from tests.support.helpers import eventually, listeners
 
 pytestmark = pytest.mark.core
 
 PAIR = "left -- right"
+STOPPED = "T"  # proc_pid_stat(5)
 THERE, HERE = b"what is sent", b"what is answered"
 
 
@@ -68,6 +69,7 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
 def stopped(pid: int) -> Iterator[None]:
     os.kill(pid, signal.SIGSTOP)
     try:
+        eventually(lambda: f") {STOPPED} " in Path(f"/proc/{pid}/stat").read_text(), "it has stopped")
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -252,6 +254,19 @@ def _is_taken_at_both_ends(recorded: Recorded, net: Topology) -> bool:
     began = now()
     talk(net["left"], net["right"], net["right"].ip)
     return not is_taken_once([frame for frame in recorded.frames(THERE) if frame.time > began])
+
+
+def test_a_request_that_was_served_on_the_side(recorded: Recorded) -> None:
+    """The recorder serves what has come as it meets a link that it does not know; it is not to wait for more then."""
+    lab, other = recorded.session.namespace("lab"), recorded.session.namespace("other")
+    lab.ipr.link("add", ifname="br0", kind="bridge")
+    other.ipr.link("add", ifname="br0", kind="bridge")
+    with stopped(recorded.pid):
+        lab.ipr.link("set", ifname="br0", state="up")
+        recorded.session.namespace()
+    eventually(lambda: listeners(lab) == 0, "it has taken note of a link")
+    other.ipr.link("set", ifname="br0", state="up")
+    eventually(lambda: listeners(other) == 0, "it has taken note of another one")
 
 
 def test_a_kernel_that_cannot_ignore_them(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:

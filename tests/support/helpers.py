@@ -67,6 +67,13 @@ def is_gone(ns: NetNS) -> bool:
     return not ns._modes.resident.still_there([ns._handle.key])
 
 
+def listeners(ns: NetNS) -> int:
+    """Return how many sockets of rtnetlink in a namespace belong to multicast groups (proc_pid_net(5), netlink)."""
+    table = ns.run(["cat", "/proc/self/net/netlink"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    lines = table.splitlines()[1:]
+    return sum(int(line.split()[3], 16) != 0 for line in lines if line.split()[1] == "0")
+
+
 class Watch:
     """Tells whether one of these namespaces is still there, until it is closed itself."""
 

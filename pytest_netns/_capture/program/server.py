@@ -74,7 +74,7 @@ class Server:
                 if fd == self.parent_pidfd:
                     return
                 if fd == self.control.fileno():
-                    if not self.answer():
+                    if self.has_come() and not self.answer():  # it may have been answered on the side
                         return
                 elif fd in self.watched:
                     self.look_at_links(*self.watched[fd])
@@ -135,7 +135,8 @@ class Server:
             self.take_outgoing(key, unseen=TOO_MANY)
             return
         if not all(self.links.know(key, index) for index, _ in changed):
-            self.answer_all()  # the test process tells of a link before it makes it
+            while self.has_come() and self.answer():
+                pass  # the test process tells of a link before it makes it
         for index, is_gone in changed:
             is_known = self.links.know(key, index)
             if is_gone and is_known:  # the other end may be opposite to one in another namespace now
@@ -166,12 +167,11 @@ class Server:
 
     # Requests
 
-    def answer_all(self) -> None:
-        """Serve the requests that have come."""
+    def has_come(self) -> bool:
+        """Whether there is a request, or the parent has let go of the control socket."""
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
-        while poll.poll(0) and self.answer():
-            pass
+        return bool(poll.poll(0))
 
     def answer(self) -> bool:
         """Serve one request; return whether the parent still holds the control socket."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import threading
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ from pytest_netns._linux import netlink, rtnetlink, syscalls
 from pytest_netns._topology.making import ready, requests, switch
 from pytest_netns._topology.making.channel import Channel
 from pytest_netns._topology.making.requests import Request
-from tests.support.helpers import eventually
+from tests.support.helpers import eventually, listeners
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
@@ -23,13 +22,6 @@ PATIENCE = 60  # seconds
 
 def soon() -> float:
     return syscalls.monotonic() + PATIENCE
-
-
-def listeners(ns: NetNS) -> int:
-    """Return how many sockets of rtnetlink in a namespace belong to multicast groups (proc_pid_net(5), netlink)."""
-    table = ns.run(["cat", "/proc/self/net/netlink"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    lines = table.splitlines()[1:]
-    return sum(int(line.split()[3], 16) != 0 for line in lines if line.split()[1] == "0")
 
 
 def expect_no_listener(ns: NetNS) -> None:
