@@ -19,7 +19,7 @@ from .timing import Sample
 
 MANY = 10  # namespaces of a test, so that what a test pays beside them counts little
 ROUND = 2000  # packets
-EARLY = 500  # which are over before the rings are there
+FIRST = 500  # packets, which are over before the rings are there
 UNTIL_RINGS = 0.1  # seconds; the kernel takes up to 20 ms
 DATAGRAMS = socket.AF_INET, socket.SOCK_DGRAM
 LABELS = {
@@ -29,17 +29,14 @@ LABELS = {
     f"capture.off.{MANY}": f"a test with {MANY} namespaces",
     f"capture.failed.{MANY}": "with --netns-capture=failed",
     "capture.cost.namespace": "more for each namespace",
+    "capture.first.off": "a small packet, of the first 500 over a link",
+    "capture.first.recorded": "recorded, until the rings are there",
     "capture.packet.off": "a small packet over a link",
-    "capture.packet.early": "recorded, before the rings are there",
     "capture.packet.recorded": "recorded, into the rings",
-    "capture.packet.off.lo": "a small packet over loopback",
-    "capture.packet.recorded.lo": "recorded, into the ring",
+    "capture.loopback.off": "a small packet over loopback",
+    "capture.loopback.recorded": "recorded, into the ring",
 }
-COMPARED = {
-    "capture.packet.early": "capture.packet.off",
-    "capture.packet.recorded": "capture.packet.off",
-    "capture.packet.recorded.lo": "capture.packet.off.lo",
-}
+COMPARED = {f"capture.{what}.recorded": f"capture.{what}.off" for what in ("first", "packet", "loopback")}
 
 
 def section(quick: bool) -> report.Section:
@@ -67,20 +64,24 @@ def section(quick: bool) -> report.Section:
 def _packets(rounds: int) -> dict[str, list[float]]:
     """Return the times of a packet, each the mean of many in a row: recorded ones, and others, in turns.
 
-    Each round of recorded ones has a recorder of its own: as long as one runs, the kernel notes the time of each frame.
+    Each round has sessions of its own: as long as a recorder runs, the kernel notes the time of each frame.
     """
     times: dict[str, list[float]] = collections.defaultdict(list)
-    with contextlib.closing(Session()) as session, ours(session, PAIR) as net:
-        for _ in range(rounds):
-            for suffix, host in ((".lo", "left"), ("", "right")):
-                times[f"capture.packet.off{suffix}"].append(_exchange(net["left"], net[host]))
-            with contextlib.closing(Session(records=True)) as recorded, tempfile.TemporaryDirectory() as folder:
-                recorded.recorder.begin(f"{folder}/0.pcapng", [], now(), False, "", 0, longest=WITHOUT_LIMIT)
-                with ours(recorded, PAIR) as other:
-                    times["capture.packet.early"].append(_exchange(other["left"], other["right"], EARLY))
+    for _ in range(rounds):
+        for kind in ("off", "recorded"):
+            with (
+                contextlib.closing(Session(records=kind == "recorded")) as session,
+                tempfile.TemporaryDirectory() as folder,
+            ):
+                if kind == "recorded":
+                    path = f"{folder}/0.pcapng"
+                    session.recorder.begin(path, [], now(), False, "", 0, longest=WITHOUT_LIMIT)
+                with ours(session, PAIR) as net:
+                    left, right = net["left"], net["right"]
+                    times[f"capture.first.{kind}"].append(_exchange(left, right, FIRST))
                     time.sleep(UNTIL_RINGS)
-                    for suffix, host in ((".lo", "left"), ("", "right")):
-                        times[f"capture.packet.recorded{suffix}"].append(_exchange(other["left"], other[host]))
+                    times[f"capture.packet.{kind}"].append(_exchange(left, right))
+                    times[f"capture.loopback.{kind}"].append(_exchange(left, left))
     return times
 
 
