@@ -21,6 +21,7 @@ from pytest_netns._netns.factory import Session
 from pytest_netns._netns.options import Options
 from pytest_netns._topology.host import Host
 from tests.capture.conftest import Shark
+from tests.support import xdp
 from tests.support.helpers import eventually, listeners
 
 pytestmark = pytest.mark.core
@@ -28,6 +29,14 @@ pytestmark = pytest.mark.core
 PAIR = "left -- right"
 STOPPED = "T"  # proc_pid_stat(5)
 THERE, HERE = b"what is sent", b"what is answered"
+
+
+@pytest.fixture
+def xdp_drop() -> Iterator[int]:
+    """A program for XDP that drops all that arrives."""
+    fd = xdp.load(xdp.DROP)
+    yield fd
+    os.close(fd)
 
 
 class Recorded:
@@ -236,6 +245,29 @@ def test_a_link_whose_other_end_has_moved(recorded: Recorded) -> None:
     eventually(lambda: _has_recorded(recorded, other, "eth0"), "what the other one sends is recorded")
     talk(left, other, address)
     assert check(recorded, LEFT, ("other", "eth0")) == (False, False)
+
+
+@pytest.mark.parametrize("is_generic", [False, True])
+def test_a_program_that_drops_what_arrives(recorded: Recorded, xdp_drop: int, is_generic: bool) -> None:
+    """What has been sent is seen all the same, where it was sent."""
+    net = recorded.network(PAIR)
+    xdp.attach(net["right"], xdp_drop, is_generic=is_generic)
+    check_dropped(recorded, net)
+
+
+@pytest.mark.needs_thread_inside
+def test_a_linked_program_that_drops_what_arrives(recorded: Recorded, xdp_drop: int) -> None:
+    net = recorded.network(PAIR)
+    fd = xdp.link(net["right"], xdp_drop)
+    try:
+        check_dropped(recorded, net)
+    finally:
+        os.close(fd)
+
+
+def check_dropped(recorded: Recorded, net: Topology) -> None:
+    eventually(lambda: _has_recorded(recorded, net["left"], "eth0"), "what the left one sends is recorded")
+    assert all(frame.is_outgoing for frame in recorded.frames(b"nobody receives it"))
 
 
 def test_more_changes_than_can_be_told(recorded: Recorded) -> None:

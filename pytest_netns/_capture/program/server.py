@@ -134,16 +134,16 @@ class Server:
         except Overflow:
             self.take_outgoing(key, unseen=TOO_MANY)
             return
-        if not all(self.links.know(key, index) for index, _ in changed):
+        if not all(self.links.know(key, index) for index, _, _ in changed):
             while self.has_come() and self.answer():
                 pass  # the test process tells of a link before it makes it
-        for index, is_gone in changed:
-            is_known = self.links.know(key, index)
-            if is_gone and is_known:  # the other end may be opposite to one in another namespace now
+        for index, is_up, is_recorded in changed:
+            if not self.links.know(key, index):
+                if is_up:
+                    self.take_outgoing(key, index)
+            elif not is_recorded:
                 for end in (key, *self.links.opposite(key, index)):
                     self.take_outgoing(end)
-            elif not is_gone and not is_known:
-                self.take_outgoing(key, index)
 
     def take_outgoing(self, key: int, link: int | None = None, unseen: str = "") -> None:
         """Have outgoing frames be taken too from now on.
