@@ -220,7 +220,7 @@ class Recorder:
         try:
             for fd in watch:
                 sockets.watch_links(queue, fd)
-        except OSError:  # before Linux 4.20
+        except OSError:  # as before Linux 4.20; outgoing frames are taken then
             syscalls.close_all(received.fds[2:])
             del received.fds[2:]
 

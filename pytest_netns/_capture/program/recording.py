@@ -78,7 +78,11 @@ class Recording:
         if self.queue is None:
             return
         self._take_queued(self.queue)
-        self._left_out += struct.unpack("@II", self.queue.getsockopt(sockets.SOL_PACKET, PACKET_STATISTICS, 8))[1]
+        self._count_dropped()
+
+    def _count_dropped(self) -> None:
+        if self.queue is not None:  # the kernel counts from the last question on
+            self._left_out += struct.unpack("@II", self.queue.getsockopt(sockets.SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
     def _take_queued(self, queue: socket.socket) -> None:
         buffer = bytearray(LARGEST)
@@ -204,6 +208,7 @@ class Recording:
         if self.ring is not None and self.ring.is_flooded:
             self.ring.is_flooded = False
             sockets.filter_frames(self.ring.sock, self.longest)
+        self._count_dropped()
         self._left_out_before = self._all_left_out()
         self.unseen = ""
 
