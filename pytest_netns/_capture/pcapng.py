@@ -80,7 +80,7 @@ def secrets(lines: bytes) -> bytes:
     return _block(SECRETS, struct.pack("=II", TLS_KEYS, len(lines)) + _padded(lines))
 
 
-def packet(number: int, time: int, is_outgoing: bool, data: bytes, length: int) -> bytes:
+def packet(number: int, time: int, is_outgoing: bool, data: bytes, length: int, comment: str = "") -> bytes:
     """Return a packet.
 
     :param number: of its interface.
@@ -89,4 +89,5 @@ def packet(number: int, time: int, is_outgoing: bool, data: bytes, length: int) 
     """
     begin = struct.pack("=IIIII", number, time >> 32, time & 0xFFFFFFFF, len(data), length)
     flags = struct.pack("=I", OUTBOUND if is_outgoing else INBOUND)
-    return _block(PACKET, begin + _padded(data) + _options([(FLAGS, flags)]))
+    options = [(COMMENT, _text(comment))] if comment else []
+    return _block(PACKET, begin + _padded(data) + _options([*options, (FLAGS, flags)]))

@@ -39,6 +39,9 @@ def xdp_drop() -> Iterator[int]:
     os.close(fd)
 
 
+Written = Callable[..., list[str]]
+
+
 class Recorded:
     """Networks and namespaces of a session of their own, which are recorded."""
 
@@ -72,6 +75,17 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
     with contextlib.closing(Session(records=True)) as session, contextlib.ExitStack() as stack:
         yield Recorded(session, stack, tmp_path / "1.pcapng")
         assert session.recorder.troubles == []
+
+
+@pytest.fixture
+def written(recorded: Recorded, tmp_path: Path, tshark: Shark) -> Written:
+    """Return fields of the frames in the file of the test, which is written for it."""
+
+    def read(*fields: str, only: str) -> list[str]:
+        assert recorded.session.recorder.write([], []) is not None
+        return tshark(tmp_path / "1.pcapng", *fields, only=only)
+
+    return read
 
 
 @contextlib.contextmanager
@@ -325,15 +339,51 @@ def test_what_a_host_has_sent_that_is_closed(recorded: Recorded) -> None:
     assert check(recorded, LEFT, RIGHT) == (True, True)
 
 
-def test_what_is_sent_comes_before_what_arrives(recorded: Recorded, tmp_path: Path, tshark: Shark) -> None:
+def test_what_is_sent_comes_before_what_arrives(recorded: Recorded) -> None:
     net = recorded.network(PAIR)
     talk(net["left"], net["right"], net["right"].ip)
     frames = [frame for content in (THERE, HERE) for frame in recorded.frames(content)]
     in_time = [(frame.namespace, frame.is_outgoing) for frame in in_order(frames)]
     assert in_time == [("left", True), ("right", False), ("right", True), ("left", False)]
-    assert recorded.session.recorder.write([], []) is not None
-    interfaces = tshark(tmp_path / "1.pcapng", "frame.interface_name", only="udp.port == 7")
-    assert interfaces == ["left:eth0", "right:eth0", "right:eth0", "left:eth0"]
+
+
+LINK = "left:eth0 -- right:eth0"
+OUTBOUND, INBOUND = "0x00000002", "0x00000001"
+LOST = "sent, and not seen to arrive"
+
+
+@pytest.mark.parametrize("is_taken_twice", [False, True])
+def test_the_file_has_them_once(recorded: Recorded, is_taken_twice: bool, written: Written) -> None:
+    """Wireshark takes a segment that it sees again for a retransmission."""
+    net = recorded.network(PAIR)
+    left, right = net["left"], net["right"]
+    if is_taken_twice:
+        for host in (left, right):
+            host.ipr.link("add", ifname="br0", kind="bridge")
+            host.sysctl["net.ipv6.conf.br0.disable_ipv6"] = "1"  # it is to send nothing
+            host.ipr.link("set", ifname="br0", state="up")
+        eventually(lambda: _is_taken_at_both_ends(recorded, net), "frames are taken where they are sent, too")
+    with right.create_server((right.ip, 80)) as server, left.create_connection((right.ip, 80)) as client:
+        connection, _ = server.accept()
+        client.sendall(b"x" * 100)
+        assert connection.recv(100)
+        connection.sendall(b"y" * 50)
+        assert client.recv(100)
+        connection.close()
+    assert written("frame.number", only="tcp.analysis.flags or frame.comment") == []
+    fields = "frame.interface_name", "frame.packet_flags", "tcp.len"
+    assert written(*fields, only="tcp.len > 0") == [f"{LINK}\t{OUTBOUND}\t100", f"{LINK}\t{INBOUND}\t50"]
+
+
+def test_the_file_says_of_a_frame_that_it_did_not_arrive(recorded: Recorded, xdp_drop: int, written: Written) -> None:
+    net = recorded.network(PAIR)
+    talk(net["left"], net["right"], net["right"].ip)
+    xdp.attach(net["right"], xdp_drop, is_generic=True)
+    check_dropped(recorded, net)
+    fields = "frame.interface_name", "frame.packet_flags", "frame.comment"
+    said = {f"{LINK}\t{OUTBOUND}\t{LOST}"}
+    eventually(lambda: set(written(*fields, only="eth.type == 0x88b5")) == said, "it is said of each")
+    assert len(written(*fields, only="udp.port == 7 and not frame.comment")) == 2
 
 
 def troubles(recorded: Recorded) -> list[str]:
@@ -348,7 +398,7 @@ def test_what_a_link_sent_before_it_was_known_is_counted(recorded: Recorded) -> 
     ns = recorded.session.namespace("lab")
     with stopped(recorded.pid):
         ns.ipr.link("add", ifname="br0", kind="bridge")
-        ns.sysctl["net.ipv6.conf.br0.disable_ipv6"] = "1"  # so that the kernel sends nothing
+        ns.sysctl["net.ipv6.conf.br0.disable_ipv6"] = "1"  # it is to send nothing by itself
         ns.ipr.link("set", ifname="br0", state="up")
         for _ in range(3):
             _send(ns, "br0")

@@ -62,7 +62,7 @@ def test_each_phase(pytester: pytest.Pytester) -> None:
     assert comments(found["setup"])[2].startswith("failed in its setup at ")
     assert comments(found["teardown"])[2].startswith("failed in its teardown at ")
     assert interfaces(found["fails"]) == {"lab:lo"}
-    assert interfaces(found["network"]) == {"client:eth0", "router:eth0", "router:eth1", "server:eth0"}
+    assert interfaces(found["network"]) == {"client:eth0 -- router:eth0", "router:eth1 -- server:eth0"}
     text = result.stdout.str()
     assert text.count(SECTION) == 8
     for name in FAILED:

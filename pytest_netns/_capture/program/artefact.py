@@ -12,9 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .recording import RawFrame, Recording
+    from .crossings import Written
+    from .links import Interface
+    from .recording import Recording
 
 HEADERS_ONLY = 256  # bytes of a frame that are recorded where headers are all that is wanted
+LOST = "sent, and not seen to arrive"
 WITHOUT_LIMIT = 0x40000  # bytes: more than a frame can have
 
 
@@ -51,68 +54,68 @@ class Artefact:
 
 def write(
     artefact: Artefact,
-    recorded: list[tuple[Recording, list[RawFrame]]],
+    recordings: dict[int, Recording],
+    frames: list[Written],
     comments: Iterable[str],
     hosts: Iterable[tuple[str, str]],
 ) -> tuple[int, int, list[str]]:
     """Write the file of a test, all of it or nothing; none where there are no frames.
 
-    :param recorded: the recordings, and the frames of each.
+    :param frames: those of the recordings, in the order of time.
     :param comments: what it says of itself beside what was known at the beginning.
     :param hosts: addresses and what they are called.
     :return: how many frames it has, how many did not fit, and what went wrong.
     """
-    found: list[tuple[RawFrame, Recording]] = []
-    for recording, frames in recorded:
-        found += [(frame, recording) for frame in frames if frame[0] >= artefact.since]
-    left_out = sum(recording.left_out for recording, _ in recorded)
-    troubles = [f"{one.label}: {text}" for one, _ in recorded for text in (one.trouble, one.unseen) if text]
-    if not found:
+    left_out = sum(one.left_out for one in recordings.values())
+    troubles = [f"{one.label}: {text}" for one in recordings.values() for text in (one.trouble, one.unseen) if text]
+    if not frames:
         return 0, left_out, troubles
-    found.sort(key=lambda one: (one[0][0], not one[0][2]))  # a frame is sent before it arrives
     said = [*artefact.comments, *comments, *troubles]
     part = f"{artefact.path}.part"
     with Step(f"write {artefact.path}", _causes.ANYTHING):
         os.makedirs(os.path.dirname(artefact.path), exist_ok=True)
         try:
             with open(part, "wb") as file:
-                file.writelines(_blocks(artefact, found, said, hosts))
+                file.writelines(_head(artefact, said, list(hosts)))
+                file.writelines(_frames(artefact, recordings, frames))
             os.replace(part, artefact.path)
         except BaseException:
             if os.path.exists(part):
                 os.unlink(part)
             raise
-    return len(found), left_out, troubles
+    return len(frames), left_out, troubles
 
 
-def _blocks(
-    artefact: Artefact,
-    found: list[tuple[RawFrame, Recording]],
-    comments: list[str],
-    hosts: Iterable[tuple[str, str]],
-) -> Iterator[bytes]:
+def _head(artefact: Artefact, comments: list[str], hosts: list[tuple[str, str]]) -> Iterator[bytes]:
     yield pcapng.section(comments)
-    hosts = list(hosts)
     if hosts:
         yield pcapng.names(hosts)
     keys = artefact.tls_keys()
     if keys:
         yield pcapng.secrets(keys)
-    numbers: dict[tuple[int, str], int] = {}
-    for (time, link, is_outgoing, data, length), recording in found:
-        key = id(recording), link
-        if key not in numbers:
-            numbers[key] = len(numbers)
-            yield pcapng.interface(
-                f"{recording.label}:{link}",
-                HEADERS_ONLY if artefact.is_headers_only else 0,
-                recording.links.get(link, b""),
-                _of_namespace(recording),
-            )
-        data = headers.cut(data) if artefact.is_headers_only else data
-        yield pcapng.packet(numbers[key], time, is_outgoing, data, length)
 
 
-def _of_namespace(recording: Recording) -> list[str]:
-    left_out = recording.left_out
-    return [f"{left_out} frames of {recording.label} did not fit; these are the newest"] if left_out else []
+def _frames(artefact: Artefact, recordings: dict[int, Recording], frames: list[Written]) -> Iterator[bytes]:
+    numbers: dict[tuple[Interface, ...], int] = {}
+    for one in frames:
+        if one.ends not in numbers:
+            numbers[one.ends] = len(numbers)
+            yield _interface([(recordings[key], name) for key, name in one.ends], artefact.is_headers_only)
+        data = headers.cut(one.data) if artefact.is_headers_only else one.data
+        # Of a host whose newest frames alone are there, nobody knows what has arrived before.
+        is_lost = one.is_lost and not any(recordings[key].left_out for key, _ in one.ends)
+        yield pcapng.packet(numbers[one.ends], one.time, one.is_outgoing, data, one.length, LOST if is_lost else "")
+
+
+def _interface(ends: list[tuple[Recording, str]], is_headers_only: bool) -> bytes:
+    """Describe a link by the interfaces at its ends, or the only one that is known."""
+    return pcapng.interface(
+        " -- ".join(f"{recording.label}:{name}" for recording, name in ends),
+        HEADERS_ONLY if is_headers_only else 0,
+        ends[0][0].links.get(ends[0][1], b"") if len(ends) == 1 else b"",
+        [
+            f"{recording.left_out} frames of {recording.label} did not fit; these are the newest"
+            for recording, _ in ends
+            if recording.left_out
+        ],
+    )

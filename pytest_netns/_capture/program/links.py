@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     End = tuple[int, int, str]
     """The key of a recording, the index of a link, and the name with which it was made."""
+    Interface = tuple[int, str]
+    """The key of a recording, and the name of a link in it."""
 
 IFLA_XDP, IFLA_EVENT, IFLA_XDP_ATTACHED = 43, 44, 2  # <linux/if_link.h>
 IFLA_EVENT_FEATURES = struct.pack("@I", 2)
@@ -113,28 +115,45 @@ class Links:
         for end in [end for end in self._ends if end[0] == key]:
             del self._ends[end]
 
+    def opposites(self, recordings: dict[int, Recording]) -> Opposites:
+        """Return what the ends of links in some recordings are opposite to."""
+        found: dict[Interface, list[tuple[int, Interface]]] = {}
+        for (key, index), ends in self._ends.items():
+            if key in recordings:
+                known = [
+                    (since, (other, recordings[other].name_now(number, made_as)))
+                    for since, _, (other, number, made_as) in reversed(ends)
+                    if other in recordings
+                ]
+                made_as = ends[-1][1]
+                for name in {made_as, recordings[key].name_now(index, made_as)}:
+                    found[key, name] = known
+        return Opposites(found)
+
     def frames(self, recordings: dict[int, Recording]) -> dict[int, list[RawFrame]]:
         """Return the frames of recordings, those included that were taken at the other end of a link only."""
         found = {key: one.frames() for key, one in recordings.items()}
+        opposites = self.opposites(recordings)
         taken = [(key, frame) for key, frames in found.items() for frame in frames if not frame[2]]
-        names = self._by_name(recordings)
         for key, (time, name, _, data, length) in taken:
-            for since, (other, index, made_as) in names.get((key, name), ()):
-                if since <= time:
-                    sender = recordings.get(other)
-                    if sender is not None and time < sender.outgoing_since:
-                        found[other].append((time, sender.name_now(index, made_as), True, data, length))
-                    break
+            sender = opposites.of(key, name, time)
+            if sender is not None and time < recordings[sender[0]].outgoing_since:
+                found[sender[0]].append((time, sender[1], True, data, length))
         for frames in found.values():
             frames.sort(key=lambda frame: frame[0])
         return found
 
-    def _by_name(self, recordings: dict[int, Recording]) -> dict[tuple[int, str], list[tuple[int, End]]]:
-        """Return what each end of a link was opposite to, the newest first, by the names that it has, or had."""
-        found: dict[tuple[int, str], list[tuple[int, End]]] = {}
-        for (key, index), ends in self._ends.items():
-            if key in recordings:
-                opposite = [(since, end) for since, _, end in reversed(ends)]
-                for name in {ends[-1][1], recordings[key].name_now(index, ends[-1][1])}:
-                    found[key, name] = opposite
-        return found
+
+class Opposites:
+    """What the ends of links are opposite to.
+
+    :param known: for each end, since when it was opposite to which other one, the newest first. An end goes by the
+        names that it has, and had.
+    """
+
+    def __init__(self, known: dict[Interface, list[tuple[int, Interface]]]) -> None:
+        self._known = known
+
+    def of(self, key: int, name: str, time: int) -> Interface | None:
+        """Return the other end of the link that an interface was an end of at some time, if that was recorded."""
+        return next((other for since, other in self._known.get((key, name), ()) if since <= time), None)

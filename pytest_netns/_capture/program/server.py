@@ -16,6 +16,7 @@ from ..._child.reply import OK, failure
 from ..._linux import fdpass, syscalls
 from . import requests
 from .artefact import Artefact, write
+from .crossings import frames_of
 from .links import TOO_MANY, Links, Overflow
 from .recording import Recording
 from .ring import Ring
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .links import End
-    from .recording import RawFrame
 
 ORPHAN_POLL = 1.0  # seconds between two looks at the parent, where the kernel has no pidfd_open(2)
 
@@ -268,14 +268,14 @@ class Server:
     def automatic(self) -> dict[int, Recording]:
         return {key: one for key, one in self.recordings.items() if not one.is_by_hand}
 
-    def recorded(self) -> list[tuple[Recording, list[RawFrame]]]:
-        chosen = self.automatic()
-        return [(chosen[key], frames) for key, frames in self.links.frames(chosen).items()]
-
     def write(self, comments: list[str], hosts: list[tuple[str, str]]) -> tuple[bytes, list[int]]:
         """Write the file of the test that runs; tell how many frames it has, and how many have not fitted."""
+        return OK + marshal.dumps(self.written(comments, hosts)), []
+
+    def written(self, comments: list[str], hosts: list[tuple[str, str]]) -> tuple[int, int, list[str]]:
         assert self.test is not None
-        return OK + marshal.dumps(write(self.test, self.recorded(), comments, hosts)), []
+        recordings = self.automatic()
+        return write(self.test, recordings, frames_of(recordings, self.links, self.test.since), comments, hosts)
 
     def end(self) -> tuple[bytes, list[int]]:
         """Forget the test that has run, and what was recorded of namespaces that are closed."""
@@ -289,7 +289,4 @@ class Server:
         if self.test is None:
             return
         with self.lock:
-            recorded = self.recorded()
-            if recorded:
-                comment = f"pytest (process {self.parent}) ended in the middle of this test"
-                write(self.test, recorded, [comment], [])
+            self.written([f"pytest (process {self.parent}) ended in the middle of this test"], [])
