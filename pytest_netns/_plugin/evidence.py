@@ -10,6 +10,7 @@ import pytest
 
 from .._errors import is_meant
 from .attempts import refused
+from .keep import keep_those_of
 from .keys import attempts_key, originals_key, session_key
 from .leaks import uses_namespaces
 from .reporting import shows_failure
@@ -141,7 +142,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 
 
 class _Watched:
-    """What tears a fixture down, and has the network looked at if that fails."""
+    """What tears a fixture down, and if that fails, has the network looked at, and what is still open kept."""
 
     def __init__(self, finalizer: Callable[[], object], config: pytest.Config) -> None:
         self._finalizer = finalizer
@@ -150,11 +151,13 @@ class _Watched:
     def __call__(self) -> None:
         try:
             self._finalizer()
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             config = self._config()
             item = None if config is None else config.stash.get(running_key, None)
-            if item is not None and teardown_key not in item.stash:
-                item.stash[teardown_key] = told_of(item, error, _refused(item, error))
+            if item is not None:
+                keep_those_of(item)
+                if teardown_key not in item.stash:
+                    item.stash[teardown_key] = told_of(item, error, _refused(item, error))
             raise
 
 

@@ -40,11 +40,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    session = item.config.stash.get(session_key, None)
-    is_inside = scope_key in item.stash or uses_namespaces(getattr(item, "fixturenames", ()))
-    if report.failed and session is not None and is_inside:
-        session.keeping.failed(item.nodeid)
+    if report.failed:
+        keep_those_of(item)
     return report
+
+
+def keep_those_of(item: pytest.Item) -> None:
+    """Have the namespaces kept that are there as a test fails, if it has to do with any."""
+    session = item.config.stash.get(session_key, None)
+    if session is not None and (scope_key in item.stash or uses_namespaces(getattr(item, "fixturenames", ()))):
+        session.keeping.failed(item.nodeid)
 
 
 @pytest.hookimpl(trylast=True)  # after all fixtures are torn down, also where the run was interrupted

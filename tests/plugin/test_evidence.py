@@ -22,6 +22,7 @@ def first_lines(found: Sections) -> dict[tuple[str, str], str]:
     return {test: "" if line == "client  host" else line for test, line in lines.items()}
 
 
+NOT_ACCEPTED = "why: nobody at 'netns' has accepted the connection to 127.0.0.1:{}"
 REFUSED = "why: nobody at 'netns' listens on TCP port {} of 127.0.0.1"
 
 
@@ -31,7 +32,9 @@ def test_each_step(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
         pytest.importorskip("xdist")
     found = first_lines(sections.run(pytester, read_suite(__file__, "evidence_steps"), *options))
     late = found.pop(("test_too_late", "call"))
-    assert late.startswith("why: nobody at 'netns' has accepted the connection to 127.0.0.1:83")
+    assert late.startswith(NOT_ACCEPTED.format(83))
+    by_itself = found.pop(("test_that_fails_itself", "teardown"))
+    assert by_itself.startswith(NOT_ACCEPTED.format(87))
     assert found == {
         ("test_set_up", "setup"): REFUSED.format(80),
         ("test_call", "call"): REFUSED.format(82),
