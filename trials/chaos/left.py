@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_netns._leaks.references import command_of
 from pytest_netns._linux import syscalls
 
+from .evidence import FOLDER
 from .run import PAUSE, Run
 
 CLEAN = 2.0  # seconds after which nothing may be left
@@ -42,6 +43,8 @@ class Remains:
             except OSError:
                 continue
         left += [f"record {path.name}" for place in run.places for path in _records(place, run)]
+        left += [f"keys {path.name}" for path in (run.folder / "runtime").glob("pytest-netns-keys-*")]
+        left += [f"part {path.name}" for path in run.folder.glob(f"{FOLDER}/*/*.part")]
         return left + [f"link {name}" for name in set(os.listdir("/sys/class/net")) - self._links]
 
 
