@@ -20,7 +20,7 @@ def play(options: argparse.Namespace, number: int) -> tuple[Round, list[str] | N
     """Play a round; return it and what is wrong, ``None`` if it missed."""
     made = Round(options.seed, number, options.kind, options.userns, options.capture)
     try:
-        return made, made.play()
+        return made, made.play(options.within)
     except Missed:
         return made, None
     except TimeoutError as error:
@@ -43,6 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--kind", choices=all_kinds(), help="what happens; by default it is drawn for each round")
     parser.add_argument("--userns", choices=USERNS, help="as --netns-userns; by default it is drawn, but root has none")
+    parser.add_argument("--within", type=float, default=2.0, help="seconds after which nothing may be left")
     parser.add_argument("--capture", choices=CAPTURES, help="as --netns-capture; by default it is drawn")
     options = parser.parse_args()
     if options.kind not in (None, DOUBLE, *possible_kinds()):

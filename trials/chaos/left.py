@@ -13,8 +13,6 @@ from pytest_netns._linux import syscalls
 from .evidence import FOLDER
 from .run import PAUSE, Run
 
-CLEAN = 2.0  # seconds after which nothing may be left
-
 
 class Remains:
     """What is there of a run, and was not there before it."""
@@ -22,9 +20,9 @@ class Remains:
     def __init__(self) -> None:
         self._links = set(os.listdir("/sys/class/net"))
 
-    def after(self, run: Run) -> list[str]:
+    def after(self, run: Run, seconds: float) -> list[str]:
         """Return a text for each thing that is left after a while."""
-        deadline = syscalls.monotonic() + CLEAN
+        deadline = syscalls.monotonic() + seconds
         while True:
             left = self._look(run)
             if not left or syscalls.monotonic() > deadline:

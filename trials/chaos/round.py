@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_netns._linux import proc, run_netns, syscalls
 
 from .evidence import Evidence, Kept
-from .left import CLEAN, Remains, names_of
+from .left import Remains, names_of
 from .run import LIMIT, PAUSE, Missed, Run
 from .shortage import NOT_STARTED
 from .strikes import DOUBLE, OF_A_WORKER, RECORDED, make_strike, possible_kinds
@@ -53,9 +53,10 @@ class Round:
         moment = f"{self._delay * 1e3:.0f} ms after {self._wait_for} tests had {self._moment}"
         return f"{self.kind} {where}{rootless}, {self._evidence}, {moment}"
 
-    def play(self) -> list[str]:
+    def play(self, within: float) -> list[str]:
         """Play it; return a text for each thing that is wrong.
 
+        :param within: seconds after which nothing may be left.
         :raises Missed: nothing was disturbed.
         """
         with tempfile.TemporaryDirectory(prefix="chaos-") as name:
@@ -73,13 +74,14 @@ class Round:
                 wrong = self._strike.wrong(run)
                 if self.kind == DOUBLE:
                     self._start(folder, "next.py").process.wait(LIMIT)
-                return wrong + self._end_kept(run) + remains.after(run)
+                within += self._strike.delay
+                return wrong + self._end_kept(run, within) + remains.after(run, within)
             finally:
                 clean_up(run)
 
-    def _end_kept(self, run: Run) -> list[str]:
+    def _end_kept(self, run: Run, within: float) -> list[str]:
         kept = Kept(run)
-        wrong = kept.end(CLEAN)
+        wrong = kept.end(within)
         if not self._strike.ends_keepers:
             wrong += kept.not_there()
         if not self._strike.ends_pytest:

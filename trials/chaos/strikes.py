@@ -18,6 +18,7 @@ from .victims import children_of, mode_children, witnesses
 DOUBLE = "pytest and its resident child"
 RECORDER = "recorder"
 WITNESS = "witness"
+LOOK = 2.0  # seconds for a witness: a fifth of --netns-child-timeout
 CTRL_C = "Ctrl-C"
 ALARM = "alarm"
 DESCRIPTORS = "descriptors"
@@ -47,6 +48,8 @@ class Strike:
     ends_pytest = False
     """Whether it may hit a pytest that would have told what is kept."""
     ends_recorders = False
+    delay = 0.0
+    """Seconds by which the end of what it has hit may be later."""
 
     def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
         self.kind = kind
@@ -134,6 +137,7 @@ class Beside(Strike):
         self._signal = drawn.choice([signal.SIGKILL, signal.SIGSTOP])
         self._crashes = 0
         self.ends_pytest = kind == WITNESS
+        self.delay = LOOK if kind == WITNESS else 0.0
 
     def strike(self, run: Run) -> None:
         look = self._witnesses if self.kind == WITNESS else lambda run: run.alive("recorders")
