@@ -15,7 +15,7 @@ from .evidence import Evidence, Kept
 from .left import Remains, names_of
 from .run import LIMIT, PAUSE, Missed, Run
 from .shortage import NOT_STARTED
-from .strikes import DOUBLE, OF_A_WORKER, RECORDED, make_strike, possible_kinds
+from .strikes import DOUBLE, MISCOUNTED, OF_A_WORKER, RECORDED, make_strike, possible_kinds
 
 USERNS = ("process", "resident")
 
@@ -84,7 +84,7 @@ class Round:
         wrong = kept.end(within)
         if not self._strike.ends_keepers:
             wrong += kept.not_there()
-        if not self._strike.ends_pytest:
+        if not self._strike.ends_pytest and MISCOUNTED not in run.output:
             wrong += kept.not_said()
         return wrong
 
