@@ -44,6 +44,8 @@ class Round:
         self._evidence = Evidence.drawn(self._random, capture, is_recorded=self.kind in RECORDED)
         is_recorded = self._evidence.capture != "off"
         self._strike = make_strike(self.kind, self._random, in_workers=self._in_workers, is_recorded=is_recorded)
+        if self._strike.under and os.geteuid():  # what is kept is that of another user, in a namespace of its own
+            self._evidence = self._evidence._replace(keeps=False)
         self._userns = self._strike.userns or userns or drawn
         self._token = f"chaos-{seed}-{number}-{os.getpid()}"
 
