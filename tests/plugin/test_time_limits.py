@@ -1,4 +1,4 @@
-"""The section ``network`` of a test that pytest-timeout ends by its method ``thread``: it ends, and nothing else does."""
+"""The section ``network`` of a test that pytest-timeout ends by its method ``thread``: that ends, and nothing else."""
 
 from __future__ import annotations
 
