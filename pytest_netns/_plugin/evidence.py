@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .._netns.attempts import Attempt
     from .._netns.namespace import NetNS
+    from .._report.diagnosis.case import Finding
     from .._report.diagnosis.gathering import Told
     from .._snapshot.start import Start
 
@@ -90,15 +91,28 @@ def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) ->
         with config.stash[originals_key].in_place():
             from .._report.diagnosis.gathering import describe
             from .._snapshot.start import Start
-            from .refusals import elsewhere_of
 
         session, attempts = config.stash[session_key], config.stash.get(attempts_key, None)
         frames = [frame for one in session.recorder.of_test() for frame in one.frames]
         start = item.stash.get(start_key, None) or Start([])
-        elsewhere = None if attempt is None else elsewhere_of(item, attempt)
-        return describe(spaces, start, error, session.snapshots, attempts, frames, elsewhere)
+        elsewhere, unknown = _elsewhere(item, attempt)
+        why, changed, missing = describe(spaces, start, error, session.snapshots, attempts, frames, elsewhere)
+        return why, changed, [*missing, *unknown]
     except Exception as trouble:
         return [], [], [f"the network could not be looked at: {trouble!r}"]
+
+
+def _elsewhere(item: pytest.Item, attempt: Attempt | None) -> tuple[Finding | None, list[str]]:
+    """Return who listens elsewhere for a connection that was refused, and why that is not known."""
+    if attempt is None:
+        return None, []
+    try:
+        with item.config.stash[originals_key].in_place():
+            from .refusals import elsewhere_of
+
+        return elsewhere_of(item, attempt), []
+    except Exception as trouble:
+        return None, [f"whether anything listens elsewhere is not known: {trouble!r}"]
 
 
 def _refused(item: pytest.Item, error: BaseException) -> Attempt | None:

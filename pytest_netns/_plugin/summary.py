@@ -10,8 +10,9 @@ import pytest
 
 from .._errors import is_meant
 from .attachments import TITLES, files_of
+from .evidence import TITLE
 from .keys import summary_key
-from .ladder import NETWORK, SEQUENCE
+from .ladder import SEQUENCE
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -87,7 +88,7 @@ class Summary:
 
 
 def _entry(report: pytest.TestReport, diagram: str, note: str) -> str:
-    network = "\n".join(text for title, text in report.sections if title == NETWORK)
+    network = "\n".join(text for title, text in report.sections if title == TITLE)
     first = network.partition("\n")[0] if network.startswith(("why:", "meanwhile:")) else ""
     files = "<br/>".join(f"{TITLES[what]}: <code>{_text(path)}</code>" for what, path in files_of(report))
     # In HTML up to an empty line, so that nothing in a name is taken for Markdown.

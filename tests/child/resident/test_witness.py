@@ -76,7 +76,7 @@ def test_between_tests_none_is_started(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_without_namespaces_none_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert look(tmp_path, monkeypatch, TELLS, 300, count=0) == ""
+    assert look(tmp_path, monkeypatch, COUNTS, 300, count=0) == ""
 
 
 def test_it_looks_at_no_more_than_it_has_time_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
