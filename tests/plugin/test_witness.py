@@ -173,7 +173,7 @@ def test_the_hosts_of_a_network_are_told_as_others(tmp_path: Path) -> None:
     assert "addr_gen_mode" not in err
 
 
-@pytest.mark.parametrize("name", ["test_has_forked_and_ends", "test_has_forked_and_passes"])
+@pytest.mark.parametrize("name", ["test_has_forked_and_ends", "test_has_forked_and_passes_without_namespaces"])
 def test_a_forked_process_keeps_no_controller_waiting(tmp_path: Path, name: str) -> None:
     """It has a copy of what says that more may be written; without care, it is 150 s until the controller goes on."""
     pytest.importorskip("xdist")

@@ -296,3 +296,11 @@ def test_who_is_not_reached_is_told_where_the_way_ends(netns_topology: Topology)
     net["r1"].interfaces["eth1"].down()
     with pytest.raises(AssertionError, match=r"by the routes: client -> r1; there, there is no route to 10.0.2.2"):
         net["client"].reach(net["server"].ip, timeout=0.2)
+
+
+def test_it_may_take_as_long_to_be_ready_as_a_child_for_one_step(netns_topology: Topology) -> None:
+    """That is what users raise where a machine is slow."""
+    netns_topology.add("a -- b -- c")
+    assert netns_topology._ready_timeout() == 10.1
+    netns_topology["b"].child_timeout = 60
+    assert netns_topology._ready_timeout() == 60.1
