@@ -14,6 +14,7 @@ from .keep import keep_those_of
 from .keys import attempts_key, originals_key, session_key
 from .leaks import uses_namespaces
 from .reporting import shows_failure
+from .settings import CHILD_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,9 +73,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[Any]:
-    if uses_namespaces(getattr(item, "fixturenames", ())):
+    if _is_known_to_use(item):
         _start(item)
     return (yield)
+
+
+def _is_known_to_use(item: pytest.Item) -> bool:
+    return uses_namespaces(getattr(item, "fixturenames", ()))
 
 
 def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) -> Told | None:
@@ -147,6 +152,9 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
     """Have the network looked at when the teardown of a fixture fails: the namespaces are closed when that is told."""
+    item = request.config.stash.get(running_key, None)
+    if fixturedef.argname == CHILD_MODE and item is not None and not _is_known_to_use(item):
+        _start(item)  # the test has asked by getfixturevalue()
     try:
         return (yield)
     finally:

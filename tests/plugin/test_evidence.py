@@ -38,6 +38,7 @@ def test_each_step(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     assert found == {
         ("test_set_up", "setup"): REFUSED.format(80),
         ("test_call", "call"): REFUSED.format(82),
+        ("test_dynamic", "call"): REFUSED.format(88),
         ("test_teardown", "teardown"): REFUSED.format(81),
         ("test_finalizer", "teardown"): REFUSED.format(84),
         ("test_of_its_own", "call"): "",

@@ -173,6 +173,11 @@ def test_a_fixture_that_fails_as_a_test_of_something_else_ends(run: Run) -> None
     assert not kept_by(result)
 
 
+def test_a_namespace_of_getfixturevalue(run: Run) -> None:
+    kept = kept_by(run("def test(request): assert not request.getfixturevalue('netns').popen(['sleep', '1000'])"))
+    assert " sleep 1000" in listed(kept["netns"])
+
+
 def test_a_leak_keeps_nothing(run: Run) -> None:
     """It is found when the namespaces are closed."""
     result = run("""

@@ -112,13 +112,16 @@ def test_a_test_that_closes_the_descriptors_of_all(pytester: pytest.Pytester) ->
 
 def test_between_tests_nothing_is_told(tmp_path: Path) -> None:
     tmp_path.joinpath("conftest.py").write_text(
-        "import os\n\nimport pytest\n\n\ndef pytest_runtest_logfinish(): os._exit(4)\n\n\n"
+        "import os\n\nimport pytest\n\n\n@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        "def pytest_runtest_protocol():\n    yield\n    os._exit(9)\n\n\n"
         "@pytest.fixture(scope='session')\ndef lab(netns_factory): return netns_factory('lab')\n"
     )
-    tmp_path.joinpath("test_it.py").write_text("def test_it(lab): pass")
+    tmp_path.joinpath("test_it.py").write_text(
+        "def test_it(lab): pass\n\n\ndef test_other(lab): pass"  # for which the namespace stays open
+    )
     command = [sys.executable, "-m", "pytest", *PATIENT]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.returncode == 4
+    assert run.returncode == 9
     assert "network of" not in run.stderr
 
 
@@ -200,7 +203,7 @@ def test_an_interrupt_is_told_once(tmp_path: Path) -> None:
     code, out, err = odd(tmp_path, "test_is_interrupted")
     assert code == pytest.ExitCode.INTERRUPTED
     assert "network of test_it.py::test_is_interrupted" in out
-    assert not err
+    assert "network of" not in err
 
 
 def test_a_worker_whose_test_has_closed_the_file(tmp_path: Path) -> None:
@@ -281,4 +284,4 @@ def test_a_run_that_passes_says_nothing(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-n2", *PATIENT)
     result.assert_outcomes(passed=1)
     assert result.outlines[-1].startswith("==")
-    assert [line for line in result.outlines if line.startswith("-----") or "network" in line] == []
+    assert [line for line in result.outlines if line.startswith("-----") or "network of" in line] == []

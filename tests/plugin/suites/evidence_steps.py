@@ -37,6 +37,10 @@ def test_call(netns):
     netns.create_connection(("127.0.0.1", 82))
 
 
+def test_dynamic(request):
+    request.getfixturevalue("netns").create_connection(("127.0.0.1", 88))
+
+
 def test_teardown(fails_after):
     pass
 
