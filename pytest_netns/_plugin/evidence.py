@@ -32,6 +32,8 @@ load_key: pytest.StashKey[Callable[[Iterable[NetNS]], Start]] = pytest.StashKey(
 """What notes the beginning of a test, once that is imported."""
 start_key: pytest.StashKey[Start] = pytest.StashKey()
 """In the stash of a test: its beginning."""
+trouble_key: pytest.StashKey[str | None] = pytest.StashKey()
+"""In the stash of a test: why its beginning is not known."""
 told_key: pytest.StashKey[Told | None] = pytest.StashKey()
 """In the stash of a test: what the last report of it that failed says."""
 teardown_key: pytest.StashKey[Told | None] = pytest.StashKey()
@@ -48,13 +50,18 @@ def _spaces(config: pytest.Config) -> list[NetNS]:
 
 
 def _start(item: pytest.Item) -> None:
-    note = item.config.stash.get(load_key, None)
-    if note is None:
-        with item.config.stash[originals_key].in_place():
-            from .._snapshot.start import Start
+    """Note how a test begins; what fails in that is said if the test fails, and changes no result."""
+    item.stash[trouble_key] = None
+    try:
+        note = item.config.stash.get(load_key, None)
+        if note is None:
+            with item.config.stash[originals_key].in_place():
+                from .._snapshot.start import Start
 
-        note = item.config.stash[load_key] = Start
-    item.stash[start_key] = note(_spaces(item.config))
+            note = item.config.stash[load_key] = Start
+        item.stash[start_key] = note(_spaces(item.config))
+    except Exception as trouble:  # there is no room for a descriptor, for example
+        item.stash[trouble_key] = f"the network could not be looked at as the test began: {trouble!r}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -89,6 +96,9 @@ def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) ->
     :param attempt: a connection that was refused, by which the test has failed.
     """
     config = item.config
+    trouble_at_first = item.stash.get(trouble_key, None)
+    if trouble_at_first is not None:
+        return [], [], [trouble_at_first]
     try:
         spaces = _spaces(config) if start_key in item.stash else []
         if not spaces and attempt is None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from pytest_netns import NetNS
+from pytest_netns._child.resident.witness import PROGRAM
 from pytest_netns._linux import proc, syscalls
 from pytest_netns._report.afterwards.telling import TITLE
 
@@ -21,6 +22,20 @@ broken, whole = map(int, sys.argv[1:])
 spaces = [(broken, 0, "broken"), (whole, 0, "whole")]
 print(*lines(spaces, syscalls.monotonic() + 300), sep="\\n")
 """
+
+
+def test_it_says_how_many_were_not_looked_at() -> None:
+    running, out = os.memfd_create("running"), os.memfd_create("out")
+    try:
+        os.write(running, b"test_it\0of another")
+        numbers = map(str, (os.getpid(), running, out, 300, 2))
+        subprocess.run([sys.executable, "-I", "-S", PROGRAM, *numbers], pass_fds=[running, out], check=True)
+        first, *_, last = os.pread(out, 1000, 0).decode().strip().splitlines()
+    finally:
+        os.close(running)
+        os.close(out)
+    assert first.startswith("network of test_it, as it was just after ")
+    assert last == "2 more namespaces were not looked at"
 
 
 @pytest.mark.skipif(not proc.has_capability(syscalls.CAP_SYS_ADMIN), reason="the program has to enter namespaces")
