@@ -64,7 +64,7 @@ test-resident: .venv/dev
 
 # The second kernel is slow to start processes and to move data, so what is about these is left out.
 test-uml: .venv/dev
-	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict \
+	$(BIN)/python -m trials.second_kernel -p no:cacheprovider --color=no --netns-strict --netns-child-timeout=60 \
 		-m "second_kernel and not heavy" tests
 
 # Debian's sid, in a folder of the user's cache. SID_TESTS="-m smoke" runs the heart of them.

@@ -7,6 +7,7 @@ import errno
 import multiprocessing
 import posix as os  # see syscalls.py
 import socket
+import traceback
 from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.process import BaseProcess
@@ -21,7 +22,7 @@ from .background import Background
 from .fork import ReadyToFork
 from .job import Job, run
 from .one_per_call import OneChildPerCall
-from .process import Child
+from .process import KILL_TIMEOUT, Child
 from .protocol import Call
 from .reply import Step, failure, reply
 
@@ -168,7 +169,11 @@ class Multiprocessing(OneChildPerCall):
         def start() -> None:
             if syscalls.namespace_id("/proc/thread-self/ns/net") != syscalls.namespace_id(self._original_ns):
                 entering.enter_in_thread(starter, self._original_ns, "the namespace of the test process")
-            process.start()
+            try:
+                process.start()
+            except BaseException as error:  # whose frames have the pipes to the child, as long as somebody has it
+                traceback.clear_frames(error.__traceback__)
+                raise
 
         starting = Background(start)
         try:
@@ -178,7 +183,7 @@ class Multiprocessing(OneChildPerCall):
             raise
         if not has_started:
             kill_fork_server()
-            starting.wait(handle.child_timeout)
+            starting.wait(max(handle.child_timeout, KILL_TIMEOUT))
             text = f"{handle}: the {self.name} child did not start within {handle.child_timeout:g} s"
             raise NetNSTimeoutError(errno.ETIMEDOUT, f"{text}; its fork server, if it has one, was killed") from None
         starting.result()

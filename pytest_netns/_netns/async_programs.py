@@ -81,7 +81,7 @@ async def _connected(loop: asyncio.AbstractEventLoop, command: Command, limit: i
     protocol = SubprocessStreamProtocol(limit=limit, loop=loop)
     waiter = loop.create_future()
     transport = Transport(loop, protocol, command, waiter)
-    command.let_go = transport.let_go
+    command.pipes = transport
     await waiter
     transport.watch()
     return Process(transport, protocol, loop)
@@ -136,6 +136,16 @@ class Transport(base_subprocess.BaseSubprocessTransport):
         if self._pidfds and not self._its_loop.is_closed():
             self._its_loop.remove_reader(self._pidfds[0])
         syscalls.close_all(self._pidfds)
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of its pipes that are open."""
+        process = self._command.process
+        streams = enumerate((process.stdin, process.stdout, process.stderr))
+        return [
+            stream.fileno()
+            for number, stream in streams
+            if stream is not None and not stream.closed and self._has_open(self._pipes.get(number))
+        ]
 
     def let_go(self) -> dict[str, bytes]:
         """Close what is open, since the process has ended with its namespace; return what nobody has read.

@@ -160,8 +160,8 @@ class Processes:
 
     def _close_pipes(self, command: Command) -> None:
         """Close the pipes of a command, and tell what nobody has read."""
-        if command.let_go is not None:
-            for name, rest in command.let_go().items():
+        if command.pipes is not None:
+            for name, rest in command.pipes.let_go().items():
                 self._on_output(*titled(name, command.process, self._handle, rest.decode(errors="replace")))
         elif isinstance(command.process, Popen):  # and not what a test has put in its place
             for title, text in unread(command.process, self._handle):

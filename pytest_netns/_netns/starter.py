@@ -9,10 +9,20 @@ import select
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from .._child.background import Background, Task, shielded
 from .._linux import proc, syscalls
+
+
+class Pipes(Protocol):
+    """The pipes of a command that an event loop has."""
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of those that are open."""
+
+    def let_go(self) -> Mapping[str, bytes]:
+        """Close them; return what nobody has read, by their names."""
 
 
 class Command:
@@ -27,8 +37,8 @@ class Command:
         self.process = process
         self.is_child = is_child
         self.pidfd: int | None = None
-        self.let_go: Callable[[], Mapping[str, bytes]] | None = None
-        """What closes its pipes where an event loop has them, and returns what nobody has read, by their names."""
+        self.pipes: Pipes | None = None
+        """Its pipes, where an event loop has them."""
 
     def watch(self) -> None:
         """Open the descriptor; without one, it is signalled by its pid, which is its own until it is reaped."""

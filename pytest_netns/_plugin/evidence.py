@@ -10,15 +10,18 @@ import pytest
 
 from .._errors import is_meant
 from .attempts import refused
+from .keep import keep_those_of
 from .keys import attempts_key, originals_key, session_key
 from .leaks import uses_namespaces
 from .reporting import shows_failure
+from .settings import CHILD_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .._netns.attempts import Attempt
     from .._netns.namespace import NetNS
+    from .._report.diagnosis.case import Finding
     from .._report.diagnosis.gathering import Told
     from .._snapshot.start import Start
 
@@ -29,6 +32,8 @@ load_key: pytest.StashKey[Callable[[Iterable[NetNS]], Start]] = pytest.StashKey(
 """What notes the beginning of a test, once that is imported."""
 start_key: pytest.StashKey[Start] = pytest.StashKey()
 """In the stash of a test: its beginning."""
+trouble_key: pytest.StashKey[str | None] = pytest.StashKey()
+"""In the stash of a test: why its beginning is not known."""
 told_key: pytest.StashKey[Told | None] = pytest.StashKey()
 """In the stash of a test: what the last report of it that failed says."""
 teardown_key: pytest.StashKey[Told | None] = pytest.StashKey()
@@ -45,13 +50,18 @@ def _spaces(config: pytest.Config) -> list[NetNS]:
 
 
 def _start(item: pytest.Item) -> None:
-    note = item.config.stash.get(load_key, None)
-    if note is None:
-        with item.config.stash[originals_key].in_place():
-            from .._snapshot.start import Start
+    """Note how a test begins; what fails in that is said if the test fails, and changes no result."""
+    item.stash[trouble_key] = None
+    try:
+        note = item.config.stash.get(load_key, None)
+        if note is None:
+            with item.config.stash[originals_key].in_place():
+                from .._snapshot.start import Start
 
-        note = item.config.stash[load_key] = Start
-    item.stash[start_key] = note(_spaces(item.config))
+            note = item.config.stash[load_key] = Start
+        item.stash[start_key] = note(_spaces(item.config))
+    except Exception as trouble:  # there is no room for a descriptor, for example
+        item.stash[trouble_key] = f"the network could not be looked at as the test began: {trouble!r}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -70,9 +80,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[Any]:
-    if uses_namespaces(getattr(item, "fixturenames", ())):
+    if _is_known_to_use(item):
         _start(item)
     return (yield)
+
+
+def _is_known_to_use(item: pytest.Item) -> bool:
+    return uses_namespaces(getattr(item, "fixturenames", ()))
 
 
 def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) -> Told | None:
@@ -82,6 +96,9 @@ def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) ->
     :param attempt: a connection that was refused, by which the test has failed.
     """
     config = item.config
+    trouble_at_first = item.stash.get(trouble_key, None)
+    if trouble_at_first is not None:
+        return [], [], [trouble_at_first]
     try:
         spaces = _spaces(config) if start_key in item.stash else []
         if not spaces and attempt is None:
@@ -89,15 +106,28 @@ def told_of(item: pytest.Item, error: BaseException, attempt: Attempt | None) ->
         with config.stash[originals_key].in_place():
             from .._report.diagnosis.gathering import describe
             from .._snapshot.start import Start
-            from .refusals import elsewhere_of
 
         session, attempts = config.stash[session_key], config.stash.get(attempts_key, None)
         frames = [frame for one in session.recorder.of_test() for frame in one.frames]
         start = item.stash.get(start_key, None) or Start([])
-        elsewhere = None if attempt is None else elsewhere_of(item, attempt)
-        return describe(spaces, start, error, session.snapshots, attempts, frames, elsewhere)
+        elsewhere, unknown = _elsewhere(item, attempt)
+        why, changed, missing = describe(spaces, start, error, session.snapshots, attempts, frames, elsewhere)
+        return why, changed, [*missing, *unknown]
     except Exception as trouble:
         return [], [], [f"the network could not be looked at: {trouble!r}"]
+
+
+def _elsewhere(item: pytest.Item, attempt: Attempt | None) -> tuple[Finding | None, list[str]]:
+    """Return who listens elsewhere for a connection that was refused, and why that is not known."""
+    if attempt is None:
+        return None, []
+    try:
+        with item.config.stash[originals_key].in_place():
+            from .refusals import elsewhere_of
+
+        return elsewhere_of(item, attempt), []
+    except Exception as trouble:
+        return None, [f"whether anything listens elsewhere is not known: {trouble!r}"]
 
 
 def _refused(item: pytest.Item, error: BaseException) -> Attempt | None:
@@ -132,6 +162,9 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
     """Have the network looked at when the teardown of a fixture fails: the namespaces are closed when that is told."""
+    item = request.config.stash.get(running_key, None)
+    if fixturedef.argname == CHILD_MODE and item is not None and not _is_known_to_use(item):
+        _start(item)  # the test has asked by getfixturevalue()
     try:
         return (yield)
     finally:
@@ -141,7 +174,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 
 
 class _Watched:
-    """What tears a fixture down, and has the network looked at if that fails."""
+    """What tears a fixture down, and if that fails, has the network looked at, and what is still open kept."""
 
     def __init__(self, finalizer: Callable[[], object], config: pytest.Config) -> None:
         self._finalizer = finalizer
@@ -150,11 +183,13 @@ class _Watched:
     def __call__(self) -> None:
         try:
             self._finalizer()
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             config = self._config()
             item = None if config is None else config.stash.get(running_key, None)
-            if item is not None and teardown_key not in item.stash:
-                item.stash[teardown_key] = told_of(item, error, _refused(item, error))
+            if item is not None:
+                keep_those_of(item)
+                if teardown_key not in item.stash:
+                    item.stash[teardown_key] = told_of(item, error, _refused(item, error))
             raise
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from .._errors import NetNSError, is_meant
-from .keys import scope_key, session_key, test_key
+from .keys import leaks_key, scope_key, session_key, test_key
 from .leaks import uses_namespaces
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
@@ -40,11 +40,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    session = item.config.stash.get(session_key, None)
-    is_inside = scope_key in item.stash or uses_namespaces(getattr(item, "fixturenames", ()))
-    if report.failed and session is not None and is_inside:
-        session.keeping.failed(item.nodeid)
+    if report.failed:
+        keep_those_of(item)
     return report
+
+
+def keep_those_of(item: pytest.Item) -> None:
+    """Have the namespaces kept that are there as a test fails, if it has to do with any."""
+    session = item.config.stash.get(session_key, None)
+    uses = uses_namespaces(getattr(item, "fixturenames", ())) or item.config.stash[leaks_key].has_begun
+    if session is not None and (uses or scope_key in item.stash):
+        session.keeping.failed(item.nodeid)
 
 
 @pytest.hookimpl(trylast=True)  # after all fixtures are torn down, also where the run was interrupted

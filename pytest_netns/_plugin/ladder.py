@@ -14,7 +14,7 @@ import pytest
 
 from .._errors import is_meant
 from .attempts import audit_of
-from .evidence import told_key
+from .evidence import TITLE, told_key
 from .keys import originals_key, session_key, settings_key, summary_key
 from .topologies import plans
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
-NETWORK = "network"
 WIDTH = 110
 SEQUENCE = "netns_sequence"
 """The attribute of a report that has the ladder for the summary."""
@@ -83,10 +82,10 @@ def tell(item: pytest.Item, report: pytest.TestReport, path: Path) -> bool:
     recording = recorded.recording(frames, session.namespaces(), begun, until, happened)
     encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
     ladder = draw(recording, WIDTH, encoding=encoding)
-    text = "\n\n".join(text for title, text in report.sections if title == NETWORK)
-    others = [section for section in report.sections if section[0] != NETWORK]
+    text = "\n\n".join(text for title, text in report.sections if title == TITLE)
+    others = [section for section in report.sections if section[0] != TITLE]
     if ladder:
-        report.sections = [(NETWORK, f"{text}\n\n{ladder}".strip()), *others]
+        report.sections = [(TITLE, f"{text}\n\n{ladder}".strip()), *others]
     if item.config.stash[summary_key]:
         vars(report)[SEQUENCE] = sequence(recording)
     write_file(path, write(_contents(item, report, recording, happened, frames)).encode())

@@ -155,7 +155,7 @@ class Leaks:
         self._original = -1  # a descriptor of the namespace where the main thread belongs
         self._before: State | None = None
         self._namespace: tuple[int, int] | None = None
-        self._runs = self._has_begun = self._is_to_begin = False
+        self._runs = self.has_begun = self._is_to_begin = False
         self._depth = 0  # fixtures of a wider scope that are being set up
         self._stayed: list[str] = []
         self.is_checked = False
@@ -176,7 +176,7 @@ class Leaks:
         """Take note of a test that is about to be set up, and begin if it is known to use namespaces."""
         self.is_checked = is_checked
         self._runs = True
-        self._has_begun = self._is_to_begin = False
+        self.has_begun = self._is_to_begin = False
         if self._original < 0:  # while the main thread is still where it belongs
             with contextlib.suppress(OSError):  # said if a test uses namespaces
                 self._open_original()
@@ -193,10 +193,10 @@ class Leaks:
 
         :param late: its set-up has begun, and the main thread may be inside of something.
         """
-        self._is_to_begin = self._runs and not self._has_begun
+        self._is_to_begin = self._runs and not self.has_begun
         if not self._is_to_begin or self._depth:
             return
-        self._has_begun = True
+        self.has_begun = True
         if self._is_on:
             with self._said_if_impossible():
                 self._before = self._known_guard().look()
@@ -244,7 +244,7 @@ class Leaks:
 
     def stop(self) -> None:
         """Have the main thread where it belongs, also if the test has failed."""
-        if self._has_begun and self._before is None:
+        if self.has_begun and self._before is None:
             self._return()
         self._runs = self._is_to_begin = False
         self._namespace = None

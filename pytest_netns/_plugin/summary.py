@@ -1,4 +1,4 @@
-"""The summary of a job on GitHub: the ladders of the tests that failed."""
+"""The summary of a job on GitHub: the ladders of tests that failed, also where another attempt has passed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from .._errors import is_meant
 from .attachments import TITLES, files_of
+from .evidence import TITLE
 from .keys import summary_key
-from .ladder import NETWORK, SEQUENCE
+from .ladder import SEQUENCE
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
@@ -20,6 +21,8 @@ MOST = 20
 """Tests that it shows."""
 LIMIT = 1 << 20
 """Bytes of a summary; GitHub shows nothing of one that is larger."""
+RERUN: str = "rerun"
+"""The outcome of an attempt that has failed, as pytest-rerunfailures has it."""
 RESERVE = 1 << 10
 """Bytes for what is left out, and for what comes after it."""
 
@@ -43,14 +46,24 @@ class Summary:
         self._path = path
         self._tests: list[str] = []
         self._left_out = 0
+        self._again: dict[str, list[pytest.TestReport]] = {}  # the attempts that have failed, by the names of tests
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.outcome == RERUN:
+            self._again.setdefault(report.nodeid, []).append(report)
+        elif report.failed:
+            self._again.pop(report.nodeid, None)
+            self._add(report)
+        elif report.when == "call" and report.nodeid in self._again:
+            failed = self._again.pop(report.nodeid)
+            self._add(failed[-1], f" failed, and passed in attempt {len(failed) + 1}")
+
+    def _add(self, report: pytest.TestReport, note: str = "") -> None:
         diagram = getattr(report, SEQUENCE, "")
-        if report.failed and diagram:
-            if len(self._tests) < MOST:
-                self._tests.append(_entry(report, diagram))
-            else:
-                self._left_out += 1
+        if diagram and len(self._tests) < MOST:
+            self._tests.append(_entry(report, diagram, note))
+        elif diagram:
+            self._left_out += 1
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self._tests:
@@ -74,13 +87,13 @@ class Summary:
             file.write("".join(parts).encode())
 
 
-def _entry(report: pytest.TestReport, diagram: str) -> str:
-    network = "\n".join(text for title, text in report.sections if title == NETWORK)
+def _entry(report: pytest.TestReport, diagram: str, note: str) -> str:
+    network = "\n".join(text for title, text in report.sections if title == TITLE)
     first = network.partition("\n")[0] if network.startswith(("why:", "meanwhile:")) else ""
     files = "<br/>".join(f"{TITLES[what]}: <code>{_text(path)}</code>" for what, path in files_of(report))
     # In HTML up to an empty line, so that nothing in a name is taken for Markdown.
     return (
-        f"<details><summary><code>{_text(report.nodeid)}</code></summary>\n"
+        f"<details><summary><code>{_text(report.nodeid)}</code>{note}</summary>\n"
         f"<p>{_text(first)}</p>\n\n```mermaid\n{diagram}\n```\n\n<p>{files}</p>\n</details>\n\n"
     )
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = is_meant  # --full-trace shows the frames of this module
 
-READY_TIMEOUT = 10.0  # seconds for a network to be ready, and
-READY_TIMEOUT_OF_A_LINK = 0.05  # for each link of it
+READY_TIMEOUT = 10.0  # seconds for a network to be ready, or as long as a child may take for one step, if that is more,
+READY_TIMEOUT_OF_A_LINK = 0.05  # and this for each link of it
 
 MakeHost: TypeAlias = "Callable[[type[Host], Options, Callable[[NetNS], object]], Host]"
 """What makes the namespace of a node by its class, its options and what gets it to close it: ``Session.make``."""
@@ -106,7 +106,8 @@ class Topology(Breakable):
         self._views.update(plan, self._hosts.__getitem__)
 
     def _ready_timeout(self) -> float:
-        return READY_TIMEOUT + READY_TIMEOUT_OF_A_LINK * len(self._network().links)
+        patience = max([READY_TIMEOUT, *(host.child_timeout for host in self._hosts.values())])
+        return patience + READY_TIMEOUT_OF_A_LINK * len(self._network().links)
 
     def _be(self, after: Plan, *, with_routes: bool = True) -> None:
         super()._be(after, with_routes=with_routes)

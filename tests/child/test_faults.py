@@ -327,8 +327,11 @@ def test_a_stopped_fork_server_is_replaced(session: Session) -> None:
     pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     os.kill(pid, signal.SIGSTOP)
     ns.child_timeout = NOT_LONG
-    with pytest.raises(NetNSTimeoutError, match="the mp:forkserver child did not start within"):
+    held = descriptors()
+    with pytest.raises(NetNSTimeoutError, match="the mp:forkserver child did not start within") as raised:
         ns.socket()
+    assert descriptors() == held  # while somebody has the error
+    del raised
     ns.child_timeout = 60
     ns.socket().close()
     assert not multiprocessing.active_children()

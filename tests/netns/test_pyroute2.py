@@ -19,19 +19,25 @@ from tests.support.helpers import eventually, named_namespaces
 from tests.support.suites import read_suite
 
 LONG = 60.0  # seconds after which a program is taken to hang that should not
-NOT_LONG = 2.0  # seconds to wait for a program that is certain to hang
+NOT_LONG = 2.0  # seconds to wait for a program that has said all that it does before it is certain to hang
 FIXED = f"pyroute2 {pyroute2.__version__} no longer does this: remove the test, and its row in the docs"
 
 
-def run(program: str, *args: str, timeout: float = LONG) -> str:
-    """Run a program of plain pyroute2, and return what it prints, until the end or until it hangs."""
+def run(program: str, *args: str, hangs_after: str = "") -> str:
+    """Run a program of plain pyroute2, and return what it prints, until the end or until it hangs.
+
+    :param hangs_after: the line that it prints before it is certain to hang, if it is.
+    """
     command = [sys.executable, "-c", program, *args]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        printed = process.stdout.readline() if hangs_after else ""
+        is_as_expected = printed == f"{hangs_after}\n"
         try:
-            return process.communicate(timeout=timeout)[0]
+            return printed + process.communicate(timeout=NOT_LONG if is_as_expected else LONG)[0]
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return process.communicate()[0] + "hangs\n"
+            return printed + process.communicate()[0] + "hangs\n"
 
 
 # A forked child closes an object that it has inherited.
@@ -51,7 +57,7 @@ print("closed in the child", flush=True)
 list(ipr.get_links())
 print("goes on", flush=True)
 """
-    assert run(program, timeout=NOT_LONG) == "closed in the child\nhangs\n", FIXED
+    assert run(program, hangs_after="closed in the child") == "closed in the child\nhangs\n", FIXED
 
 
 def in_forked_child(func: Callable[[], object]) -> None:

@@ -165,6 +165,22 @@ def test_a_summary_for_github(pytester: pytest.Pytester, summary: Path, options:
     assert all(str(path.relative_to(pytester.path)) in text for path in artifacts(pytester.path, "*"))
 
 
+@pytest.mark.parametrize("options", [(), ("-n2",)])
+def test_a_summary_of_tests_that_run_again(pytester: pytest.Pytester, summary: Path, options: tuple[str, ...]) -> None:
+    """One that passes at last is there with its last failure, one that fails at last once."""
+    if options:
+        pytest.importorskip("xdist")
+    pytester.makeconftest(read_suite(__file__, "attachments_conftest"))
+    run(pytester, "test_flaky or test_fails or test_passes", *options, passed=2, failed=1)
+    text = summary.read_text()
+    assert sorted(re.findall("<summary>(.*)</summary>", text)) == [
+        "<code>test_attached.py::test_fails[a-b]</code>",
+        "<code>test_attached.py::test_flaky</code> failed, and passed in attempt 3",
+    ]
+    assert text.count("```mermaid") == 2
+    assert "/2.html" in text.partition("test_flaky</code>")[2].partition("</details>")[0]
+
+
 def test_without_failures_it_stays_as_it_is(pytester: pytest.Pytester, summary: Path) -> None:
     run(pytester, "test_passes", passed=1)
     assert not summary.exists()

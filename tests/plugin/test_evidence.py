@@ -22,6 +22,7 @@ def first_lines(found: Sections) -> dict[tuple[str, str], str]:
     return {test: "" if line == "client  host" else line for test, line in lines.items()}
 
 
+NOT_ACCEPTED = "why: nobody at 'netns' has accepted the connection to 127.0.0.1:{}"
 REFUSED = "why: nobody at 'netns' listens on TCP port {} of 127.0.0.1"
 
 
@@ -31,10 +32,13 @@ def test_each_step(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
         pytest.importorskip("xdist")
     found = first_lines(sections.run(pytester, read_suite(__file__, "evidence_steps"), *options))
     late = found.pop(("test_too_late", "call"))
-    assert late.startswith("why: nobody at 'netns' has accepted the connection to 127.0.0.1:83")
+    assert late.startswith(NOT_ACCEPTED.format(83))
+    by_itself = found.pop(("test_that_fails_itself", "teardown"))
+    assert by_itself.startswith(NOT_ACCEPTED.format(87))
     assert found == {
         ("test_set_up", "setup"): REFUSED.format(80),
         ("test_call", "call"): REFUSED.format(82),
+        ("test_dynamic", "call"): REFUSED.format(88),
         ("test_teardown", "teardown"): REFUSED.format(81),
         ("test_finalizer", "teardown"): REFUSED.format(84),
         ("test_of_its_own", "call"): "",
@@ -96,9 +100,12 @@ def test_whatever_is_broken_the_result_stands(pytester: pytest.Pytester) -> None
     missing = lines.pop(("test_descriptors", "call"))  # the modules for it, or the namespace
     assert "not be looked at: " in missing
     assert "24" in missing
-    stopped = lines.pop(("test_child_stopped", "call"))  # whoever asks first finds it so, and has another one started
-    assert "nobody at '" in stopped or "the resident child did not answer within 5 s" in stopped
-    names = ("closed", "sockets_left", "files", "clock", "os", "child_killed", "patched_subprocess")
+    (stopped,) = found["test_child_stopped", "call"]  # who asks first finds it so, and has another one started
+    (unknown,) = [
+        line for line in stopped.splitlines() if line.startswith("whether anything listens elsewhere is not known: ")
+    ]
+    assert "the resident child did not answer within 5 s" in unknown
+    names = ("closed", "sockets_left", "files", "clock", "os", "child_killed", "child_stopped", "patched_subprocess")
     assert lines.keys() == {(f"test_{name}", "call") for name in names}
     for line in lines.values():
         assert line.startswith("why: nobody at '")

@@ -110,8 +110,11 @@ def test_a_test_that_uses_up_all_descriptors_has_them_named(pytester: pytest.Pyt
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["", "-W error"])
-def test_a_leak_check_that_is_not_possible_is_said_once(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
-    code = """
+@pytest.mark.parametrize("argument", ["request", "request, netns_child_mode"])
+def test_a_leak_check_that_is_not_possible_is_said_once(
+    pytester: pytest.Pytester, options: tuple[str, ...], argument: str
+) -> None:
+    code = f"""
     import contextlib, resource
 
     @pytest.fixture(scope="module", autouse=True)
@@ -123,7 +126,7 @@ def test_a_leak_check_that_is_not_possible_is_said_once(pytester: pytest.Pyteste
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
     @pytest.mark.parametrize("number", range(3))
-    def test(number, request):
+    def test(number, {argument}):
         assert request.getfixturevalue("netns_child_mode") == "resident"
     """
     result = run(pytester, code, "-p", "no:cacheprovider", *options)

@@ -22,6 +22,7 @@ from tests.support.suites import read_suite
 pytestmark = pytest.mark.slow
 
 SUITE = read_suite(__file__, "keep")
+ASYNCHRONOUS = read_suite(__file__, "keep_asynchronous")
 KEPT = re.compile(r"^  python -m pytest_netns shell (\d+-\d+)  # (.*)$", re.MULTILINE)
 
 Run = Callable[..., pytest.RunResult]
@@ -99,6 +100,93 @@ def test_what_is_kept(run: Run, options: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout.partition(" (")[0]) == (0, f"ended {kept['client']}")
     assert not listed(kept["client"])
     assert listed(kept["server"])
+
+
+@pytest.mark.parametrize("name", ["asyncio", "loop", "thread", "trio"])
+def test_programs_of_event_loops(run: Run, name: str) -> None:
+    """They go on, and what they write is read, whatever has become of the event loop."""
+    if name == "trio":
+        pytest.importorskip("trio")
+    kept = kept_by(run(ASYNCHRONOUS, "-k", f"test_{name} or goes_on"))
+    assert {name, "loop"} == kept.keys()
+    with open(f"{name}.go", "w") as line:
+        line.write("go on\n")
+    eventually(lambda: os.path.exists(name), "what the program does after it has written all")
+    eventually(lambda: " sleep 1000" in listed(kept[name]), "the program that it becomes")
+
+
+FINALIZERS = """
+    import pytest
+
+    @pytest.fixture
+    def made(make_netns):
+        ns = make_netns("made")
+        ns.popen(["sleep", "1000"])
+        yield ns
+
+    @pytest.fixture
+    def raises(made):
+        yield
+        {fails}
+
+    @pytest.fixture
+    def finalizer(made, request):
+        def fail():
+            {fails}
+        request.addfinalizer(fail)
+
+    def test({fixture}): pass
+
+    def test_passes(make_netns): make_netns("passes")
+"""
+
+
+@pytest.mark.parametrize("fixture", ["raises", "finalizer"])
+@pytest.mark.parametrize("fails", ["assert False", "pytest.fail('on purpose')"])
+def test_a_fixture_that_fails_as_it_is_torn_down(run: Run, fixture: str, fails: str) -> None:
+    """It keeps what is still open then, and not what comes later."""
+    result = run(FINALIZERS.format(fixture=fixture, fails=fails))
+    result.assert_outcomes(passed=2, errors=1)
+    kept = kept_by(result)
+    assert list(kept) == ["made"]
+    assert " sleep 1000" in listed(kept["made"])
+
+
+def test_a_fixture_that_fails_as_a_test_of_something_else_ends(run: Run) -> None:
+    """The namespaces of a wider scope have nothing to do with it."""
+    result = run("""
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def lab(netns_factory):
+            return netns_factory("lab")
+
+        @pytest.fixture
+        def other():
+            yield
+            assert False
+
+        def test_with(lab): pass
+        def test_without(other): pass
+    """)
+    result.assert_outcomes(passed=2, errors=1)
+    assert not kept_by(result)
+
+
+def test_a_namespace_of_getfixturevalue(run: Run) -> None:
+    kept = kept_by(run("def test(request): assert not request.getfixturevalue('netns').popen(['sleep', '1000'])"))
+    assert " sleep 1000" in listed(kept["netns"])
+
+
+def test_a_leak_keeps_nothing(run: Run) -> None:
+    """It is found when the namespaces are closed."""
+    result = run("""
+        leaked = []
+        def test(make_netns):
+            leaked.append(make_netns("leaks").socket().dup())
+    """)
+    result.assert_outcomes(passed=1, errors=1)
+    assert not kept_by(result)
 
 
 def test_nothing_is_kept_without_being_asked(pytester: pytest.Pytester) -> None:

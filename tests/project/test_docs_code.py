@@ -82,6 +82,30 @@ def test_reports_are_shown_as_they_are(test: Path) -> None:
     assert failures.report(test) == test.with_suffix(".txt").read_text(), "run: make pages"
 
 
+def compared(text: str) -> str:
+    """Return a text on one line, without what is another in each run: times, and ports that the kernel picks."""
+    return " ".join(
+        re.sub(r"^ *\d+\.\d{3}(?= )|[\d.]+(?= s later)|(?<=SYN )\d+|-{5,}", "N", text, flags=re.MULTILINE).split()
+    )
+
+
+@pytest.mark.slow
+def test_the_report_in_the_readme_is_what_the_example_shows(pytester: pytest.Pytester) -> None:
+    """It leaves out some lines, and begins a new one where one is long."""
+    shown = re.search(
+        r"^  ```text\n(  TimeoutError.*?)^  ```$", (PROJECT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert shown is not None
+    pytester.copy_example(str(PROJECT / "examples" / "test_why_it_fails.py"))
+    result = pytester.runpytest_subprocess("-p", "no:asyncio", "--netns-capture=failed", "--xfail-tb")
+    result.assert_outcomes(xfailed=1)
+    report, position = compared(result.stdout.str()), 0
+    for line in filter(None, map(compared, shown[1].splitlines())):
+        position = report.find(line, position)
+        assert position >= 0, f"not shown, or not there: {line}"
+        position += len(line)
+
+
 @every_page
 def test_python_in_pages_is_from_files_that_run(page: Path) -> None:
     text = page.read_text()

@@ -7,9 +7,10 @@ import socket
 
 import pytest
 
-from pytest_netns import MakeTopology, NetNS
+from pytest_netns import MakeTopology, NetNS, NetNSPair
 from pytest_netns._topology import described
 from tests.support.helpers import links_of_networks
+from tests.support.neighbours import PATIENCE, ask_once
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
@@ -22,13 +23,14 @@ FAMILIES = {
 @pytest.mark.smoke
 @pytest.mark.parametrize("run", range(5))
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_first_packet_arrives(netns_pair: tuple[NetNS, NetNS], family: int, run: int) -> None:
+def test_the_first_packet_arrives(netns_pair: NetNSPair, family: int, run: int) -> None:
     left, right = netns_pair
+    ask_once(left, right)
     addresses = FAMILIES[socket.AddressFamily(family)]
     receiver, sender = right.socket(family, socket.SOCK_DGRAM), left.socket(family, socket.SOCK_DGRAM)
     receiver.bind((addresses[1], 53))
     sender.bind((addresses[0], 53))
-    receiver.settimeout(0.9)  # an ARP request that is lost is repeated after a second
+    receiver.settimeout(PATIENCE)
     sender.sendto(b"first", (addresses[1], 53))
     assert receiver.recvfrom(100)[1][:2] == (addresses[0], 53)
 

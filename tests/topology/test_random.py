@@ -9,6 +9,7 @@ import pytest
 
 from pytest_netns import Host, Interface, MakeTopology, Topology, TopologyError
 from tests.support.helpers import links_of_networks
+from tests.support.neighbours import PATIENCE, ask_once
 
 pytest.importorskip("hypothesis", exc_type=ImportError)  # it has no build for the newest Pythons
 
@@ -19,7 +20,6 @@ pytestmark = [pytest.mark.core, pytest.mark.second_kernel, pytest.mark.slow]
 
 NAMES = ["a", "b", "c", "d", "r1", "r2", "s1", "s2"]
 NETWORKS = ["10.0.0.0/8", "192.0.2.0/24", "192.0.2.0/29", "198.51.100.0/30", "2001:db8:7::/64"]
-SOON = 0.9  # seconds; an ARP request that is lost is repeated after one
 
 
 @st.composite
@@ -55,7 +55,7 @@ def check_reached(client: Host, interface: Interface) -> None:
     family, kind = socket.AF_INET, socket.SOCK_DGRAM
     with client.socket(family, kind) as asking, interface.host.socket(family, kind) as answering:
         answering.bind(("", 53))
-        answering.settimeout(SOON)
+        answering.settimeout(PATIENCE)
         asking.sendto(b"first", (str(interface.addresses[0].ip), 53))
         assert answering.recv(100) == b"first", f"from {client} to {interface}"
 
@@ -71,7 +71,9 @@ def test_a_network_works_or_is_refused(netns_topology_factory: MakeTopology, tex
     else:
         is_placed = True
         with net:
-            for host in (net[name] for name in net if net[name].kind != "switch"):
+            hosts = [net[name] for name in net if net[name].kind != "switch"]
+            ask_once(*hosts)
+            for host in hosts:
                 for interface in within_reach(host):
                     check_reached(host, interface)
     assert is_placed, "the error shows the place"

@@ -25,18 +25,18 @@ from pytest_netns._topology.making import build
 from pytest_netns._topology.making.channel import Channel
 from pytest_netns._topology.making.requests import Request
 from tests.support.helpers import links_of_networks
+from tests.support.neighbours import PATIENCE, ask_once
 
 pytestmark = [pytest.mark.core, pytest.mark.second_kernel]
 
 FAMILIES = [socket.AF_INET, socket.AF_INET6]
-SOON = 0.9  # seconds; an ARP request that is lost is repeated after one
 
 
 def address_of(host: Host, family: int) -> str:
     return host.ip if family == socket.AF_INET else host.ip6
 
 
-def is_reached(client: Host, server: Host, family: int = socket.AF_INET, timeout: float = SOON) -> bool:
+def is_reached(client: Host, server: Host, family: int = socket.AF_INET, timeout: float = PATIENCE) -> bool:
     """Whether a first datagram arrives and its answer too."""
     with (
         client.socket(family, socket.SOCK_DGRAM) as asking,
@@ -63,6 +63,7 @@ def reaches_all(net: Topology) -> bool:
 @pytest.mark.netns_topology("client -- r1 -- r2 -- server")
 def test_the_first_packet_arrives(netns_topology: Topology) -> None:
     for family in FAMILIES:
+        ask_once(*(netns_topology[name] for name in netns_topology))
         assert is_reached(netns_topology["client"], netns_topology["server"], family)
 
 
@@ -296,3 +297,11 @@ def test_who_is_not_reached_is_told_where_the_way_ends(netns_topology: Topology)
     net["r1"].interfaces["eth1"].down()
     with pytest.raises(AssertionError, match=r"by the routes: client -> r1; there, there is no route to 10.0.2.2"):
         net["client"].reach(net["server"].ip, timeout=0.2)
+
+
+def test_it_may_take_as_long_to_be_ready_as_a_child_for_one_step(netns_topology: Topology) -> None:
+    """That is what users raise where a machine is slow."""
+    netns_topology.add("a -- b -- c")
+    assert netns_topology._ready_timeout() == 10.1
+    netns_topology["b"].child_timeout = 60
+    assert netns_topology._ready_timeout() == 60.1

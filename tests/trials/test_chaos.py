@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 KILLED = ["controller", "worker", "resident child", "mode child", "command", "pytest and its resident child"]
+PATIENT = "--within=60"  # seconds, and not the two that an idle machine has
+BESIDE = ["recorder", "witness"]
 DISTURBED = ["Ctrl-C", "alarm", "descriptors", "namespaces", "full", "read-only"]
 
 
@@ -32,19 +34,19 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("kind", KILLED + DISTURBED)
+@pytest.mark.parametrize("kind", KILLED + BESIDE + DISTURBED)
 def test_nothing_is_left(kind: str) -> None:
-    ended = run("-m", "trials.chaos", "--rounds=2", "--seed=1", f"--kind={kind}")
+    ended = run("-m", "trials.chaos", "--rounds=2", "--seed=1", PATIENT, f"--kind={kind}")
     assert ended.returncode == 0, ended.stdout
     assert f"{kind}: " in ended.stdout
 
 
-@pytest.mark.parametrize("kind", ["controller", "resident child", *DISTURBED, "processes"])
+@pytest.mark.parametrize("kind", ["controller", "resident child", *BESIDE, *DISTURBED, "processes"])
 def test_nothing_of_an_ordinary_user_is_left(place: Path, start: Start, kind: str) -> None:
     trials = place / "packages" / "trials"
     shutil.copytree(ROOT / "trials" / "chaos", trials / "chaos", dirs_exist_ok=True)
     shutil.copy(ROOT / "trials" / "__init__.py", trials)
-    chaos = ["-m", "trials.chaos", "--rounds=2", "--seed=5", f"--kind={kind}"]
+    chaos = ["-m", "trials.chaos", "--rounds=2", "--seed=5", PATIENT, f"--kind={kind}"]
     out, _ = (ended := start("", program=chaos, PYTEST_PLUGINS="pytest_netns.plugin,xdist.plugin")).communicate()
     assert ended.returncode == 0, out
     assert f"{kind}: " in out
@@ -79,6 +81,25 @@ told = run.Run.told
 run.Run.told = lambda self, kind: ["test_lab[0] call: KeyError(1)"] if kind == "unclear" else told(self, kind)
 raise SystemExit(__main__.main())
 """
+
+
+KEEPING_MORE_THAN_IS_SAID = """
+import sys
+
+sys.path.insert(0, ".")
+sys.argv = ["chaos", "--seed=1", "--round=3", "--kind=alarm"]
+from trials.chaos import __main__, evidence
+
+evidence.Evidence.drawn = lambda *_, **__: evidence.Evidence("failed", True)
+evidence.SAID = evidence.re.compile("nothing is")
+raise SystemExit(__main__.main())
+"""
+
+
+def test_what_is_kept_without_a_word_is_wrong() -> None:
+    ended = run("-c", KEEPING_MORE_THAN_IS_SAID)
+    assert ended.returncode == 1
+    assert "kept, and not said: " in ended.stdout
 
 
 def test_what_is_left_is_named_with_how_to_see_it_again() -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from .evidence import CAPTURES
 from .round import USERNS, Round
 from .run import Missed
 from .strikes import DOUBLE, all_kinds, possible_kinds
@@ -17,9 +18,9 @@ from .strikes import DOUBLE, all_kinds, possible_kinds
 
 def play(options: argparse.Namespace, number: int) -> tuple[Round, list[str] | None]:
     """Play a round; return it and what is wrong, ``None`` if it missed."""
-    made = Round(options.seed, number, options.kind, options.userns)
+    made = Round(options.seed, number, options.kind, options.userns, options.capture)
     try:
-        return made, made.play()
+        return made, made.play(options.within)
     except Missed:
         return made, None
     except TimeoutError as error:
@@ -42,6 +43,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--kind", choices=all_kinds(), help="what happens; by default it is drawn for each round")
     parser.add_argument("--userns", choices=USERNS, help="as --netns-userns; by default it is drawn, but root has none")
+    parser.add_argument("--within", type=float, default=2.0, help="seconds after which nothing may be left")
+    parser.add_argument("--capture", choices=CAPTURES, help="as --netns-capture; by default it is drawn")
     options = parser.parse_args()
     if options.kind not in (None, DOUBLE, *possible_kinds()):
         parser.error(f"--kind={options.kind} takes an ordinary user")
@@ -57,7 +60,9 @@ def main() -> int:
     for number, made, wrong in play_all(options):
         counts["missed" if wrong is None else "wrong" if wrong else made.kind] += 1
         if wrong:
-            given = [f"--{name}={value!r}" for name in ("kind", "userns") if (value := getattr(options, name))]
+            given = [
+                f"--{name}={value!r}" for name in ("kind", "userns", "capture") if (value := getattr(options, name))
+            ]
             replay = " ".join(["python -m trials.chaos", f"--seed {options.seed} --round {number}", *given])
             print(f"round {number} ({made}), again with: {replay}", *wrong, sep="\n  ", flush=True)
     print(", ".join(f"{what}: {count}" for what, count in sorted(counts.items())))

@@ -12,7 +12,7 @@ import pytest
 from pytest_netns import NetNSError
 from pytest_netns._linux import proc
 
-from .telling import tell
+from .telling import OnPurpose, tell
 
 PYTEST = {"_pytest", "pluggy", "xdist", "execnet"}
 DISTURBED = {"pytest_netns", "pyroute2", "trials"}
@@ -35,7 +35,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed and call.excinfo is not None:
+    if report.failed and call.excinfo is not None and call.excinfo.type is OnPurpose:
+        tell("purposes", item.name)
+    elif report.failed and call.excinfo is not None:
         kind = "errors" if is_clear(call.excinfo.value) else "unclear"
         tell(kind, f"{item.name} {report.when}: {call.excinfo.value!r:.2000}")
     return report

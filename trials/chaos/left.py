@@ -10,9 +10,8 @@ from pathlib import Path
 from pytest_netns._leaks.references import command_of
 from pytest_netns._linux import syscalls
 
+from .evidence import FOLDER
 from .run import PAUSE, Run
-
-CLEAN = 2.0  # seconds after which nothing may be left
 
 
 class Remains:
@@ -21,9 +20,9 @@ class Remains:
     def __init__(self) -> None:
         self._links = set(os.listdir("/sys/class/net"))
 
-    def after(self, run: Run) -> list[str]:
+    def after(self, run: Run, seconds: float) -> list[str]:
         """Return a text for each thing that is left after a while."""
-        deadline = syscalls.monotonic() + CLEAN
+        deadline = syscalls.monotonic() + seconds
         while True:
             left = self._look(run)
             if not left or syscalls.monotonic() > deadline:
@@ -42,6 +41,8 @@ class Remains:
             except OSError:
                 continue
         left += [f"record {path.name}" for place in run.places for path in _records(place, run)]
+        left += [f"keys {path.name}" for path in (run.folder / "runtime").glob("pytest-netns-keys-*")]
+        left += [f"part {path.name}" for path in run.folder.glob(f"{FOLDER}/*/*.part")]
         return left + [f"link {name}" for name in set(os.listdir("/sys/class/net")) - self._links]
 
 

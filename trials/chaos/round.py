@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pytest_netns._linux import proc, run_netns, syscalls
 
+from .evidence import Evidence, Kept
 from .left import Remains, names_of
 from .run import LIMIT, PAUSE, Missed, Run
 from .shortage import NOT_STARTED
-from .strikes import DOUBLE, make_strike, possible_kinds
+from .strikes import DOUBLE, MISCOUNTED, OF_A_WORKER, RECORDED, make_strike, possible_kinds
 
 USERNS = ("process", "resident")
 
@@ -25,19 +26,26 @@ class Round:
     :param kind: what happens; by default it is drawn.
     :param userns: where the run is in a user namespace: ``process``, ``resident``, or ``off`` for nowhere; by default
         it is drawn for who is not root.
+    :param capture: as ``--netns-capture``; by default it is drawn.
     """
 
-    def __init__(self, seed: int, number: int, kind: str | None = None, userns: str | None = None) -> None:
+    def __init__(
+        self, seed: int, number: int, kind: str | None = None, userns: str | None = None, capture: str | None = None
+    ) -> None:
         self._random = random.Random(f"{seed}:{number}")
         drawn = self._random.choice(possible_kinds())
         self.kind = kind or drawn
         in_workers = self._random.random() < 0.7
-        self._in_workers = self.kind == "worker" or (self.kind != DOUBLE and in_workers)
+        self._in_workers = self.kind in OF_A_WORKER or (self.kind != DOUBLE and in_workers)
         self._moment = self._random.choice(["begun", "begun to close"])
         self._wait_for = self._random.randrange(1, 10)
         self._delay = self._random.uniform(0, 0.05)
         drawn = self._random.choice(USERNS) if os.geteuid() else "off"
-        self._strike = make_strike(self.kind, self._random, in_workers=self._in_workers)
+        self._evidence = Evidence.drawn(self._random, capture, is_recorded=self.kind in RECORDED)
+        is_recorded = self._evidence.capture != "off"
+        self._strike = make_strike(self.kind, self._random, in_workers=self._in_workers, is_recorded=is_recorded)
+        if self._strike.under and os.geteuid():  # what is kept is that of another user, in a namespace of its own
+            self._evidence = self._evidence._replace(keeps=False)
         self._userns = self._strike.userns or userns or drawn
         self._token = f"chaos-{seed}-{number}-{os.getpid()}"
 
@@ -45,11 +53,12 @@ class Round:
         where = "in workers" if self._in_workers else "alone"
         rootless = "" if self._userns == "off" else f", --netns-userns={self._userns}"
         moment = f"{self._delay * 1e3:.0f} ms after {self._wait_for} tests had {self._moment}"
-        return f"{self.kind} {where}{rootless}, {moment}"
+        return f"{self.kind} {where}{rootless}, {self._evidence}, {moment}"
 
-    def play(self) -> list[str]:
+    def play(self, within: float) -> list[str]:
         """Play it; return a text for each thing that is wrong.
 
+        :param within: seconds after which nothing may be left.
         :raises Missed: nothing was disturbed.
         """
         with tempfile.TemporaryDirectory(prefix="chaos-") as name:
@@ -67,12 +76,24 @@ class Round:
                 wrong = self._strike.wrong(run)
                 if self.kind == DOUBLE:
                     self._start(folder, "next.py").process.wait(LIMIT)
-                return wrong + remains.after(run)
+                within += self._strike.delay
+                return wrong + self._end_kept(run, within) + remains.after(run, within)
             finally:
                 clean_up(run)
 
+    def _end_kept(self, run: Run, within: float) -> list[str]:
+        kept = Kept(run)
+        wrong = kept.end(within)
+        if not self._strike.ends_keepers:
+            wrong += kept.not_there()
+        if not self._strike.ends_pytest and MISCOUNTED not in run.output:
+            wrong += kept.not_said()
+        return wrong
+
     def _start(self, folder: Path, suite: str, *options: str) -> Run:
-        env = {**self._strike.env, "XDG_RUNTIME_DIR": str(folder / "runtime")}
+        env = {**self._strike.env, **self._evidence.env, "XDG_RUNTIME_DIR": str(folder / "runtime")}
+        env["TMPDIR"] = env["XDG_RUNTIME_DIR"]  # for the keys of TLS
+        options = (*self._evidence.options, *options)
         if self._userns != "off":
             options = (f"--netns-userns={self._userns}", *options)
             env[proc.ENTERED] = ""  # it enters one of its own, wherever we are

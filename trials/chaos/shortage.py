@@ -14,14 +14,14 @@ from pytest_netns._linux import syscalls
 from .run import Missed, Run
 
 NOT_STARTED = 99  # how the command of a run ends that could not be given what it is to be short of
-# A mount namespace where /run, and what else records can be in, is a file system of 16 pages; who is not root takes a
-# user namespace for it.
+# A mount namespace where /run, and what else records can be in, is a file system of 4 MB; who is not root takes a user
+# namespace for it.
 _MAPPED = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
 _MOUNT = f"""
 set -e
 trap 'exit {NOT_STARTED}' EXIT
 mkdir small
-mount -t tmpfs -o size=64k,nr_inodes=64,mode=755 tmpfs small
+mount -t tmpfs -o size=4m,nr_inodes=256,mode=755 tmpfs small
 mkdir small/run small/tmp
 %s
 mount --bind small/run /run

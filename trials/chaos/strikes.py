@@ -13,8 +13,12 @@ from pytest_netns._linux import syscalls
 
 from . import shortage
 from .run import PAUSE, Missed, Run
+from .victims import children_of, mode_children, witnesses
 
 DOUBLE = "pytest and its resident child"
+RECORDER = "recorder"
+WITNESS = "witness"
+LOOK = 2.0  # seconds for a witness: a fifth of --netns-child-timeout
 CTRL_C = "Ctrl-C"
 ALARM = "alarm"
 DESCRIPTORS = "descriptors"
@@ -25,21 +29,33 @@ READ_ONLY = "read-only"
 # CPython before 3.11.8 and 3.12.2 miscounts after an error within ast.parse (gh-106905), and pytest ends by that.
 MISCOUNTED = "SystemError: AST constructor recursion depth mismatch"
 NO_NAME = re.compile("bind the name .*EROFS")
+LOST_RECORDER = re.compile(r"the recorder (?:ended|did not answer|answered garbage)")
+OF_A_WORKER = {"worker", WITNESS}  # kinds that take several workers
+RECORDED = {RECORDER}  # kinds that take captures
 
 
 class Strike:
     """What happens to a run.
 
     :param drawn: what it draws by.
+    :param is_recorded: whether the run has a recorder.
     """
 
     kinds: tuple[str, ...] = ()
     codes: tuple[int, ...] = (0, 1)
+    ends_keepers = False
+    """Whether it may hit a resident child that stays with what is kept."""
+    ends_pytest = False
+    """Whether it may hit a pytest that would have told what is kept."""
+    ends_recorders = False
+    delay = 0.0
+    """Seconds by which the end of what it has hit may be later."""
 
-    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool) -> None:
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
         self.kind = kind
         self.random = drawn
         self.in_workers = in_workers
+        self.is_recorded = is_recorded
         self.env: dict[str, str] = {}
         self.under: list[str] = []
         self.userns: str | None = None  # where it takes a certain one
@@ -56,6 +72,8 @@ class Strike:
         if MISCOUNTED in run.output:
             return []
         wrong = [f"unclear: {error}" for error in run.told("unclear")]
+        if not self.ends_recorders:
+            wrong += LOST_RECORDER.findall(run.output)
         if "INTERNALERROR" in run.output:
             wrong.append("an INTERNALERROR")
         if run.process.returncode not in self.codes:
@@ -68,13 +86,18 @@ class Kill(Strike):
 
     kinds = ("controller", "worker", "resident child", "mode child", "command", DOUBLE)
 
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
+        super().__init__(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
+        self.ends_keepers = kind in ("resident child", DOUBLE)
+        self.ends_pytest = kind in ("controller", "worker", DOUBLE)
+
     def strike(self, run: Run) -> None:
         while not self._kill(run, run.one_of(lambda: self._victims(run))):
             syscalls.sleep(PAUSE)
 
     def _victims(self, run: Run) -> list[int]:
         if self.kind == "mode child":
-            return _mode_children(run)
+            return mode_children(run)
         told = {"worker": "workers", "resident child": "residents", "command": "commands"}.get(self.kind)
         return [run.pid] if told is None else run.alive(told)
 
@@ -95,7 +118,7 @@ class Kill(Strike):
     def wrong(self, run: Run) -> list[str]:
         if self.kind in ("controller", DOUBLE) or (self.kind == "worker" and not self.in_workers):
             return []
-        failed = sum(int(count) for count in re.findall(r"(\d+) (?:failed|errors?)\b", run.output.splitlines()[-1]))
+        failed = _failed(run)
         crashed = self.kind == "worker"
         is_another = crashed and failed and "crashed" not in run.output
         if run.process.returncode not in self.codes or failed > 1 or is_another:
@@ -103,14 +126,57 @@ class Kill(Strike):
         return []
 
 
+class Beside(Strike):
+    """What records a run, or looks at what a dead test has left, is killed or stopped; no test fails by that."""
+
+    kinds = (RECORDER, WITNESS)
+    ends_recorders = True
+
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
+        super().__init__(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
+        self._signal = drawn.choice([signal.SIGKILL, signal.SIGSTOP])
+        self._crashes = 0
+        self.ends_pytest = kind == WITNESS
+        self.delay = LOOK if kind == WITNESS else 0.0
+
+    def strike(self, run: Run) -> None:
+        look = self._witnesses if self.kind == WITNESS else lambda run: run.alive("recorders")
+        while True:
+            try:
+                os.kill(self.random.choice(run.one_of(lambda: look(run))), self._signal)
+            except ProcessLookupError:
+                continue
+            return
+
+    def _witnesses(self, run: Run) -> list[int]:
+        """Kill a worker; wait for a program that looks, or for the end of its resident child, which has had none."""
+        workers = run.alive("workers")
+        if not workers:
+            return []
+        worker = self.random.choice(workers)
+        residents = sorted(children_of(worker).intersection(run.alive("residents")))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+            self._crashes += 1
+        while not (found := witnesses(residents)) and set(residents).intersection(run.alive("residents")):
+            syscalls.sleep(PAUSE)
+        return found
+
+    def wrong(self, run: Run) -> list[str]:
+        failed = _failed(run)
+        too_many = [f"{failed} tests have failed"] if failed > self._crashes else []
+        return super().wrong(run) + too_many
+
+
 class Interrupt(Strike):
     """Ctrl-C, once or twice; a program that ignores SIGTERM is there."""
 
     kinds = (CTRL_C,)
+    ends_pytest = True
     codes = (0, 1, 2, -signal.SIGINT)
 
-    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool) -> None:
-        super().__init__(kind, drawn, in_workers=in_workers)
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
+        super().__init__(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
         self.env = {"CHAOS_STUBBORN": "1"}
         self._is_for_all = drawn.random() < 0.5
         self._gaps = [drawn.uniform(0, 1) for _ in range(drawn.choice([0, 0, 1]))]
@@ -131,8 +197,8 @@ class Alarm(Strike):
 
     kinds = (ALARM,)
 
-    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool) -> None:
-        super().__init__(kind, drawn, in_workers=in_workers)
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
+        super().__init__(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
         self.env = {"CHAOS_STUBBORN": "1"}
         self._gaps = [drawn.uniform(0, 0.5) for _ in range(drawn.randrange(1, 6))]
 
@@ -163,12 +229,13 @@ class Shortage(Strike):
 
     kinds = (DESCRIPTORS, PROCESSES, NAMESPACES, FULL)
 
-    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool) -> None:
-        super().__init__(kind, drawn, in_workers=in_workers)
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
+        super().__init__(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
         self.env = {"CHAOS_PASSES": "1"}
         self._room = drawn.randrange(8)
         self._duration = drawn.uniform(0, 1.5)
-        self._victims = drawn.choice(["workers", "residents"]) if kind == DESCRIPTORS else "workers"
+        victims = ["workers", "residents", *(["recorders"] if is_recorded else [])]
+        self._victims = drawn.choice(victims) if kind == DESCRIPTORS else "workers"
         if kind == NAMESPACES:
             self.userns = "process"
         if kind == FULL:
@@ -204,8 +271,8 @@ class ReadOnly(Strike):
 
     kinds = (READ_ONLY,)
 
-    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool) -> None:
-        super().__init__(kind, drawn, in_workers=in_workers)
+    def __init__(self, kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> None:
+        super().__init__(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
         self.under = shortage.IN_A_READ_ONLY_RUN
         self.env = shortage.SMALL
 
@@ -217,7 +284,7 @@ class ReadOnly(Strike):
         return super().wrong(run) + [f"it has nothing to do with names: {error}" for error in others]
 
 
-STRIKES: tuple[type[Strike], ...] = (Kill, Interrupt, Alarm, Shortage, ReadOnly)
+STRIKES: tuple[type[Strike], ...] = (Kill, Beside, Interrupt, Alarm, Shortage, ReadOnly)
 
 
 def all_kinds() -> list[str]:
@@ -231,43 +298,19 @@ def possible_kinds() -> list[str]:
     return [kind for kind in all_kinds() if kind not in left_out]
 
 
-def make_strike(kind: str, drawn: random.Random, *, in_workers: bool) -> Strike:
+def make_strike(kind: str, drawn: random.Random, *, in_workers: bool, is_recorded: bool) -> Strike:
     """Return what happens in a round of a kind."""
-    return next(strike for strike in STRIKES if kind in strike.kinds)(kind, drawn, in_workers=in_workers)
+    made = next(strike for strike in STRIKES if kind in strike.kinds)
+    return made(kind, drawn, in_workers=in_workers, is_recorded=is_recorded)
+
+
+def _failed(run: Run) -> int:
+    """Return how many tests have failed that were not to."""
+    counts = re.findall(r"(\d+) (?:failed|errors?)\b", run.output.splitlines()[-1])
+    return max(0, sum(map(int, counts)) - len(set(run.told("purposes"))))
 
 
 def _wait(run: Run, seconds: float) -> None:
     deadline = syscalls.monotonic() + seconds
     while not run.has_ended and syscalls.monotonic() < deadline:
         syscalls.sleep(PAUSE)
-
-
-def _mode_children(run: Run) -> list[int]:
-    """Look for a child of a worker that is no other kind, for as long as one may take to come."""
-    deadline = syscalls.monotonic() + 1.0
-    while syscalls.monotonic() < deadline:
-        known = {int(pid) for kind in ("residents", "commands", "workers") for pid in run.told(kind)}
-        for worker in run.alive("workers"):
-            # A command is told of only after it was started, but it is no Python.
-            found = [pid for pid in _children_of(worker) - known if _is_of_python(pid)]
-            if found:
-                return found
-    return []
-
-
-def _children_of(pid: int) -> set[int]:
-    found: set[int] = set()
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-                found |= {int(child) for child in file.read().split()}
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # it has ended meanwhile
-    return found
-
-
-def _is_of_python(pid: int) -> bool:
-    try:
-        return "python" in os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return False

@@ -11,7 +11,7 @@ import pytest
 from pytest_netns import ChildModeName, MakeNetNS, NetNS
 from pytest_netns._linux import syscalls
 
-from .telling import FOLDER, tell
+from .telling import FOLDER, OnPurpose, tell
 
 PREFIX = os.environ["CHAOS_TOKEN"]
 MODES: list[ChildModeName] = ["resident", "fork", "mp:fork", "resident", "mp:forkserver", "mp:spawn"]
@@ -23,11 +23,17 @@ if "CHAOS_TMPDIR" in os.environ:  # only now: pytest itself needs one that can b
     os.environ["TMPDIR"] = os.environ["XDG_RUNTIME_DIR"] = str(FOLDER / os.environ["CHAOS_TMPDIR"])
 
 
+def fail_on_purpose(number: int) -> None:
+    if "CHAOS_FAILS" in os.environ and number % 4 == 3:
+        raise OnPurpose
+
+
 @pytest.mark.parametrize("number", range(12))
 def test_lab(make_netns: MakeNetNS, number: int) -> None:
     tell("workers", os.getpid())
     named, plain = make_netns(name=f"{PREFIX}-{number}"), make_netns()
     tell("residents", named._modes.resident.pid)
+    tell("recorders", *named._recorder.program.pids())
     tell("namespaces", named.inode, plain.inode)
     for ns in (named, plain):
         command = f"setsid sleep 1000 <&- >&- 2>&- & {sys.executable} -c '{SLEEP}' & exec sleep 1000"
@@ -41,6 +47,7 @@ def test_lab(make_netns: MakeNetNS, number: int) -> None:
         named.socket(child_mode=MODES[number % len(MODES)])
     if number % 2:
         plain.call(sum, [1, 2], child_mode="fork")
+    fail_on_purpose(number)
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -54,6 +61,7 @@ def test_pair(netns_pair: tuple[NetNS, NetNS], number: int) -> None:
     right.create_server(("192.0.2.2", 80))
     left.create_connection(("192.0.2.2", 80))
     thread.join()
+    fail_on_purpose(number)
 
 
 @pytest.mark.skipif("CHAOS_PASSES" not in os.environ, reason="what happens is no trouble that passes")

@@ -6,12 +6,15 @@ import gc
 import json
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_netns._plugin.keys import session_key
+
+PATIENCE = 60.0  # seconds
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,6 +68,7 @@ class Recorder:
         gc.collect()
         session = self._config.stash.get(session_key, None)
         resident = None if session is None else session.modes.resident.pid
+        _wait_until_idle(resident)
         mine, its = _descriptors(os.getpid()), _descriptors(resident)
         return {
             "descriptors": len(mine),
@@ -76,6 +80,14 @@ class Recorder:
             "descriptors of the resident child": len(its),
             "memory of the resident child": _memory(resident),
         }
+
+
+def _wait_until_idle(pid: int | None) -> None:
+    """Wait until the resident child has let go of what was closed, and made the next namespace: then it sleeps."""
+    deadline = time.monotonic() + PATIENCE
+    while pid is not None and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline, "the resident child is never idle"
+        time.sleep(0.001)
 
 
 def _descriptors(pid: int | None) -> list[str]:

@@ -45,7 +45,7 @@ class Witness:
         running, out = self._fds
         try:
             if namespaces and os.pread(running, 1, 0) > b"\0":
-                self._run(running, out, namespaces[:MOST])
+                self._run(running, out, namespaces)
         except (OSError, ValueError):
             return  # nothing is said then; what is to be undone is more important
         finally:
@@ -53,10 +53,12 @@ class Witness:
             syscalls.close_all(self._fds)
 
     def _run(self, running: int, out: int, namespaces: list[Namespace]) -> None:
-        arguments = [str(number) for number in (os.getpid(), running, out, self._seconds)]
-        for one in namespaces:
+        looked_at = namespaces[:MOST]
+        left_out = len(namespaces) - len(looked_at)
+        arguments = [str(number) for number in (os.getpid(), running, out, self._seconds, left_out)]
+        for one in looked_at:
             arguments += [str(one.fd), str(one.lo), one.label]
-        fds = [running, out, *(one.fd for one in namespaces)]
+        fds = [running, out, *(one.fd for one in looked_at)]
         for fd in fds:
             os.set_inheritable(fd, True)
         pid = os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", "-B", PROGRAM, *arguments], os.environ)

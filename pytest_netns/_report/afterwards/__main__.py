@@ -1,4 +1,4 @@
-"""Tell of a dead test's namespaces: ``python -I -S <this file> PARENT RUNNING OUT SECONDS [FD LO LABEL]...``."""
+"""Tell of namespaces: ``python -I -S <this file> PARENT RUNNING OUT SECONDS LEFT_OUT [FD LO LABEL]...``."""
 
 import sys
 

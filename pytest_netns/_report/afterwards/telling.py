@@ -57,20 +57,22 @@ class Inside:
         return found
 
 
-def main(parent: str, running: str, out: str, seconds: str, *spaces: str) -> None:
+def main(parent: str, running: str, out: str, seconds: str, left_out: str, *spaces: str) -> None:
     """Write what there is to tell of namespaces; the arguments are those of a command.
 
     :param parent: the pid of the process that has started this one, which ends with it.
     :param running: the descriptor of a file that holds the name of the test.
     :param out: that of the file to write to.
     :param seconds: how long it may take.
+    :param left_out: how many namespaces more there were.
     :param spaces: for each namespace its descriptor, how much loopback it had, and what it is called.
     """
     syscalls.die_with_parent(int(parent))
     test = os.pread(int(running), LONGEST_ID, 0).partition(b"\0")[0].decode(errors="replace")
     deadline = syscalls.monotonic() + float(seconds)
     told = [*zip(map(int, spaces[::3]), map(int, spaces[1::3]), spaces[2::3], strict=True)]
-    text = "\n".join(["", f"network of {test}, {WHEN}", *lines(told, deadline), ""])
+    more = [f"{left_out} more namespaces were not looked at"] if int(left_out) else []
+    text = "\n".join(["", f"network of {test}, {WHEN}", *lines(told, deadline), *more, ""])
     left = text.encode(errors="replace")
     while left:
         left = left[os.write(int(out), left) :]

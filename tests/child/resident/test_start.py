@@ -87,7 +87,7 @@ def test_a_limit_that_is_lifted(userns: str, kind: str) -> None:
 def test_a_limit_that_a_child_which_takes_over_meets() -> None:
     """It needs a namespace to be in, and there is no way to serve those of the child before without."""
     program = """
-    session = Session(userns="resident", child_timeout=4)
+    session = Session(userns="resident", child_timeout=10)
     ns = session.namespace()
     limit("net", 0)
     os.kill(session.modes.resident.pid, signal.SIGKILL)

@@ -18,14 +18,13 @@ def fails_after(netns):
 
 @pytest.fixture
 def on_time():
-    """As pytest-timeout with the method ``signal``."""
+    """As pytest-timeout with the method ``signal``, but for that the test starts the time."""
 
     def out_of_time(number, frame):
         pytest.fail("Timeout (>0.2s) from pytest-timeout.")
 
     before = signal.signal(signal.SIGALRM, out_of_time)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    yield
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.2)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
@@ -38,6 +37,10 @@ def test_call(netns):
     netns.create_connection(("127.0.0.1", 82))
 
 
+def test_dynamic(request):
+    request.getfixturevalue("netns").create_connection(("127.0.0.1", 88))
+
+
 def test_teardown(fails_after):
     pass
 
@@ -46,8 +49,23 @@ def test_too_late(netns, on_time):
     listening = netns.create_server(("127.0.0.1", 83))
     client = netns.create_connection(("127.0.0.1", 83))
     client.sendall(b"hello")
+    on_time()
     client.recv(100)
     assert listening
+
+
+@pytest.fixture
+def fails_itself(netns):
+    yield
+    listening = netns.create_server(("127.0.0.1", 87))
+    client = netns.create_connection(("127.0.0.1", 87))
+    client.sendall(b"hello")
+    pytest.fail("Timeout, for example")
+    assert listening
+
+
+def test_that_fails_itself(fails_itself):
+    pass
 
 
 @pytest.fixture
