@@ -51,7 +51,8 @@ class Server:
         self.test: Artefact | None = None
         self.memory = Memory()
         self.workers = Workers()
-        self.lock = _thread.allocate_lock()  # of the recordings: a thread changes one when its ring is set up
+        # Of the recordings: a thread changes one when its ring is set up, and where there can be none, who holds this.
+        self.lock = _thread.RLock()
         self.poll = select.epoll()
         for fd in (control.fileno(), self.parent_pidfd):
             if fd is not None:

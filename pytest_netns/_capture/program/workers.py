@@ -25,7 +25,10 @@ class Workers:
             if self._running >= MOST:
                 return
             self._running += 1
-        _thread.start_new_thread(self._work, ())
+        try:
+            _thread.start_new_thread(self._work, ())
+        except RuntimeError:  # the machine has no more (RLIMIT_NPROC, or the limit of its control group)
+            self._work()
 
     def _work(self) -> None:
         while True:
