@@ -17,6 +17,7 @@ import pytest
 from pytest_netns import NetNSPermissionError, _causes
 from pytest_netns._linux import proc, syscalls
 from pytest_netns._plugin.keys import session_key
+from tests.support.suites import PLUGINS_BY_NAME
 
 os.environ.pop("GITHUB_STEP_SUMMARY", None)  # what tests let fail is nothing for the summary of a job
 
@@ -107,8 +108,12 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_plugins(request: pytest.FixtureRequest) -> None:
-    """Set for each run inside a test what pyproject.toml sets for ours: for pytest-asyncio, and without Hypothesis."""
+def _plugins_by_name(request: pytest.FixtureRequest) -> None:
+    """Let each run inside a test load our plugin and pytest-xdist only: to load all takes most of a second.
+
+    A run that needs another plugin asks for it by name, as in ``-p fakefs``.
+    """
     if "pytester" in request.fixturenames:
-        request.getfixturevalue("pytester").makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
-        request.getfixturevalue("monkeypatch").setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+        request.getfixturevalue("pytester").makeini("[pytest]")
+        for name, value in PLUGINS_BY_NAME.items():
+            request.getfixturevalue("monkeypatch").setenv(name, value)

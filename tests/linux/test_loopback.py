@@ -20,7 +20,7 @@ TESTS = 15
 @pytest.mark.parametrize("isolate", ["test", "module", "worker"])
 def test_isolated(pytester: pytest.Pytester, isolate: str) -> None:
     pytester.makepyfile(textwrap.dedent(SUITE))
-    result = pytester.runpytest_subprocess("-p", "no:randomly", f"--netns-isolate={isolate}")
+    result = pytester.runpytest_subprocess(f"--netns-isolate={isolate}")
     result.assert_outcomes(passed=TESTS)
 
 
