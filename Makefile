@@ -52,7 +52,7 @@ quick: .venv/dev
 
 test: smoke
 ifdef USERNS
-	$(BIN)/python -m pytest -n 4 -m ordinary_user tests
+	$(BIN)/python -m pytest -m ordinary_user tests
 	$(BIN)/python -m pytest -n 4 -m "not ordinary_user" $(USERNS)
 else
 	$(BIN)/python -m pytest -n 4
