@@ -17,6 +17,7 @@ import pytest
 from pytest_netns import NetNSPermissionError, _causes
 from pytest_netns._linux import proc, syscalls
 from pytest_netns._plugin.keys import session_key
+from tests.support.suites import PLUGINS_BY_NAME
 
 os.environ.pop("GITHUB_STEP_SUMMARY", None)  # what tests let fail is nothing for the summary of a job
 
@@ -69,8 +70,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
+    collect()
+
+
+def collect() -> None:
+    """Collect what is garbage, and look no more at what is not: to look at all of it took 20 ms after each test."""
     gc.collect()
-    gc.freeze()  # what is loaded by now is not looked at again after each test
+    gc.freeze()
 
 
 def _strings_of(item: pytest.Item) -> set[str]:
@@ -86,6 +92,13 @@ def _told_that_no_thread_can_be_inside() -> pytest.MarkDecorator:
     return pytest.mark.xfail(raises=told, strict=True, reason="a thread cannot be inside here, and that was said")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _all_is_looked_at_again() -> Iterator[None]:
+    """Have the next collection find what was left by fixtures of a wider scope, which have ended by now."""
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a descriptor, a thread or a child behind, or itself in another namespace."""
@@ -95,7 +108,7 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     descriptors, threads, children = _descriptors(), set(threading.enumerate()), _children()
     home = os.stat("/proc/thread-self/ns/net").st_ino
     yield
-    gc.collect()
+    collect()
     assert os.stat("/proc/thread-self/ns/net").st_ino == home
     assert set(threading.enumerate()) <= threads
     assert _children() <= children
@@ -107,8 +120,12 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_plugins(request: pytest.FixtureRequest) -> None:
-    """Set for each run inside a test what pyproject.toml sets for ours: for pytest-asyncio, and without Hypothesis."""
+def _plugins_by_name(request: pytest.FixtureRequest) -> None:
+    """Let each run inside a test load our plugin and pytest-xdist only: to load all takes most of a second.
+
+    A run that needs another plugin asks for it by name, as in ``-p fakefs``.
+    """
     if "pytester" in request.fixturenames:
-        request.getfixturevalue("pytester").makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
-        request.getfixturevalue("monkeypatch").setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+        request.getfixturevalue("pytester").makeini("[pytest]")
+        for name, value in PLUGINS_BY_NAME.items():
+            request.getfixturevalue("monkeypatch").setenv(name, value)

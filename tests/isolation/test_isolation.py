@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netns._linux import proc
-from tests.support.suites import read_suite
+from tests.support.suites import ASYNCIO, read_suite
 
 pytestmark = pytest.mark.second_kernel
 
@@ -22,7 +22,7 @@ HEAD = read_suite(__file__, "places")
 def run(pytester: pytest.Pytester, suite: str, *options: str) -> pytest.RunResult:
     pytester.makepyfile(places=HEAD)  # what files of their own import
     pytester.makepyfile(HEAD + textwrap.dedent(suite))
-    return pytester.runpytest_subprocess("-p", "no:randomly", *options)
+    return pytester.runpytest_subprocess(*options)
 
 
 ALL_INSIDE = read_suite(__file__, "all_inside")
@@ -95,7 +95,8 @@ def test_event_loops(pytester: pytest.Pytester, plugin: str) -> None:
                 await (await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=80)).aclose()
     """
     backends = 2 if plugin == "anyio" else 1  # asyncio and trio
-    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=2 * backends)
+    options = ASYNCIO if plugin == "asyncio" else ("-p", "anyio.pytest_plugin")
+    run(pytester, suite, "--netns-isolate=test", *options).assert_outcomes(passed=2 * backends)
 
 
 @pytest.mark.slow
@@ -114,7 +115,7 @@ def test_the_threads_of_a_wider_loop_go_along(pytester: pytest.Pytester) -> None
         def test_after():
             assert place() != HOME
     """
-    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=4)
+    run(pytester, suite, "--netns-isolate=test", *ASYNCIO).assert_outcomes(passed=4)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from tests.isolation.test_isolation import HEAD, run
-from tests.support.suites import read_suite
+from tests.support.suites import ASYNCIO, read_suite
 
 INSIDE = {
     "class": {"class", "setup_class", "test_one", "test_two"},
@@ -91,7 +91,7 @@ def test_a_server_of_a_wider_fixture_is_reached(pytester: pytest.Pytester) -> No
     pytester.makepyfile(test_second="from test_first import *")
     for isolate in ("module", "session"):
         pytester.makepyfile(test_first=HEAD + textwrap.dedent(suite))
-        pytester.runpytest_subprocess("-p", "no:randomly", f"--netns-isolate={isolate}").assert_outcomes(passed=6)
+        pytester.runpytest_subprocess(f"--netns-isolate={isolate}").assert_outcomes(passed=6)
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_scopes_side_by_side(pytester: pytest.Pytester) -> None:
 def test_a_loop_of_a_wider_scope(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_asyncio")
     suite = read_suite(__file__, "loop_of_a_wider_scope")
-    run(pytester, suite, "--netns-isolate=module").assert_outcomes(passed=2)
+    run(pytester, suite, "--netns-isolate=module", *ASYNCIO).assert_outcomes(passed=2)
 
 
 @pytest.mark.slow

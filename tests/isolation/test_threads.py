@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.isolation.test_isolation import HEAD, run
+from tests.support.suites import ASYNCIO
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +145,7 @@ def test_what_reaches_nothing_outside(pytester: pytest.Pytester) -> None:
                 await asyncio.to_thread(socket.create_connection, database)
             assert await asyncio.to_thread(place) == place() != HOME
     """
-    run(pytester, suite, "--netns-isolate=test").assert_outcomes(passed=2)
+    run(pytester, suite, "--netns-isolate=test", *ASYNCIO).assert_outcomes(passed=2)
 
 
 def test_work_that_outlives_its_test(pytester: pytest.Pytester) -> None:
@@ -380,11 +381,11 @@ def test_threads_of_libraries_in_a_suite_that_knows_nothing(pytester: pytest.Pyt
     """)
     pytester.makeini("[pytest]")
     # A warning, also where warnings are errors; one for each thread.
-    result = run(pytester, suite, "--netns-isolate=test", "-W", "error", "-p", "no:asyncio")
+    result = run(pytester, suite, "--netns-isolate=test", "-W", "error")
     result.assert_outcomes(passed=5, warnings=2)
     result.stdout.fnmatch_lines(["*worker-1*", "*worker-2*"])
     pytest.importorskip("xdist")
-    result = run(pytester, suite, "--netns-isolate=test", "-n1", "-p", "no:asyncio")
+    result = run(pytester, suite, "--netns-isolate=test", "-n1")
     result.assert_outcomes(passed=5, warnings=2)
 
 
@@ -459,7 +460,7 @@ def test_uvloop_says_where_it_looks_names_up(pytester: pytest.Pytester, tmp_path
     mount = f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"'
 
     def outcomes(isolate: str) -> tuple[str, list[str]]:
-        pytest_run = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
+        pytest_run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
         command = ["unshare", "--mount", "sh", "-c", mount, "sh", *pytest_run, f"--netns-isolate={isolate}"]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=pytester.path)
         return done.stdout, [line.partition(" - ")[0] for line in done.stdout.splitlines() if line.startswith("FAILED")]

@@ -22,7 +22,7 @@ START = """
 
 def run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
     pytester.makepyfile(textwrap.dedent(START) + textwrap.dedent(code))
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-o", "netns_thread_timeout=0.1", *options)
+    return pytester.runpytest_subprocess("-o", "netns_thread_timeout=0.1", *options)
 
 
 LEAKS = {

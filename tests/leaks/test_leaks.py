@@ -338,7 +338,7 @@ def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     def run(leak: Leak, settings: str) -> pytest.RunResult:
         pytester.makeconftest(settings)
         pytester.makepyfile(textwrap.dedent(START) + textwrap.dedent(leak.code))
-        options = ["-p", "no:randomly", "-W", "error", "-o", f"netns_thread_timeout={60 if leak.error is None else 1}"]
+        options = ["-W", "error", "-o", f"netns_thread_timeout={60 if leak.error is None else 1}"]
         result = pytester.run("env", "PYTHONDEVMODE=1", sys.executable, "-m", "pytest", *options)
         for pid in pids.read_text().split() if pids.exists() else ():
             try:

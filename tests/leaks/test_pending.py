@@ -52,7 +52,7 @@ def run(pytester: pytest.Pytester) -> Iterator[Run]:
     def run(code: str, *options: str, grace: float = 0.2) -> pytest.RunResult:
         pytester.makeconftest(f"from pytest_netns._leaks import pending\npending.GRACE = {grace}\npending.EVERY = 0.0")
         pytester.makepyfile(textwrap.dedent(START) + textwrap.dedent(code))
-        return pytester.runpytest_subprocess("-p", "no:randomly", *options)
+        return pytester.runpytest_subprocess(*options)
 
     yield run
     pids = pytester.path / "pids"

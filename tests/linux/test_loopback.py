@@ -20,7 +20,7 @@ TESTS = 15
 @pytest.mark.parametrize("isolate", ["test", "module", "worker"])
 def test_isolated(pytester: pytest.Pytester, isolate: str) -> None:
     pytester.makepyfile(textwrap.dedent(SUITE))
-    result = pytester.runpytest_subprocess("-p", "no:randomly", f"--netns-isolate={isolate}")
+    result = pytester.runpytest_subprocess(f"--netns-isolate={isolate}")
     result.assert_outcomes(passed=TESTS)
 
 
@@ -76,7 +76,7 @@ def test_a_plain_namespace_is_as_the_kernel_makes_it(netns: NetNS) -> None:
 @pytest.mark.slow
 def test_multicast_of_ipv6_goes_by_another_link_that_there_is(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
-        import socket, struct
+        import time
         import pytest
 
         @pytest.mark.netns_isolate
@@ -84,7 +84,9 @@ def test_multicast_of_ipv6_goes_by_another_link_that_there_is(pytester: pytest.P
             netns.run(["ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1"], check=True)
             for name in ("veth0", "veth1"):
                 netns.run(["ip", "link", "set", name, "up"], check=True)
-            route = netns.run(["ip", "-6", "route", "get", "ff02::1234"], capture_output=True, text=True).stdout
-            assert " dev veth" in route
+            get = ["ip", "-6", "route", "get", "ff02::1234"]
+            deadline = time.monotonic() + 20  # the kernel takes note of the carrier later
+            while " dev veth" not in (route := netns.run(get, capture_output=True, text=True).stdout):
+                assert time.monotonic() < deadline, route
     """)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)

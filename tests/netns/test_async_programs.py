@@ -19,6 +19,7 @@ from tests.netns.test_commands import IN_WHICH, child_states, sh
 from tests.netns.test_commands_end import session_outputs as session_outputs
 from tests.netns.test_listening import PATIENCE, SOON, server
 from tests.support.helpers import is_running
+from tests.support.suites import ASYNCIO
 
 pytestmark = pytest.mark.core
 
@@ -270,7 +271,7 @@ def test_a_test_of_pytest_asyncio_may_leave_it_running(pytester: pytest.Pytester
             assert await process.stdout.readline() == b"line\\n"
         """
     )
-    result = pytester.runpytest_subprocess("-W", "error", "-p", "no:randomly")
+    result = pytester.runpytest_subprocess("-W", "error", *ASYNCIO)
     result.assert_outcomes(passed=2)
 
 

@@ -84,9 +84,9 @@ def test_a_second_call_goes_on_where_the_first_was_interrupted(
         ns.close()
     assert ns.closed
     assert ns.name in named_namespaces()  # and the resident child still knows the namespace
-    monkeypatch.setattr(inhabitants, "TERM_TIMEOUT", 0)
+    ns._processes._inhabitants.kill_at = 0.0  # what was left of its time is over
     ns.close()
-    assert process.returncode == -signal.SIGKILL  # at once, since it was not waited for any more
+    assert process.returncode == -signal.SIGKILL
     assert ns.name not in named_namespaces()
     eventually(lambda: is_gone(ns), "the namespace is gone")
 
@@ -97,7 +97,7 @@ TIME_LIMIT = read_suite(__file__, "closing_time_limit")
 @pytest.mark.slow
 def test_a_time_limit_in_the_teardown_leaves_no_process(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TIME_LIMIT)
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*out of time*"])
 
@@ -106,7 +106,7 @@ def test_a_time_limit_in_the_teardown_leaves_no_process(pytester: pytest.Pyteste
 def test_control_c_in_the_teardown_leaves_no_process(pytester: pytest.Pytester) -> None:
     # As the handler of SIGINT does, which a run in the background of a shell ignores.
     pytester.makepyfile(TIME_LIMIT.replace('pytest.fail("out of time")', "raise KeyboardInterrupt"))
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert not is_running(int((pytester.path / "pids").read_text()))
 
@@ -278,7 +278,7 @@ FROZEN = read_suite(__file__, "closing_frozen")
 def test_a_clock_that_stands_bounds_nothing(pytester: pytest.Pytester) -> None:
     pytest.importorskip("freezegun")
     pytester.makepyfile(FROZEN)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "--netns-thread-timeout=0.1", timeout=120)
+    result = pytester.runpytest_subprocess("--netns-thread-timeout=0.1", timeout=120)
     result.assert_outcomes(passed=8, errors=1)
     result.stdout.fnmatch_lines(["*NetNSLeakError*thread*still runs 0.1 s after the namespace was closed*"])
 

@@ -113,7 +113,7 @@ OUTPUTS = read_suite(__file__, "commands_end_outputs")
 @pytest.mark.parametrize("options", [[], ["-n1"]], ids=["alone", "xdist"])
 def test_what_was_not_read_is_in_the_report_of_a_failed_test(pytester: pytest.Pytester, options: list[str]) -> None:
     pytester.makepyfile(OUTPUTS)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", *options)
+    result = pytester.runpytest_subprocess(*options)
     result.assert_outcomes(passed=1, failed=4, errors=1)
     said = [
         "*Captured stdout of `sh -c 'echo gave up; exit 3'` in namespace 'netns', ended with exit status 3, teardown*"

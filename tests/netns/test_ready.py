@@ -262,7 +262,7 @@ def test_the_output_of_a_program_that_is_not_ready_is_in_the_report(pytester: py
             netns.popen(["sh", "-c", "echo gave up; exit 3"], stdout=subprocess.PIPE, ready=output("never"))
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [

@@ -15,7 +15,7 @@ from pytest_netns._leaks.stacks import namespace_of
 from pytest_netns._linux import syscalls
 from pytest_netns._netns.factory import Session
 from tests.support.helpers import descriptors, eventually, is_gone
-from tests.support.suites import read_suite
+from tests.support.suites import ASYNCIO, read_suite
 
 pytestmark = pytest.mark.second_kernel
 
@@ -217,7 +217,7 @@ def test_the_error_is_the_tests_own(pytester: pytest.Pytester) -> None:
         def test_after(netns):
             go_on.set()
     """)
-    result = pytester.runpytest("-p", "no:randomly", "-o", "netns_thread_timeout=0.2")
+    result = pytester.runpytest("-o", "netns_thread_timeout=0.2")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
@@ -234,7 +234,7 @@ POOLS = read_suite(__file__, "threads_pools")
 
 def test_a_thread_that_waits_in_a_pool_of_others_is_no_leak(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(POOLS)
-    result = pytester.runpytest_subprocess("-o", "netns_thread_timeout=0.2", "-Werror::ResourceWarning")
+    result = pytester.runpytest_subprocess(*ASYNCIO, "-o", "netns_thread_timeout=0.2", "-Werror::ResourceWarning")
     result.assert_outcomes(passed=5)
 
 

@@ -106,7 +106,7 @@ SUITE = read_suite(__file__, "together")
 def test_the_namespaces_of_a_test(pytester: pytest.Pytester) -> None:
     (pytester.path / "solidary.txt").write_text(SOLIDARY)
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=4)
 
 

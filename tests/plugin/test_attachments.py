@@ -18,6 +18,7 @@ from tests.support.suites import read_suite
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 CAPTURE = "--netns-capture=failed"
 ATTACHMENT = re.compile(r"^\[\[ATTACHMENT\|([^\[\]|]+)\]\]$", re.MULTILINE)  # as GitLab's parser wants it
+HTML = ("-p", "html", "-p", "html_fixtures", "-p", "metadata")
 
 
 def run(pytester: pytest.Pytester, which: str, *options: str, **outcomes: int) -> pytest.RunResult:
@@ -92,7 +93,7 @@ def test_each_attempt_has_its_own(pytester: pytest.Pytester) -> None:
 
 def test_links_in_pytest_html(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_html")
-    run(pytester, "test_fails", "--html=out/report.html", failed=1)
+    run(pytester, "test_fails", *HTML, "--html=out/report.html", failed=1)
     text = html.unescape(html.unescape((pytester.path / "out/report.html").read_text()))
     found = re.findall(r'href=\\?"(\.\./netns-artifacts/[^"\\]+)\\?"', text)
     paths = {(pytester.path / "out" / unquote(link)).resolve() for link in found}
@@ -101,7 +102,7 @@ def test_links_in_pytest_html(pytester: pytest.Pytester) -> None:
 
 def test_a_self_contained_report_has_them_in_itself(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_html")
-    run(pytester, "test_fails", "--html=report.html", "--self-contained-html", failed=1)
+    run(pytester, "test_fails", *HTML, "--html=report.html", "--self-contained-html", failed=1)
     text = (pytester.path / "report.html").read_text()
     (capture,) = artifacts(pytester.path, "pcapng")
     assert base64.b64encode(capture.read_bytes()).decode() in text
@@ -115,7 +116,7 @@ def test_a_self_contained_report_has_them_in_itself(pytester: pytest.Pytester) -
 
 def test_allure(pytester: pytest.Pytester) -> None:
     pytest.importorskip("allure")
-    run(pytester, "test_fails or test_passes", "--alluredir=allure", failed=1, passed=1)
+    run(pytester, "test_fails or test_passes", "-p", "allure_pytest", "--alluredir=allure", failed=1, passed=1)
     found = [json.loads(path.read_text()) for path in pytester.path.glob("allure/*-result.json")]
     results = {one["name"].partition("[")[0]: one.get("attachments", []) for one in found}
     assert results["test_passes"] == []
@@ -136,7 +137,7 @@ def test_what_allure_raises_changes_no_result(pytester: pytest.Pytester) -> None
             allure.attach.file = file
         """
     )
-    result = run(pytester, "test_fails", "--alluredir=allure", failed=1)
+    result = run(pytester, "test_fails", "-p", "allure_pytest", "--alluredir=allure", failed=1)
     result.stdout.fnmatch_lines(["*netns: not attached for Allure: ValueError('no room')"])
 
 

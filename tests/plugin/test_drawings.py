@@ -52,7 +52,7 @@ def drawings_in(section: str) -> str:
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("--netns-userns=resident",)], ids=" ".join)
 def test_a_failed_test_shows_its_network(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "--tb=short", *options)
+    result = pytester.runpytest_subprocess("--tb=short", *options)
     told = found(result)
     assert {name: sections for name, (_, sections) in told.items()} == {
         **{name: [drawing] for name, drawing in DRAWN.items()},
@@ -76,7 +76,7 @@ def test_a_failed_test_shows_its_network(pytester: pytest.Pytester, options: tup
 
 def test_a_large_network_does_not_flood_the_report(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-k", "test_large")
+    result = pytester.runpytest_subprocess("-k", "test_large")
     ((_, (drawing,)),) = found(result).values()
     assert len(drawing.splitlines()) == 41
     assert drawing.splitlines()[-1] == "... and the rest, with 24 of its 64 nodes"

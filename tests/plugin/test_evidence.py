@@ -95,7 +95,7 @@ def test_what_another_test_has_counted_is_not_said(pytester: pytest.Pytester) ->
 
 
 def test_whatever_is_broken_the_result_stands(pytester: pytest.Pytester) -> None:
-    found = sections.run(pytester, read_suite(__file__, "evidence_broken"), "-p", "no:xdist")
+    found = sections.run(pytester, read_suite(__file__, "evidence_broken"), "-p", "no:xdist", "-p", "fakefs")
     lines = first_lines(found)
     missing = lines.pop(("test_descriptors", "call"))  # the modules for it, or the namespace
     assert "not be looked at: " in missing

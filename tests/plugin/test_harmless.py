@@ -17,12 +17,13 @@ pytestmark = pytest.mark.slow
 BROKEN = read_suite(__file__, "harmless_broken")
 KINDS = 19  # of what is harmless
 ALL_KINDS = KINDS + 7
+PYFAKEFS = ("-p", "fakefs")  # as a plugin, it leaves pytest's own files alone
 
 
 def run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
     pytester.makeconftest(BROKEN)
     pytester.makepyfile(f"import os, socket, sys, threading\nimport pytest\n{textwrap.dedent(code)}")
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-o", "netns_thread_timeout=0.1", *options)
+    return pytester.runpytest_subprocess("-o", "netns_thread_timeout=0.1", *options)
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error"), ("--netns-isolate=test",)], ids=" ".join)
@@ -38,7 +39,7 @@ def test_a_test_that_fails_with_something_broken(pytester: pytest.Pytester, opti
     def test_after(netns):
         netns.socket()
     """
-    result = run(pytester, code, *options)
+    result = run(pytester, code, *PYFAKEFS, *options)
     result.assert_outcomes(failed=2 * ALL_KINDS, passed=1)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
@@ -58,7 +59,7 @@ def test_a_set_up_that_fails_with_something_broken(pytester: pytest.Pytester) ->
     def test_after(netns):
         netns.socket()
     """
-    run(pytester, code).assert_outcomes(errors=2 * ALL_KINDS, passed=1)
+    run(pytester, code, *PYFAKEFS).assert_outcomes(errors=2 * ALL_KINDS, passed=1)
 
 
 USES = """
@@ -87,7 +88,7 @@ def test({arguments}):
 def test_after(netns):
     use(netns)
 """
-    run(pytester, USES + code).assert_outcomes(passed=KINDS + 1)
+    run(pytester, USES + code, *PYFAKEFS).assert_outcomes(passed=KINDS + 1)
 
 
 def test_a_test_that_uses_up_all_descriptors_has_them_named(pytester: pytest.Pytester) -> None:
@@ -387,7 +388,7 @@ def test_pytest_socket(pytester: pytest.Pytester, options: tuple[str, ...]) -> N
         client = netns.create_connection(("localhost", 80))
         server.accept()[0].close()
     """
-    run(pytester, code, "--disable-socket", *options).assert_outcomes(passed=8)
+    run(pytester, code, "-p", "socket", "--disable-socket", *options).assert_outcomes(passed=8)
 
 
 def test_pyroute2_is_imported_with_nothing_of_the_test(pytester: pytest.Pytester) -> None:
@@ -434,7 +435,7 @@ def test_modules_are_imported_with_nothing_of_pyfakefs(pytester: pytest.Pytester
     def test_fails(fs):
         assert 0
     """
-    run(pytester, code).assert_outcomes(passed=2, failed=1)
+    run(pytester, code, *PYFAKEFS).assert_outcomes(passed=2, failed=1)
 
 
 REACHES_ITS_CONTROLLER = read_suite(__file__, "harmless_reaches_its_controller")
@@ -468,7 +469,7 @@ def test_a_worker_reaches_its_controller_by_tcp(pytester: pytest.Pytester, plugi
         options = ["-p", plugin]
     else:
         pytest.importorskip(plugin)
-        options = ["--reruns=1"]
+        options = ["-p", "rerunfailures", "--reruns=1"]
     result = pytester.runpytest_subprocess("-n1", f"--netns-isolate={isolate}", *options)
     result.assert_outcomes(passed=1)
 
@@ -489,5 +490,5 @@ def test_greenlets_in_place_of_threads(pytester: pytest.Pytester, patch: str) ->
         pytest.skip(f"without {module}")
     pytester.makepyfile(GREENLETS)
     program = f"{PATCHES[patch]}; import pytest; raise SystemExit(pytest.console_main())"
-    result = pytester.run(sys.executable, "-W", "ignore", "-c", program, "-p", "no:randomly")
+    result = pytester.run(sys.executable, "-W", "ignore", "-c", program)
     result.assert_outcomes(passed=6)

@@ -109,7 +109,7 @@ def test_a_test_that_passes_has_none(pytester: pytest.Pytester) -> None:
 
 def test_a_page_is_written_to_the_real_file_system(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pyfakefs")
-    text = run(pytester, "fake_files", CAPTURE)
+    text = run(pytester, "fake_files", CAPTURE, "-p", "fakefs")
     (page,) = pages(pytester)
     assert page.name in text
 

@@ -37,7 +37,7 @@ def test_fixtures_share_the_tests_namespaces_only_by_name(pytester: pytest.Pytes
         def test_two(netns):
             assert all(ns.closed for ns in seen)
     """)
-    pytester.runpytest("-p", "no:randomly").assert_outcomes(passed=2)
+    pytester.runpytest().assert_outcomes(passed=2)
 
 
 def test_the_factory_of_the_session(pytester: pytest.Pytester) -> None:
@@ -139,7 +139,7 @@ def test_ids_next_to_other_parametrisations(pytester: pytest.Pytester) -> None:
         def test_plain(netns): pass
         def test_other(): pass
     """)
-    result = pytester.runpytest("--collect-only", "-q", "-p", "no:randomly")
+    result = pytester.runpytest("--collect-only", "-q")
     ids = [line.split("::", 1)[1] for line in result.outlines if "::" in line]
     assert ids == [
         *[f"TestClass::test_x[{mode}-{x}]" for mode in ("fork", "mp:spawn") for x in (1, 2)],
@@ -148,7 +148,7 @@ def test_ids_next_to_other_parametrisations(pytester: pytest.Pytester) -> None:
         "test_plain",
         "test_other",
     ]
-    result = pytester.runpytest("--collect-only", "-q", "-p", "no:randomly", "--netns-child-mode=mp,resident")
+    result = pytester.runpytest("--collect-only", "-q", "--netns-child-mode=mp,resident")
     ids = [line.split("::", 1)[1] for line in result.outlines if "::" in line]
     assert ids[-4:] == ["test_by_hand[mp]", "test_plain[mp]", "test_plain[resident]", "test_other"]
 

@@ -95,7 +95,7 @@ def found(result: pytest.RunResult) -> dict[str, list[str]]:
 )
 def test_who_listens_is_told(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "--tb=short", *options)
+    result = pytester.runpytest_subprocess("--tb=short", *options)
     told = found(result)
     if find_spec("httpx") is None:
         told["test_httpx"] = told["test_urllib"]
@@ -128,7 +128,7 @@ INSIDE_OF_ONE = """
 
 def test_tests_that_are_inside(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(INSIDE_OF_ONE)
-    told = found(pytester.runpytest_subprocess("-p", "no:randomly"))
+    told = found(pytester.runpytest_subprocess())
     assert told.keys() == {"test_namespace_of_a_wider_fixture", "test_its_own"}
     assert re.fullmatch(
         OUTSIDE.replace("outside", "namespace 'netns'") + OWN + INSIDE.replace("netns", "wider") + remedy("ns"),
@@ -160,7 +160,7 @@ INSIDE_STILL = """
 
 def test_a_fixture_that_has_not_left_its_namespace(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(INSIDE_STILL)
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     assert found(result) == {}
 
@@ -178,4 +178,4 @@ def test_a_suite_without_namespaces_has_no_hook(pytester: pytest.Pytester) -> No
             assert "pytest_netns._netns.attempts" in sys.modules
         """
     )
-    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)

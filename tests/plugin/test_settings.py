@@ -142,7 +142,7 @@ def test_the_settings_reach_the_tests(pytester: pytest.Pytester, where: str) -> 
             assert netns.child_timeout == 7.5
     """)
     args = [option(*item) for item in given.items()] if where == "command line" else []
-    result = pytester.runpytest("-v", "-p", "no:randomly", *args)
+    result = pytester.runpytest("-v", *args)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*::test_it[[]fork[]] PASSED*", "*::test_it[[]mp:fork[]] PASSED*"])
 

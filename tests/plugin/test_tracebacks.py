@@ -23,7 +23,7 @@ SHORT = {
 
 def failure(pytester: pytest.Pytester, code: str, *options: str) -> list[str]:
     pytester.makepyfile(SUITE.format(code=code))
-    result = pytester.runpytest_subprocess("-p", "no:randomly", *options)
+    result = pytester.runpytest_subprocess(*options)
     result.assert_outcomes(failed=1)
     lines = result.outlines
     begin = next(number for number, line in enumerate(lines) if "= FAILURES =" in line)

@@ -14,13 +14,13 @@ import pytest
 
 from tests.report import sections
 from tests.support.helpers import eventually, is_running
-from tests.support.suites import read_suite
+from tests.support.suites import PLUGINS_BY_NAME, read_suite
 
 pytestmark = pytest.mark.slow
 
 SUITE = read_suite(__file__, "witness_deaths")
 # The child may take a fifth of the time-out for a look, and a busy machine needs its time.
-PATIENT = ("--netns-child-timeout=300", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:asyncio")
+PATIENT = ("--netns-child-timeout=300", "-p", "no:cacheprovider")
 DEAD = "as it was just after the test process died (its sockets were closed by then):"
 NO_PORT = "meanwhile: 1 datagram came to 'netns' for a UDP port to which no socket is bound"
 LATE = "as it was at its time-out:"
@@ -32,6 +32,8 @@ USERNS = pytest.mark.parametrize("userns", ["auto", "process", "resident"])
 @pytest.fixture(autouse=True)
 def not_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run that this test is in
+    for variable, value in PLUGINS_BY_NAME.items():
+        monkeypatch.setenv(variable, value)
 
 
 def dies(folder: Path, name: str, *options: str) -> tuple[int, list[str]]:
@@ -55,7 +57,7 @@ def test_a_death_is_told_on_stderr(tmp_path: Path, by: str, status: int, userns:
 
 def test_a_time_limit_by_a_thread_sees_the_sockets(tmp_path: Path) -> None:
     pytest.importorskip("pytest_timeout")
-    code, lines = dies(tmp_path, "time_limit", "--timeout=3000", "--timeout-method=thread")
+    code, lines = dies(tmp_path, "time_limit", "-p", "timeout", "--timeout=3000", "--timeout-method=thread")
     assert code == 1
     start = lines.index(f"network of test_it.py::test_death[time_limit], {LATE}")
     assert lines[start + 1].startswith(NOT_ACCEPTED)
@@ -76,7 +78,7 @@ def test_a_worker_that_dies(pytester: pytest.Pytester, userns: str) -> None:
 def test_a_worker_that_pytest_timeout_ends(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     pytest.importorskip("pytest_timeout")
-    options = ("-n1", *PATIENT, "-k", "time_limit", "--timeout=3000", "--timeout-method=thread")
+    options = ("-n1", *PATIENT, "-k", "time_limit", "-p", "timeout", "--timeout=3000", "--timeout-method=thread")
     ((text,),) = sections.run(pytester, SUITE, *options).values()
     late, why, *_ = text.splitlines()
     assert late == LATE
@@ -106,7 +108,7 @@ CLOSES = """
 
 def test_a_test_that_closes_the_descriptors_of_all(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CLOSES)
-    result = pytester.runpytest_subprocess("-s", "-p", "no:faulthandler", "-p", "no:randomly", "-p", "no:xdist")
+    result = pytester.runpytest_subprocess("-s", "-p", "no:faulthandler", "-p", "no:xdist")
     result.assert_outcomes(passed=2)
 
 

@@ -108,11 +108,11 @@ def run_snippet(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> C
                 shutil.copy(file, pytester.path)
         for module in found(r"^(?:import|from) (\w+)", "\n".join(file.read_text() for file in files)):
             pytest.importorskip(module)
+            options += ("-p", "anyio.pytest_plugin") if module == "anyio" else ()
         if ini.exists() and "asyncio_mode" in ini.read_text():
             pytest.importorskip("pytest_asyncio")
-        else:
-            options += ("-p", "no:asyncio")
-        return pytester.runpytest_subprocess("-W", "error", "-p", "no:randomly", *options)
+            options += ("-p", "pytest_asyncio.plugin")
+        return pytester.runpytest_subprocess("-W", "error", *options)
 
     return run
 
@@ -147,7 +147,7 @@ def test_collected_as_shown(run_snippet: Callable[..., pytest.RunResult]) -> Non
 
 
 @pytest.fixture
-def added(pytester: pytest.Pytester) -> Callable[[str, str], set[str]]:
+def added(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], set[str]]:
     """Return what a pattern finds in a report of pytest with the plugin, and not in that without it."""
 
     def lines(*options: str) -> str:
@@ -156,7 +156,10 @@ def added(pytester: pytest.Pytester) -> Callable[[str, str], set[str]]:
         return result.stdout.str()
 
     def compare(option: str, pattern: str) -> set[str]:
-        names = found(pattern, lines(option)) - found(pattern, lines(option, "-p", "no:netns"))
+        names = found(pattern, lines(option))
+        with monkeypatch.context() as without:
+            without.setenv("PYTEST_ADDOPTS", "-p xdist")
+            names -= found(pattern, lines(option))
         assert names
         return names
 

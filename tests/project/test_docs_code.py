@@ -136,8 +136,7 @@ def test_pages_can_be_read_in_any_viewer_of_markdown(page: Path) -> None:
 def test_the_example_of_the_readme_passes_as_pasted(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(python_of_the_readme())
     pytester.makefile(".ini", pytest="[pytest]\n")  # not that of this project
-    plugins = ("-p", "no:asyncio", "-p", "no:anyio")  # it is to need none but this one
-    pytester.runpytest_subprocess("-W", "error", *plugins).assert_outcomes(passed=5)
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=5)
 
 
 def python_of_the_readme() -> str:

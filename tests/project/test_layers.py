@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,6 +155,24 @@ def test_a_program_of_ours_is_made_of_standard_library_alone(program: str, a_par
         for imported in IMPORTS[name] - MODULES.keys():
             assert folder(imported) in sys.stdlib_module_names, f"{name} imports {imported}"
             assert folder(imported) not in TOO_DEAR_FOR_THE_RESIDENT_CHILD, f"{name} imports {imported}"
+
+
+# What CI tests as root alone: see .ci/run.
+(ONCE,) = re.findall(r"^once=\((.*)\)$", (PACKAGE.parent / ".ci" / "run").read_text(), re.MULTILINE)
+ASK_THE_KERNEL_FOR_NOTHING = {"_topology", "_report", "_frames", "_arguments", "_errors", "_causes"}
+PARTS_ABOUT_TEXTS = {"_netns.sysctl", "_linux.proc"}  # the path of a sysctl; reading a file of ours
+
+
+@pytest.mark.parametrize("tested", sorted(set(ONCE.split()) - {"project", "types", "trials"}))
+def test_what_is_tested_as_one_user_asks_the_kernel_for_nothing(tested: str) -> None:
+    place = "_" + tested.replace("/", ".")
+    left = [name for name in MODULES if name.startswith(f"{place}.")]
+    assert left
+    found: set[str] = set()
+    while left:
+        found.add(name := left.pop())
+        left += IMPORTS[name] & MODULES.keys() - PARTS_ABOUT_TEXTS - found
+    assert {folder(name) for name in found} <= ASK_THE_KERNEL_FOR_NOTHING
 
 
 @pytest.mark.parametrize("module", ["pyroute2", "asyncio", "multiprocessing", "ctypes", "subprocess", "socket"])

@@ -19,6 +19,6 @@ def run(pytester: pytest.Pytester, suite: str, *options: str) -> Sections:
     monkeypatch = pytest.MonkeyPatch()
     with monkeypatch.context() as context:
         context.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run that this test is in
-        pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:asyncio", *options)
+        pytester.runpytest_subprocess(*options)
     found = json.loads(pytester.path.joinpath("sections.json").read_text())
     return {(name, when): texts for name, when, texts in found}

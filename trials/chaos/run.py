@@ -13,6 +13,7 @@ from pytest_netns._linux import proc, syscalls
 
 LIMIT = 60.0  # seconds for a run to end, and for what is waited for to come
 PAUSE = 0.01
+ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # others than those that a run names only take time
 HERE = Path(__file__).parent
 
 
@@ -43,15 +44,16 @@ class Run:
         self.places = [folder / "runtime", Path("/run"), Path(tempfile.gettempdir())]
         self._held: list[int] = []
         self._output = folder / f"output of {suite}"
-        command = [*under, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+        command = [*under, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        command += ["-p", "pytest_netns.plugin", "-p", "xdist.plugin"]
         # Without the settings and the conftest.py of the project's own tests.
-        command += ["-p", "no:hypothesispytest", "-c", "/dev/null", "--rootdir", str(folder), "--confcutdir", str(HERE)]
+        command += ["-c", "/dev/null", "--rootdir", str(folder), "--confcutdir", str(HERE)]
         command += [f"--basetemp={folder}/temp"]  # the other one is named after the user, who may be another inside
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
                 [*command, *options, str(HERE / suite)],
                 cwd=folder,
-                env={**os.environ, "CHAOS_TOKEN": token, "CHAOS_FOLDER": str(folder), **(env or {})},
+                env={**os.environ, **ENVIRONMENT, "CHAOS_TOKEN": token, "CHAOS_FOLDER": str(folder), **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

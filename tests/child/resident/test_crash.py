@@ -54,7 +54,7 @@ def start_lab(pytester: pytest.Pytester) -> Iterator[Callable[..., Lab]]:
 
     def start(*options: str) -> Lab:
         pytester.makepyfile(LAB)
-        command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", *options]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         runs.append(run)
         report = pytester.path / "report.json"

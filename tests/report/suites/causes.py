@@ -372,6 +372,7 @@ of it, its rule `icmp type 3 drop` drops"""
         }""")
     listening, client = listen(netns_topology), connected(netns_topology)
     server, _ = listening.accept()
+    client.settimeout(TIMEOUT)  # its buffer may not hold all of it
     client.sendall(bytes(100_000))
     wait_in_vain(server)
 

@@ -242,7 +242,7 @@ def test_the_report_of_a_test_shows_the_error_and_none_of_our_frames(pytester: p
         def test():
             parse("sw [swtich]")
     """)
-    result = pytester.runpytest_inprocess("-p", "no:asyncio")
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
