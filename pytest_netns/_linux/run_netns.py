@@ -74,7 +74,7 @@ def _share_directory() -> None:
             syscalls.mount(DIRECTORY, DIRECTORY, syscalls.MS_BIND | syscalls.MS_REC)
             syscalls.mount("", DIRECTORY, syscalls.MS_SHARED | syscalls.MS_REC)
     except BlockingIOError:
-        raise Locked(_holder(os.fstat(directory).st_ino)) from None
+        raise Locked(_holder(os.fstat(directory))) from None
     finally:
         os.close(directory)
 
@@ -90,12 +90,18 @@ def _is_shared() -> bool:
     return True
 
 
-def _holder(inode: int) -> str:
-    """Say which process has locked a file (proc_locks(5))."""
+def _holder(locked: os.stat_result) -> str:
+    """Say which process has locked a file (proc_locks(5)).
+
+    A file system may show another device there, as btrfs does; by its inode alone it may be another file, too.
+    """
+    device = f"{os.major(locked.st_dev):02x}:{os.minor(locked.st_dev):02x}"
     try:
         with open("/proc/locks", encoding="ascii") as file:
             locks = [line.split() for line in file]
-        for pid in (fields[4] for fields in locks if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}")):
+        found = [fields for fields in locks if fields[1] == "FLOCK" and fields[5].endswith(f":{locked.st_ino}")]
+        exact = [fields for fields in found if fields[5].startswith(f"{device}:")]
+        for pid in (fields[4] for fields in exact or found):
             with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                 return f"process {pid} ({file.read().strip()})"
     except OSError:

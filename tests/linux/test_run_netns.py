@@ -149,3 +149,32 @@ session.close()
     pid = found[0].rpartition(" ")[2]
     assert found[0].startswith(f"mount: process {pid} (")
     assert f"as it has {run_netns.DIRECTORY} locked" in found[0]
+
+
+@needs_root
+def test_a_file_of_another_file_system_with_the_same_inode_is_not_taken_for_it() -> None:
+    found = run("""
+import sys
+from pytest_netns._doctor.findings import Doctor
+others = [f"/run/{number}/netns" for number in range(9)]
+for other in others:
+    os.mkdir(os.path.dirname(other))
+    subprocess.run(["mount", "-t", "tmpfs", "none", os.path.dirname(other)], check=True)
+    os.mkdir(other)
+    assert os.stat(other).st_ino == os.stat("/run/netns").st_ino
+lock_all = '''
+import fcntl, os, sys
+for path in sys.argv[1:]:
+    fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+'''
+other = subprocess.Popen([sys.executable, "-c", lock_all, *others], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+other.stdout.readline()
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(Doctor().look(["mount"])[0], os.getpid())
+other.communicate()
+session.close()
+""")
+    pid = found[0].rpartition(" ")[2]
+    assert found[0].startswith(f"mount: process {pid} (")
