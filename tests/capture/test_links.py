@@ -74,7 +74,8 @@ class Recorded:
 def recorded(tmp_path: Path) -> Iterator[Recorded]:
     with contextlib.closing(Session(records=True)) as session, contextlib.ExitStack() as stack:
         yield Recorded(session, stack, tmp_path / "1.pcapng")
-        assert session.recorder.troubles == []
+        # A bridge joins a group of IGMP as it comes up (net/bridge/br_multicast.c, br_multicast_join_snoopers).
+        assert [one for one in session.recorder.troubles if not one.endswith("before the recorder knew of it")] == []
 
 
 @pytest.fixture
@@ -360,7 +361,6 @@ def test_the_file_has_them_once(recorded: Recorded, is_taken_twice: bool, writte
     if is_taken_twice:
         for host in (left, right):
             host.ipr.link("add", ifname="br0", kind="bridge")
-            host.sysctl["net.ipv6.conf.br0.disable_ipv6"] = "1"  # it is to send nothing
             host.ipr.link("set", ifname="br0", state="up")
         eventually(lambda: _is_taken_at_both_ends(recorded, net), "frames are taken where they are sent, too")
     with right.create_server((right.ip, 80)) as server, left.create_connection((right.ip, 80)) as client:
@@ -370,9 +370,13 @@ def test_the_file_has_them_once(recorded: Recorded, is_taken_twice: bool, writte
         connection.sendall(b"y" * 50)
         assert client.recv(100)
         connection.close()
-    assert written("frame.number", only="tcp.analysis.flags or frame.comment") == []
+    assert written("frame.number", only="tcp and frame.comment") == []
+    numbers = written("ip.src", "ip.id", only="tcp and ip.id != 0")  # one that is sent again has another one
+    assert len(numbers) > 4
+    assert len(set(numbers)) == len(numbers)
     fields = "frame.interface_name", "frame.packet_flags", "tcp.len"
-    assert written(*fields, only="tcp.len > 0") == [f"{LINK}\t{OUTBOUND}\t100", f"{LINK}\t{INBOUND}\t50"]
+    only = "tcp.len > 0 and not tcp.analysis.retransmission"
+    assert written(*fields, only=only) == [f"{LINK}\t{OUTBOUND}\t100", f"{LINK}\t{INBOUND}\t50"]
 
 
 def test_the_file_says_of_a_frame_that_it_did_not_arrive(recorded: Recorded, xdp_drop: int, written: Written) -> None:
@@ -398,7 +402,6 @@ def test_what_a_link_sent_before_it_was_known_is_counted(recorded: Recorded) -> 
     ns = recorded.session.namespace("lab")
     with stopped(recorded.pid):
         ns.ipr.link("add", ifname="br0", kind="bridge")
-        ns.sysctl["net.ipv6.conf.br0.disable_ipv6"] = "1"  # it is to send nothing by itself
         ns.ipr.link("set", ifname="br0", state="up")
         for _ in range(3):
             _send(ns, "br0")

@@ -20,6 +20,8 @@ class Namespace:
         self.cookie = cookie
         self.name = name
         self.lo = loopback.UP
+        self._sockets: list[int] = []  # made before they are asked for
+        self._specs: list[tuple[int, int, int]] = []
         self.be_about(*about)
         # Of one that stays after the end of the session.
         self.mounts: list[int] = []
@@ -39,7 +41,22 @@ class Namespace:
             run_netns.remove(self.name, lambda path: syscalls.namespace_id(path) == syscalls.namespace_id(self.fd))
             self.name = None
 
+    def make_sockets(self, specs: list[tuple[int, int, int]]) -> None:
+        """Make sockets before they are asked for, in this namespace, which the caller is in."""
+        try:
+            self._sockets, self._specs = make_sockets(specs), specs
+        except OSError:
+            return  # at a limit, for example: who asks for them is told why
+
+    def take_sockets(self, specs: list[tuple[int, int, int]]) -> list[int]:
+        """Return the sockets that there are already, which the caller owns then, if they are these."""
+        made, self._sockets = self._sockets, []
+        if self._specs != specs:
+            syscalls.close_all(made)
+        return made
+
     def close(self) -> None:
+        syscalls.close_all(self._sockets)
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)

@@ -64,7 +64,7 @@ class Server:
         while True:
             events = self.poll.poll(wait if self.verbs.lacks is None else 0)
             if not events and self.verbs.lacks is not None:
-                self.verbs.make_spare(self.verbs.lacks)
+                self.verbs.make_spare(*self.verbs.lacks)
             for fd, _ in events:
                 if fd in self.channels:
                     self.answer(self.channels[fd])

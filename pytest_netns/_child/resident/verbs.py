@@ -62,7 +62,7 @@ class Verbs:
         self.forgotten: set[int] = set()  # before they were made: the two requests come over different sockets
         self.reapers: dict[int, Reaper] = {}
         self.spares: dict[int, Namespace] = {}  # by how much loopback they have
-        self.lacks: int | None = None
+        self.lacks: tuple[int, Specs] | None = None
         self.files = Files(self.enter, self.return_to_base)
         self.by_name: dict[bytes, Verb] = {
             requests.CREATE: self.create,
@@ -103,7 +103,7 @@ class Verbs:
             return OK, []
         namespace = self.spares.pop(lo, None) or self.make_namespace(lo)
         namespace.be_about(*about)
-        self.lacks = None if lo == loopback.DOWN else lo
+        self.lacks = None if lo == loopback.DOWN else (lo, specs)
         self.namespaces[key] = namespace
         self.put_on_record(key, None)
         for path, value in sysctl.items():
@@ -111,12 +111,13 @@ class Verbs:
         answer = OK + self.record.trouble.encode(errors="replace")
         with Step("open the namespace"):
             fds = [os.dup(namespace.fd)]
+        made = namespace.take_sockets(specs)
         try:
-            return answer, [*fds, *(self.sockets(key, specs)[1] if specs else ())]
+            return answer, [*fds, *(made if made or not specs else self.sockets(key, specs)[1])]
         except Refused:
             return answer, fds  # whoever asks for them once more is told why
 
-    def make_namespace(self, lo: int) -> Namespace:
+    def make_namespace(self, lo: int, specs: Specs | None = None) -> Namespace:
         self.refuse_if_it_must(self.refused)
         with Step("create the namespace", _causes.NETWORK):
             syscalls.unshare()
@@ -129,6 +130,7 @@ class Verbs:
                         syscalls.set_link_up("lo")
                     elif lo == loopback.COMPLETE:
                         loopback.complete()
+                namespace.make_sockets(specs or [])
             except BaseException:
                 namespace.close()
                 raise
@@ -137,11 +139,14 @@ class Verbs:
         namespace.lo = lo
         return namespace
 
-    def make_spare(self, lo: int) -> None:
-        """Make the next namespace while nothing is asked, so that it is there when it is asked for."""
+    def make_spare(self, lo: int, specs: Specs) -> None:
+        """Make the next namespace while nothing is asked, so that it is there when it is asked for.
+
+        :param specs: sockets to make in it too, if there is room for all of them.
+        """
         self.lacks = None
         try:
-            self.spares[lo] = self.make_namespace(lo)
+            self.spares[lo] = self.make_namespace(lo, specs)
         except Refused:
             return  # at a limit, for example: the next request will say so, or meet better times
 
