@@ -48,19 +48,19 @@ demo: .venv/examples
 
 # An ordinary user's own runs of pytest as an ordinary user are none in a user namespace.
 quick: .venv/dev
-	$(BIN)/python -m pytest -n 4 -m "not slow$(if $(USERNS), and not ordinary_user)" $(USERNS) tests
+	$(BIN)/python -m pytest -n 3 -m "not slow$(if $(USERNS), and not ordinary_user)" $(USERNS) tests
 
 test: smoke
 ifdef USERNS
 	$(BIN)/python -m pytest -m ordinary_user tests
-	$(BIN)/python -m pytest -n 4 -m "not ordinary_user" $(USERNS)
+	$(BIN)/python -m pytest -n 3 -m "not ordinary_user" $(USERNS)
 else
-	$(BIN)/python -m pytest -n 4
+	$(BIN)/python -m pytest -n 3
 endif
 
 # A test that needs a thread inside a namespace has to be told here that there can be none.
 test-resident: .venv/dev
-	$(BIN)/python -m pytest -n 4 --netns-userns=resident -m core tests
+	$(BIN)/python -m pytest -n 3 --netns-userns=resident -m core tests
 
 # The second kernel is slow to start processes and to move data, so what is about these is left out.
 test-uml: .venv/dev

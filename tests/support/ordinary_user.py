@@ -62,8 +62,9 @@ def place() -> Iterator[Path]:
                     shutil.copytree(folder, place / "packages" / folder.name, ignore=ignored)
             else:
                 shutil.copy(origin, place / "packages")
-        (place / "home").mkdir()
-        os.chown(place / "home", UID, UID)
+        for own in (place / "home", place / "tmp"):
+            own.mkdir()
+            os.chown(own, UID, UID)
         yield place
 
 
@@ -92,6 +93,7 @@ def start(place: Path) -> Iterator[Start]:
                 "HOME": str(place / "home"),
                 "PYTHONPATH": str(place / "packages"),
                 "UID_OUTSIDE": str(UID),
+                "PYTEST_DEBUG_TEMPROOT": str(place / "tmp"),  # in /tmp, it warns of what other runs of the user remove
                 **env,
             },
             stdout=subprocess.PIPE,
