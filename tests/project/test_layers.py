@@ -15,6 +15,7 @@ import pytest
 import pytest_netns
 
 PACKAGE = Path(pytest_netns.__file__).parent
+ROOT = Path(__file__).parents[2]
 
 # From the top to the bottom. Folders of one line are beside each other and do not import each other.
 LAYERS = [
@@ -158,7 +159,7 @@ def test_a_program_of_ours_is_made_of_standard_library_alone(program: str, a_par
 
 
 # What CI tests as root alone: see .ci/run.
-(ONCE,) = re.findall(r"^once=\((.*)\)$", (PACKAGE.parent / ".ci" / "run").read_text(), re.MULTILINE)
+(ONCE,) = re.findall(r"^once=\((.*)\)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 ASK_THE_KERNEL_FOR_NOTHING = {"_topology", "_report", "_frames", "_arguments", "_errors", "_causes"}
 PARTS_ABOUT_TEXTS = {"_netns.sysctl", "_linux.proc"}  # the path of a sysctl; reading a file of ours
 
