@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netns import MakeNetNS
+from pytest_netns import MakeNetNS, NetNSError
 from pytest_netns._plugin.keys import session_key
 from tests.support.helpers import eventually, is_gone
 
@@ -39,3 +39,27 @@ def test_without_room_for_a_thread(make_netns: MakeNetNS, pytestconfig: pytest.C
     finally:
         resource.prlimit(recorder, resource.RLIMIT_AS, before)
     assert pytestconfig.stash[session_key].recorder.program.pids() == {recorder}
+
+
+def test_without_room_for_descriptors(make_netns: MakeNetNS, pytestconfig: pytest.Config) -> None:
+    """One namespace is not recorded then, and the recorder goes on."""
+    (recorder,) = pytestconfig.stash[session_key].recorder.program.pids()
+    before = resource.prlimit(recorder, resource.RLIMIT_NOFILE)
+    first = make_netns("first")
+    with first.capture() as capture:
+        first.reach("127.0.0.1")
+        assert capture.frames
+        resource.prlimit(recorder, resource.RLIMIT_NOFILE, (3, before[1]))  # which are open for ever
+        try:
+            second = make_netns("second")
+            with pytest.raises(NetNSError, match=r"the recorder: .* EMFILE"), second.capture() as lost:
+                assert lost.frames
+        finally:
+            resource.prlimit(recorder, resource.RLIMIT_NOFILE, before)
+        assert pytestconfig.stash[session_key].recorder.program.pids() == {recorder}
+        number = len(capture.frames)
+        first.reach("127.0.0.1")
+        assert len(capture.frames) > number
+        with second.capture() as again:
+            second.reach("127.0.0.1")
+            assert again.frames

@@ -51,6 +51,11 @@ def is_clear(error: BaseException) -> bool:
     return is_no_thread or isinstance(error, (NetNSError, OSError, pytest.fail.Exception))
 
 
+def pytest_unconfigure() -> None:
+    """Let the alarm ring no more: Python takes its handler away as it ends."""
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
 def ring(number: int, frame: FrameType | None) -> None:
     """Raise, as pytest-timeout does, wherever the test is; not where pytest would not report it."""
     if _is_in_a_test(frame):

@@ -44,11 +44,9 @@ def frames_of(recordings: dict[int, Recording], links: Links, since: int) -> lis
     found: list[Written] = []
     sent: dict[Crossing, list[RawFrame]] = {}
     arrived: dict[Crossing, list[RawFrame]] = {}
-    for key, frames in links.frames(recordings).items():
+    for key, frames in links.frames(recordings, since).items():
         for frame in frames:
             time, name, is_outgoing, data, length = frame
-            if time < since:
-                continue
             here = key, name
             other = opposites.of(*here, time)
             if other is None:

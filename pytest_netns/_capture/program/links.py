@@ -130,9 +130,12 @@ class Links:
                     found[key, name] = known
         return Opposites(found)
 
-    def frames(self, recordings: dict[int, Recording]) -> dict[int, list[RawFrame]]:
-        """Return the frames of recordings, those included that were taken at the other end of a link only."""
-        found = {key: one.frames() for key, one in recordings.items()}
+    def frames(self, recordings: dict[int, Recording], since: int) -> dict[int, list[RawFrame]]:
+        """Return the frames of recordings, those included that were taken at the other end of a link only.
+
+        :param since: nanoseconds since the epoch: frames of before belong to another test.
+        """
+        found = {key: [frame for frame in one.frames() if frame[0] >= since] for key, one in recordings.items()}
         opposites = self.opposites(recordings)
         taken = [(key, frame) for key, frames in found.items() for frame in frames if not frame[2]]
         for key, (time, name, _, data, length) in taken:

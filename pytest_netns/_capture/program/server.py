@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket as socket
 import _thread
+import errno
 import marshal
 import os
 import select
@@ -49,10 +50,13 @@ class Server:
         self.watched: dict[int, tuple[int, Recording]] = {}
         self.links = Links()
         self.test: Artefact | None = None
+        self.missing: list[str] = []  # why a namespace of this test is not recorded, if so
         self.memory = Memory()
         self.workers = Workers()
         # Of the recordings: a thread changes one when its ring is set up, and where there can be none, who holds this.
         self.lock = _thread.RLock()
+        self.come = select.poll()
+        self.come.register(control, select.POLLIN)
         self.poll = select.epoll()
         for fd in (control.fileno(), self.parent_pidfd):
             if fd is not None:
@@ -170,17 +174,19 @@ class Server:
 
     def has_come(self) -> bool:
         """Whether there is a request, or the parent has let go of the control socket."""
-        poll = select.poll()
-        poll.register(self.control, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(self.come.poll(0))
 
     def answer(self) -> bool:
         """Serve one request; return whether the parent still holds the control socket."""
         received = fdpass.Received()
         try:
             message = fdpass.receive(self.control, received)
-        except (fdpass.Closed, OSError):
-            return False
+        except (fdpass.Closed, OSError) as error:
+            received.close()
+            if getattr(error, "errno", None) not in (errno.EMFILE, errno.ENFILE):
+                return False
+            self.missing = ["the recorder had no descriptors for a namespace (EMFILE), so its frames are missing"]
+            return True
         verb = message[:1]
         number, *arguments = marshal.loads(message[1:])
         fds: list[int] = []
@@ -204,7 +210,7 @@ class Server:
 
     def begin(self, *what: Any) -> tuple[bytes, list[int]]:
         """Know the test that begins, for the case that the parent dies in the middle of it."""
-        self.test = Artefact(*what)
+        self.test, self.missing = Artefact(*what), []
         for recording in self.recordings.values():
             recording.begin()
         return OK, []
@@ -251,12 +257,11 @@ class Server:
 
     def frames(self, keys: list[int] | None, since: int) -> tuple[bytes, list[int]]:
         """Pass a file with the frames of some recordings, or of all that are not by hand."""
+        if not self.recordings.keys() >= set(keys or ()):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # as one came
         chosen = self.automatic() if keys is None else {key: self.recordings[key] for key in keys}
-        found = self.links.frames(chosen)
-        content = [
-            (key, one.label, one.left_out, [frame for frame in found[key] if frame[0] >= since])
-            for key, one in chosen.items()
-        ]
+        found = self.links.frames(chosen, since)
+        content = [(key, one.label, one.left_out, found[key]) for key, one in chosen.items()]
         file = os.memfd_create("frames", os.MFD_CLOEXEC)
         try:
             with open(file, "wb", closefd=False) as writer:
@@ -276,7 +281,9 @@ class Server:
     def written(self, comments: list[str], hosts: list[tuple[str, str]]) -> tuple[int, int, list[str]]:
         assert self.test is not None
         recordings = self.automatic()
-        return write(self.test, recordings, frames_of(recordings, self.links, self.test.since), comments, hosts)
+        frames = frames_of(recordings, self.links, self.test.since)
+        count, left_out, troubles = write(self.test, recordings, frames, comments, hosts)
+        return count, left_out, troubles + self.missing
 
     def end(self) -> tuple[bytes, list[int]]:
         """Forget the test that has run, and what was recorded of namespaces that are closed."""
