@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,4 +41,5 @@ def test_what_grows_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ended = soak("--tests=400", f"--suite={suite}")
     assert ended.returncode == 1, ended.stdout
     for quantity in ("descriptors", "namespaces"):
-        assert [line for line in ended.stdout.splitlines() if f"gw0: {quantity} " in line and "GREW" in line]
+        # Of one of the workers: on a busy machine the other one may start late, and have few tests.
+        assert re.search(rf"^.*gw\d: {quantity} .*GREW", ended.stdout, re.MULTILINE), ended.stdout
